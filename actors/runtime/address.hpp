@@ -1,0 +1,29 @@
+// Where a message goes: an actor's place in the cluster. Stable over restarts.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+#include "messages/ids.hpp"
+
+namespace dkv {
+
+enum class Role : std::uint8_t {
+  router,      ///< one per node: finds the member that a request is for
+  member,      ///< one per node and shard placed on it: its shard actor or its replica actor
+  log,         ///< beside each member: makes frames durable, reads them back
+  checkpoint,  ///< beside each member: writes frozen memtables to the store
+  client,      ///< not an actor: whoever asked through a door of this node
+};
+
+struct Address {
+  NodeId node;
+  Role role = Role::router;
+  ShardId shard;  // zero for router and client
+  auto operator<=>(const Address&) const = default;
+};
+
+std::string to_string(const Address& address);
+
+}  // namespace dkv

@@ -1,0 +1,39 @@
+// A data folder as actors see it. Given by the world: PosixDisk, or a simulated one that loses what was
+// not synced. Blocking: used only by actors whose business is waiting for the disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "messages/result.hpp"
+
+namespace dkv {
+
+/// An open file. Errors: io_error, disk_full.
+class File {
+ public:
+  virtual ~File() = default;
+  virtual std::uint64_t size() const = 0;
+  /// Writes all parts, in order, at the end. On error any prefix may have been written.
+  virtual Result<void> append(const std::vector<std::string_view>& parts) = 0;
+  /// After success everything appended is durable (fdatasync). After an error nothing may be assumed.
+  virtual Result<void> sync() = 0;
+  /// Up to `count` bytes from `offset`; fewer only at the end of the file.
+  virtual Result<std::string> read(std::uint64_t offset, std::size_t count) const = 0;
+  /// Cuts the file to `size` bytes. Durable after sync().
+  virtual Result<void> truncate(std::uint64_t size) = 0;
+};
+
+class Disk {
+ public:
+  virtual ~Disk() = default;
+  /// The names of the files in the folder, sorted.
+  virtual Result<std::vector<std::string>> list() const = 0;
+  /// Opens a file for reading and appending; `create` makes an empty one, whose name is durable on return.
+  virtual Result<std::unique_ptr<File>> open(const std::string& name, bool create) = 0;
+};
+
+}  // namespace dkv

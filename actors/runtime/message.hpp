@@ -1,0 +1,151 @@
+// Every message between actors: who sends it to whom, and why. Within a node they move as objects;
+// what crosses the network has its format in messages/.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/runtime/address.hpp"
+#include "messages/frame.hpp"
+#include "messages/peer.hpp"
+#include "messages/rpc.hpp"
+#include "messages/status.hpp"
+#include "topology/topology.hpp"
+
+namespace dkv {
+
+class Memtable;
+
+/// The door and the connection a request came through, so that its reply finds the way back. Never shown
+/// to anyone: it holds a ZeroMQ routing id.
+struct Origin {
+  std::uint8_t door = 0;
+  std::string connection;
+};
+
+/// world -> router, members: the topology that holds from now on. The first one comes before all else.
+struct TopologyChanged {
+  TopologyPtr topology;
+};
+
+/// door -> router -> member. The request's views stay valid as long as request.owner lives.
+struct ClientRequest {
+  Origin origin;
+  rpc::Request request;
+};
+
+/// member or router -> client, once what the reply depends on is committed.
+struct ClientReply {
+  Origin origin;
+  rpc::Reply reply;
+};
+
+/// router -> member: operations of a client request whose keys live on several local shards.
+struct PartRequest {
+  std::uint64_t token = 0;  // the router's, comes back
+  rpc::Request request;
+};
+
+/// member -> router, its answer.
+struct PartReply {
+  std::uint64_t token = 0;
+  rpc::Reply reply;
+};
+
+/// router -> member: for a client that asked for the node's status.
+struct StatusQuery {
+  std::uint64_t token = 0;
+};
+
+/// member -> router, its answer.
+struct StatusReport {
+  std::uint64_t token = 0;
+  MemberStatus status;
+};
+
+/// world -> member: a frame arrived on a subscription. Unchecked bytes.
+struct EventFrame {
+  FrameBytes bytes;
+};
+
+/// member -> log, once at start: open the log and replay what lies above `applied`.
+struct OpenLog {
+  Position applied;
+};
+
+/// log -> member, any number of times after OpenLog: checked frames in order, the first of which may
+/// begin at or below `applied`.
+struct LogRecovered {
+  std::vector<FrameBytes> frames;
+};
+
+/// log -> member: replay is complete, and this is the last event on disk; appends may follow.
+struct LogOpened {
+  Position head;
+};
+
+/// member -> log: append this frame. Made durable together with whatever else this turn brings.
+struct AppendFrame {
+  FrameBytes bytes;
+  Position last;  // of the frame's events
+};
+
+/// log -> member: everything up to `last` is on disk (R2: only after fdatasync has returned).
+struct Durable {
+  Position last;
+};
+
+/// member -> log: frames after `from`, for a replica that pulls.
+struct ReadLog {
+  std::uint64_t token = 0;
+  Position from;
+  std::uint64_t max_bytes = 0;
+};
+
+/// log -> member, the answer: whole frames, one after the other, at least one when any follow.
+struct LogRead {
+  std::uint64_t token = 0;
+  bool from_found = false;  // `from` is a position in this log
+  Position head;
+  std::string frames;
+};
+
+/// log -> member: the log could not be opened, written or synced. It has stopped for good.
+struct LogFailed {
+  Error error;
+};
+
+/// member -> checkpoint: write this frozen memtable to the store, with `applied`, in one transaction.
+struct WriteCheckpoint {
+  std::shared_ptr<const Memtable> memtable;
+  Position applied;
+};
+
+/// checkpoint -> member: the store holds everything up to `applied`.
+struct CheckpointWritten {
+  Position applied;
+};
+
+/// checkpoint -> member: nothing was written.
+struct CheckpointFailed {
+  Error error;
+};
+
+using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                             StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
+                             OpenLog, LogRecovered, LogOpened, AppendFrame, Durable, ReadLog, LogRead, LogFailed,
+                             WriteCheckpoint, CheckpointWritten, CheckpointFailed>;
+
+/// The message's name, for traces and logs.
+const char* name_of(const Message& message);
+
+struct Envelope {
+  Address from;
+  Address to;
+  Message message;
+};
+
+}  // namespace dkv

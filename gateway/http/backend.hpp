@@ -1,0 +1,20 @@
+// What stands behind the HTTP door: something that answers requests. In a node it is the router actor,
+// reached over an inproc socket; in the door's own tests it is a fake.
+#pragma once
+
+#include <chrono>
+
+#include "messages/rpc.hpp"
+
+namespace dkv {
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  /// Answers within `timeout`, from any thread, many at once. `request.owner` must own what its operations
+  /// point into: the request may outlive the call. Without an answer in time the reply holds an Error: unknown_outcome when an
+  /// operation writes, unavailable otherwise.
+  virtual rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) = 0;
+};
+
+}  // namespace dkv

@@ -1,0 +1,25 @@
+// The limits of keys, values and frames that every door and every socket shares. See messages/README.md.
+#pragma once
+
+#include <cstddef>
+
+namespace dkv {
+
+/// A key is 1 to 480 bytes, any bytes. LMDB's own limit is 511; the rest is room for prefixes of ours.
+inline constexpr std::size_t kMaxKeyBytes = 480;
+/// A value is 0 to 16 MiB, any bytes.
+inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;
+/// Operations in one rpc request: bounds the work of one message and the tokens that it unpacks to.
+inline constexpr std::size_t kMaxOperations = 4096;
+/// An rpc request: one largest value, or many smaller ones, and their keys.
+inline constexpr std::size_t kMaxRequestBytes = kMaxValueBytes + (std::size_t{1} << 20);
+/// A turn's events are cut into frames of about this size; a frame holds one larger event at most.
+inline constexpr std::size_t kTargetFrameBytes = std::size_t{1} << 20;
+/// No frame is larger: the target, passed by one event.
+inline constexpr std::size_t kMaxFrameBytes = kTargetFrameBytes + kMaxValueBytes + (std::size_t{64} << 10);
+/// The bytes of log that one pull asks for, so that catch-up never blocks what shares its socket for long.
+inline constexpr std::size_t kMaxPullBytes = std::size_t{1} << 20;
+/// ZMQ_MAXMSGSIZE of every socket: a pull's answer may pass its budget by one frame.
+inline constexpr std::size_t kMaxMessageBytes = kMaxFrameBytes + kMaxPullBytes + (std::size_t{64} << 10);
+
+}  // namespace dkv

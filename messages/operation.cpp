@@ -1,0 +1,20 @@
+#include "messages/operation.hpp"
+
+#include "messages/limits.hpp"
+
+namespace dkv {
+
+Result<void> check(const Operation& operation, std::size_t max_value_bytes) {
+  if (operation.key.empty()) return Error{Errc::bad_request, "the key is empty: it must have 1 to 480 bytes"};
+  if (operation.key.size() > kMaxKeyBytes) {
+    return Error{Errc::too_large,
+                 "the key has " + std::to_string(operation.key.size()) + " bytes: at most 480 are allowed"};
+  }
+  if (operation.value.size() > max_value_bytes) {
+    return Error{Errc::too_large, "the value has " + std::to_string(operation.value.size()) +
+                                      " bytes: at most " + std::to_string(max_value_bytes) + " are allowed"};
+  }
+  return {};
+}
+
+}  // namespace dkv

@@ -1,0 +1,61 @@
+// What a client asks of a key, and what it is told: the same for HTTP, rpc, C++ and Python.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "messages/ids.hpp"
+#include "messages/result.hpp"
+
+namespace dkv {
+
+enum class OpCode : std::uint8_t { get = 1, put = 2, remove = 3 };
+
+/// Which copy may answer a read. `replica`: any copy of the shard, with a prefix of its committed history.
+enum class ReadMode : std::uint8_t { linearizable = 0, replica = 1 };
+
+/// When a write's reply may leave: once every in-sync copy has it on disk, or once the primary alone has.
+enum class AckMode : std::uint8_t { committed = 0, local = 1 };
+
+/// One operation. Key and value are views into the buffer of the request that carries it.
+struct Operation {
+  OpCode code = OpCode::get;
+  std::string_view key;
+  std::string_view value;  // put only
+};
+
+/// Where a key that is not ours lives.
+struct Moved {
+  ShardId shard;
+  std::string shard_name;
+  std::string node_name;         // its primary
+  std::string rpc_endpoint;      // "host:port"
+  std::string http_endpoint;     // "host:port"
+  std::uint64_t topology_version = 0;
+  bool operator==(const Moved&) const = default;
+};
+
+struct OperationResult {
+  Errc code = Errc::ok;
+  bool created = false;          // put: the key was missing before
+  Position version;              // ok: of the record read or written
+  std::string value;             // ok get: the value
+  std::string message;           // an error: for people
+  std::shared_ptr<const Moved> moved;  // Errc::moved only
+
+  static OperationResult failed(Errc errc, std::string text) {
+    OperationResult result;
+    result.code = errc;
+    result.message = std::move(text);
+    return result;
+  }
+};
+
+/// Checks the limits that every door shares: Errc::bad_request for an empty key, Errc::too_large for a
+/// key over kMaxKeyBytes or a value over `max_value_bytes`.
+Result<void> check(const Operation& operation, std::size_t max_value_bytes);
+
+}  // namespace dkv

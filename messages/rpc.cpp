@@ -1,0 +1,296 @@
+#include "messages/rpc.hpp"
+
+#include "messages/limits.hpp"
+#include "messages/pack.hpp"
+#include "messages/unpack.hpp"
+
+namespace dkv::rpc {
+
+namespace {
+
+constexpr std::size_t kEnvelopeFields = 6;
+// Envelope, body head, and per operation an array of at most three.
+constexpr std::size_t kMaxRequestTokens = 16 + 4 * kMaxOperations;
+constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations;
+constexpr std::size_t kMaxNameBytes = 1024;
+constexpr std::size_t kMaxMembers = 4096;
+
+Operation read_operation(Unpacker& in) {
+  Operation operation;
+  const std::size_t fields = in.array();
+  operation.code = static_cast<OpCode>(in.uint(static_cast<std::uint64_t>(OpCode::remove)));
+  // Limits of keys and values are checked per operation by those who answer it, so that one bad key
+  // does not refuse its neighbours.
+  operation.key = in.bytes(kMaxRequestBytes);
+  const bool is_put = operation.code == OpCode::put;
+  if (operation.code == OpCode{} || fields != (is_put ? 3U : 2U)) in.fail();
+  if (is_put) operation.value = in.bytes(kMaxRequestBytes);
+  return operation;
+}
+
+void pack_operation(Packer& out, const Operation& operation) {
+  const bool is_put = operation.code == OpCode::put;
+  out.array(is_put ? 3 : 2).uint(static_cast<std::uint64_t>(operation.code)).bytes(operation.key);
+  if (is_put) out.bytes(operation.value);
+}
+
+void pack_result(Packer& out, const OperationResult& result) {
+  const auto code = static_cast<std::uint64_t>(result.code);
+  if (result.code == Errc::moved) {
+    const Moved& moved = *result.moved;
+    out.array(7).uint(code).uint(moved.shard.value).text(moved.shard_name).text(moved.node_name);
+    out.text(moved.rpc_endpoint).text(moved.http_endpoint).uint(moved.topology_version);
+  } else if (result.code == Errc::ok) {
+    out.array(5).uint(code).uint(result.version.epoch.value).uint(result.version.seq.value);
+    out.boolean(result.created).bytes(result.value);
+  } else {
+    out.array(2).uint(code).text(result.message);
+  }
+}
+
+OperationResult read_moved(Unpacker& in) {
+  auto moved = std::make_shared<Moved>();
+  moved->shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
+  moved->shard_name = std::string(in.bytes(kMaxNameBytes));
+  moved->node_name = std::string(in.bytes(kMaxNameBytes));
+  moved->rpc_endpoint = std::string(in.bytes(kMaxNameBytes));
+  moved->http_endpoint = std::string(in.bytes(kMaxNameBytes));
+  moved->topology_version = in.uint();
+  OperationResult result;
+  result.code = Errc::moved;
+  result.moved = std::move(moved);
+  return result;
+}
+
+OperationResult read_result(Unpacker& in, OpCode asked) {
+  const std::size_t fields = in.array();
+  const auto code = static_cast<Errc>(in.uint(UINT16_MAX));
+  if (code == Errc::moved) {
+    if (fields != 7) in.fail();
+    return read_moved(in);
+  }
+  if (code != Errc::ok) {
+    if (fields != 2) in.fail();
+    return OperationResult::failed(code, std::string(in.bytes(kMaxRequestBytes)));
+  }
+  OperationResult result;
+  if (fields != 5) in.fail();
+  result.version.epoch = Epoch{in.uint()};
+  result.version.seq = Seq{in.uint()};
+  result.created = in.boolean();
+  result.value = std::string(in.bytes(kMaxValueBytes));
+  if (asked != OpCode::get && !result.value.empty()) in.fail();
+  return result;
+}
+
+void pack_body(Packer& out, const Error& error) {
+  out.array(2).uint(static_cast<std::uint64_t>(error.code)).text(error.message);
+}
+
+void pack_body(Packer& out, const std::vector<OperationResult>& results) {
+  out.array(results.size());
+  for (const OperationResult& result : results) pack_result(out, result);
+}
+
+void pack_body(Packer& out, const TopologyReply& topology) {
+  out.array(2).uint(topology.version).bytes(topology.encoded);
+}
+
+void pack_replica(Packer& out, const ReplicaStatus& replica) {
+  out.array(5).text(replica.node).boolean(replica.heard).uint(replica.durable.value);
+  out.uint(replica.lag_events).uint(replica.silent_ms);
+}
+
+ReplicaStatus read_replica(Unpacker& in) {
+  ReplicaStatus replica;
+  in.array(5);
+  replica.node = std::string(in.bytes(kMaxNameBytes));
+  replica.heard = in.boolean();
+  replica.durable = Seq{in.uint()};
+  replica.lag_events = in.uint();
+  replica.silent_ms = in.uint();
+  return replica;
+}
+
+void pack_member(Packer& out, const MemberStatus& member) {
+  out.array(14).uint(member.shard.value).text(member.shard_name).boolean(member.primary).boolean(member.ready);
+  out.text(member.state).text(member.problem).uint(member.epoch.value).uint(member.head.value);
+  out.uint(member.durable.value).uint(member.commit.value).uint(member.applied.value);
+  out.uint(member.lag_events).uint(member.gaps_repaired).array(member.replicas.size());
+  for (const ReplicaStatus& replica : member.replicas) pack_replica(out, replica);
+}
+
+MemberStatus read_member(Unpacker& in) {
+  MemberStatus member;
+  in.array(14);
+  member.shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
+  member.shard_name = std::string(in.bytes(kMaxNameBytes));
+  member.primary = in.boolean();
+  member.ready = in.boolean();
+  member.state = std::string(in.bytes(kMaxNameBytes));
+  member.problem = std::string(in.bytes(kMaxRequestBytes));
+  member.epoch = Epoch{in.uint()};
+  member.head = Seq{in.uint()};
+  member.durable = Seq{in.uint()};
+  member.commit = Seq{in.uint()};
+  member.applied = Seq{in.uint()};
+  member.lag_events = in.uint();
+  member.gaps_repaired = in.uint();
+  const std::size_t replicas = in.array();
+  for (std::size_t i = 0; i < replicas && in.ok(); ++i) member.replicas.push_back(read_replica(in));
+  return member;
+}
+
+void pack_body(Packer& out, const NodeStatus& status) {
+  out.array(5).text(status.node).text(status.version).uint(status.topology_version).boolean(status.ready);
+  out.array(status.members.size());
+  for (const MemberStatus& member : status.members) pack_member(out, member);
+}
+
+NodeStatus read_status(Unpacker& in) {
+  NodeStatus status;
+  in.array(5);
+  status.node = std::string(in.bytes(kMaxNameBytes));
+  status.version = std::string(in.bytes(kMaxNameBytes));
+  status.topology_version = in.uint();
+  status.ready = in.boolean();
+  const std::size_t members = in.array();
+  for (std::size_t i = 0; i < members && i < kMaxMembers && in.ok(); ++i) status.members.push_back(read_member(in));
+  return status;
+}
+
+Type type_of(const Error&) { return Type::error; }
+Type type_of(const std::vector<OperationResult>&) { return Type::operations; }
+Type type_of(const TopologyReply&) { return Type::topology; }
+Type type_of(const NodeStatus&) { return Type::status; }
+
+/// Version and, wherever possible, the id: the part that may never change between versions.
+Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& request_id, Type& type) {
+  const std::size_t count = in.array();
+  const std::uint64_t version = in.uint();
+  const std::uint64_t type_number = in.uint();
+  const std::uint64_t id = in.uint();
+  if (!in.ok()) return Error{Errc::bad_request, "the message is not msgpack, or has no rpc envelope"};
+  request_id = id;
+  if (version != kVersion) {
+    return Error{Errc::wrong_version,
+                 "protocol version " + std::to_string(version) + " is not spoken here: this node speaks version 1"};
+  }
+  if (count != fields || type_number > static_cast<std::uint64_t>(Type::status)) {
+    return Error{Errc::bad_request, "the rpc envelope has an unknown type or a wrong number of fields"};
+  }
+  type = static_cast<Type>(type_number);
+  return {};
+}
+
+void read_operations(Unpacker& in, Request& request) {
+  in.array(3);
+  request.read = static_cast<ReadMode>(in.uint(static_cast<std::uint64_t>(ReadMode::replica)));
+  request.ack = static_cast<AckMode>(in.uint(static_cast<std::uint64_t>(AckMode::local)));
+  const std::size_t count = in.array();
+  if (count == 0 || count > kMaxOperations) in.fail();
+  if (!in.ok()) return;
+  request.operations.reserve(count);
+  for (std::size_t i = 0; i < count && in.ok(); ++i) request.operations.push_back(read_operation(in));
+}
+
+}  // namespace
+
+std::string encode(const Request& request) {
+  std::string bytes;
+  Packer out(bytes);
+  out.array(kEnvelopeFields).uint(kVersion).uint(static_cast<std::uint64_t>(request.type)).uint(request.request_id);
+  out.uint(request.client_id).uint(request.number);
+  if (request.type != Type::operations) {
+    out.array(0);
+    return bytes;
+  }
+  out.array(3).uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
+  out.array(request.operations.size());
+  for (const Operation& operation : request.operations) pack_operation(out, operation);
+  return bytes;
+}
+
+Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id) {
+  request_id = 0;
+  if (bytes.size() > kMaxRequestBytes) return Error{Errc::too_large, "the request is larger than 17 MiB"};
+  thread_local Unpacker in;
+  in.parse(bytes, kMaxRequestTokens);
+  Request request;
+  if (auto envelope = read_envelope(in, kEnvelopeFields, request_id, request.type); !envelope) {
+    return envelope.error();
+  }
+  request.request_id = request_id;
+  request.client_id = in.uint();
+  request.number = in.uint();
+  switch (request.type) {
+    case Type::operations: read_operations(in, request); break;
+    case Type::topology:
+    case Type::status: in.array(0); break;
+    case Type::error: in.fail(); break;
+  }
+  if (!in.done()) return Error{Errc::bad_request, "the rpc request is malformed: see messages/README.md"};
+  return request;
+}
+
+std::string encode(const Reply& reply) {
+  std::string bytes;
+  Packer out(bytes);
+  std::visit(
+      [&](const auto& body) {
+        out.array(4).uint(kVersion).uint(static_cast<std::uint64_t>(type_of(body))).uint(reply.request_id);
+        pack_body(out, body);
+      },
+      reply.body);
+  return bytes;
+}
+
+Result<std::uint64_t> peek_request_id(std::string_view reply_bytes) {
+  // [4, version, type, id, …: read by hand, since parsing a whole reply for its id would cost its length.
+  const auto* at = reinterpret_cast<const unsigned char*>(reply_bytes.data());
+  const std::size_t size = reply_bytes.size();
+  const auto malformed = Error{Errc::bad_request, "not an rpc reply"};
+  if (size < 4 || at[0] != 0x94 || at[1] > 0x7f || at[2] > 0x7f) return malformed;
+  if (at[3] <= 0x7f) return std::uint64_t{at[3]};
+  const std::size_t width = at[3] == 0xcc ? 1 : at[3] == 0xcd ? 2 : at[3] == 0xce ? 4 : at[3] == 0xcf ? 8 : 0;
+  if (width == 0 || size < 4 + width) return malformed;
+  std::uint64_t id = 0;
+  for (std::size_t i = 0; i < width; ++i) id = id << 8 | at[4 + i];
+  return id;
+}
+
+Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& asked) {
+  thread_local Unpacker in;
+  in.parse(bytes, kMaxReplyTokens);
+  Reply reply;
+  Type type = Type::error;
+  if (auto envelope = read_envelope(in, 4, reply.request_id, type); !envelope) return envelope.error();
+  switch (type) {
+    case Type::error: {
+      in.array(2);
+      const auto code = static_cast<Errc>(in.uint(UINT16_MAX));
+      reply.body = Error{code, std::string(in.bytes(kMaxRequestBytes))};
+      break;
+    }
+    case Type::operations: {
+      std::vector<OperationResult> results;
+      if (in.array() != asked.size()) in.fail();
+      for (std::size_t i = 0; i < asked.size() && in.ok(); ++i) results.push_back(read_result(in, asked[i]));
+      reply.body = std::move(results);
+      break;
+    }
+    case Type::topology: {
+      in.array(2);
+      TopologyReply topology;
+      topology.version = in.uint();
+      topology.encoded = std::string(in.bytes(kMaxMessageBytes));
+      reply.body = std::move(topology);
+      break;
+    }
+    case Type::status: reply.body = read_status(in); break;
+  }
+  if (!in.done()) return Error{Errc::bad_request, "the rpc reply is malformed"};
+  return reply;
+}
+
+}  // namespace dkv::rpc

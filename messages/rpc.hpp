@@ -1,0 +1,57 @@
+// The client protocol: one msgpack value per ZeroMQ message, on the `rpc` ROUTER of every node.
+// The format is specified in messages/README.md; messages/vectors.json holds test vectors.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "messages/operation.hpp"
+#include "messages/status.hpp"
+
+namespace dkv::rpc {
+
+inline constexpr std::uint64_t kVersion = 1;
+
+enum class Type : std::uint8_t { error = 0, operations = 1, topology = 2, status = 3 };
+
+/// A request. `operations` hold views into the bytes it was decoded from; whoever hands the request on
+/// to another thread sets `owner` to what keeps them alive.
+struct Request {
+  Type type = Type::operations;
+  std::uint64_t request_id = 0;  // the client's own; comes back in the reply
+  std::uint64_t client_id = 0;   // with `number`: who sends and its count, 0 when not used
+  std::uint64_t number = 0;
+  ReadMode read = ReadMode::linearizable;
+  AckMode ack = AckMode::committed;
+  std::vector<Operation> operations;
+  std::shared_ptr<const void> owner;
+};
+
+struct TopologyReply {
+  std::uint64_t version = 0;
+  std::string encoded;  // decode with topology/codec.hpp
+  bool operator==(const TopologyReply&) const = default;
+};
+
+/// The whole request was refused; single operations carry their own errors.
+struct Reply {
+  std::uint64_t request_id = 0;
+  std::variant<Error, std::vector<OperationResult>, TopologyReply, NodeStatus> body;
+};
+
+std::string encode(const Request& request);
+/// Errors: wrong_version, bad_request, too_large. `request_id` receives the id whenever it could be
+/// read, so that the refusal reaches the right caller; else 0.
+Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id);
+
+std::string encode(const Reply& reply);
+/// Operation results do not say what was asked: pass the codes of the request's operations, in order.
+Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& asked);
+/// The request id of an encoded reply, without decoding the rest.
+Result<std::uint64_t> peek_request_id(std::string_view reply_bytes);
+
+}  // namespace dkv::rpc
