@@ -1,4 +1,5 @@
-// The topology as bytes, for clients and other nodes. Format version 1; see topology/README.md.
+// The topology as bytes, for clients and other nodes, and for the id of a new cluster. Format version 1;
+// see topology/README.md.
 #pragma once
 
 #include <string>
@@ -9,8 +10,11 @@
 
 namespace dkv {
 
+/// Equal topologies have equal bytes.
 std::string encode(const Topology& topology);
-/// Errors: wrong_version, bad_request (anything malformed, a slot without an owner, an unknown id).
+
+/// Decodes bytes from anybody: neither crashes nor allocates more than a few MiB, whatever they claim.
+/// Errors: wrong_version, bad_request (anything malformed, or that breaks a rule of topology/check.hpp).
 Result<Topology> decode_topology(std::string_view bytes);
 
 }  // namespace dkv

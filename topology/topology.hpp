@@ -30,10 +30,10 @@ struct NodeInfo {
 struct ShardInfo {
   ShardId id;
   std::string name;
-  std::uint32_t weight = 1;       // its share of the slots, relative to the others'
+  std::uint32_t weight = 1;  // its share of the slots, relative to the others'
   NodeId primary;
-  std::vector<NodeId> replicas;   // every other member, in the order they were named
-  std::vector<NodeId> in_sync;    // the replicas whose disks a committed write must have reached
+  std::vector<NodeId> replicas;  // every other member, in the order they were named
+  std::vector<NodeId> in_sync;   // the replicas whose disks a committed write must have reached
   bool operator==(const ShardInfo&) const = default;
 };
 
@@ -42,10 +42,10 @@ using SlotMap = std::array<ShardId, kSlotCount>;
 
 struct Topology {
   std::uint64_t version = 1;
-  std::uint64_t id = 0;            // of the cluster: made from its first topology, never changes
+  std::uint64_t id = 0;  // of the cluster: made from its first topology, never changes
   std::string name;
-  std::vector<NodeInfo> nodes;     // ordered by id
-  std::vector<ShardInfo> shards;   // ordered by id
+  std::vector<NodeInfo> nodes;    // ordered by id
+  std::vector<ShardInfo> shards;  // ordered by id
   std::vector<NodeId> keepers;
   SlotMap slots{};
 
