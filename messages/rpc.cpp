@@ -37,6 +37,7 @@ void pack_operation(Packer& out, const Operation& operation) {
 void pack_result(Packer& out, const OperationResult& result) {
   const auto code = static_cast<std::uint64_t>(result.code);
   if (result.code == Errc::moved) {
+    DKV_ASSERT(result.moved != nullptr);
     const Moved& moved = *result.moved;
     out.array(7).uint(code).uint(moved.shard.value).text(moved.shard_name).text(moved.node_name);
     out.text(moved.rpc_endpoint).text(moved.http_endpoint).uint(moved.topology_version);
@@ -113,7 +114,11 @@ ReplicaStatus read_replica(Unpacker& in) {
 }
 
 void pack_member(Packer& out, const MemberStatus& member) {
-  out.array(14).uint(member.shard.value).text(member.shard_name).boolean(member.primary).boolean(member.ready);
+  out.array(14)
+      .uint(member.shard.value)
+      .text(member.shard_name)
+      .boolean(member.primary)
+      .boolean(member.ready);
   out.text(member.state).text(member.problem).uint(member.epoch.value).uint(member.head.value);
   out.uint(member.durable.value).uint(member.commit.value).uint(member.applied.value);
   out.uint(member.lag_events).uint(member.gaps_repaired).array(member.replicas.size());
@@ -155,7 +160,8 @@ NodeStatus read_status(Unpacker& in) {
   status.topology_version = in.uint();
   status.ready = in.boolean();
   const std::size_t members = in.array();
-  for (std::size_t i = 0; i < members && i < kMaxMembers && in.ok(); ++i) status.members.push_back(read_member(in));
+  for (std::size_t i = 0; i < members && i < kMaxMembers && in.ok(); ++i)
+    status.members.push_back(read_member(in));
   return status;
 }
 
@@ -173,8 +179,8 @@ Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& requ
   if (!in.ok()) return Error{Errc::bad_request, "the message is not msgpack, or has no rpc envelope"};
   request_id = id;
   if (version != kVersion) {
-    return Error{Errc::wrong_version,
-                 "protocol version " + std::to_string(version) + " is not spoken here: this node speaks version 1"};
+    return Error{Errc::wrong_version, "protocol version " + std::to_string(version) +
+                                          " is not spoken here: this node speaks version 1"};
   }
   if (count != fields || type_number > static_cast<std::uint64_t>(Type::status)) {
     return Error{Errc::bad_request, "the rpc envelope has an unknown type or a wrong number of fields"};
@@ -199,7 +205,10 @@ void read_operations(Unpacker& in, Request& request) {
 std::string encode(const Request& request) {
   std::string bytes;
   Packer out(bytes);
-  out.array(kEnvelopeFields).uint(kVersion).uint(static_cast<std::uint64_t>(request.type)).uint(request.request_id);
+  out.array(kEnvelopeFields)
+      .uint(kVersion)
+      .uint(static_cast<std::uint64_t>(request.type))
+      .uint(request.request_id);
   out.uint(request.client_id).uint(request.number);
   if (request.type != Type::operations) {
     out.array(0);
@@ -224,10 +233,16 @@ Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id
   request.client_id = in.uint();
   request.number = in.uint();
   switch (request.type) {
-    case Type::operations: read_operations(in, request); break;
+    case Type::operations:
+      read_operations(in, request);
+      break;
     case Type::topology:
-    case Type::status: in.array(0); break;
-    case Type::error: in.fail(); break;
+    case Type::status:
+      in.array(0);
+      break;
+    case Type::error:
+      in.fail();
+      break;
   }
   if (!in.done()) return Error{Errc::bad_request, "the rpc request is malformed: see messages/README.md"};
   return request;
@@ -269,6 +284,8 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
     case Type::error: {
       in.array(2);
       const auto code = static_cast<Errc>(in.uint(UINT16_MAX));
+      // Neither can be said of a whole request, and an Error that says ok would be taken for success.
+      if (code == Errc::ok || code == Errc::moved) in.fail();
       reply.body = Error{code, std::string(in.bytes(kMaxRequestBytes))};
       break;
     }
@@ -287,7 +304,9 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
       reply.body = std::move(topology);
       break;
     }
-    case Type::status: reply.body = read_status(in); break;
+    case Type::status:
+      reply.body = read_status(in);
+      break;
   }
   if (!in.done()) return Error{Errc::bad_request, "the rpc reply is malformed"};
   return reply;

@@ -1,0 +1,61 @@
+#include "messages/peer.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "tests/messages/mutate.hpp"
+#include "tests/messages/vector_json.hpp"
+
+namespace dkv {
+namespace {
+
+std::uint64_t any() { return *rc::gen::arbitrary<std::uint64_t>(); }
+Position any_position() { return {Epoch{any()}, Seq{any()}}; }
+
+peer::Body any_body() {
+  const ShardId shard{*rc::gen::arbitrary<std::uint32_t>()};
+  switch (*rc::gen::inRange(0, 3)) {
+    case 0:
+      return peer::ReplicaAck{shard, Epoch{any()}, any_position(), Seq{any()}};
+    case 1:
+      return peer::PullRequest{shard, any(), any(), any_position(), any()};
+    default:
+      return peer::PullReply{
+          shard,        any(),          any(),      static_cast<peer::PullOutcome>(*rc::gen::inRange(0, 3)),
+          Epoch{any()}, any_position(), Seq{any()}, *rc::gen::arbitrary<std::string>()};
+  }
+}
+
+TEST(PeerMessage, DecodesToWhatWasEncoded) {
+  EXPECT_TRUE(rc::check([] {
+    const peer::Message message{NodeId{*rc::gen::arbitrary<std::uint32_t>()}, any(), any_body()};
+    const auto decoded = peer::decode(peer::encode(message));
+    RC_ASSERT(decoded.has_value());
+    RC_ASSERT(decoded->from == message.from);
+    RC_ASSERT(decoded->topology_id == message.topology_id);
+    RC_ASSERT(decoded->body == message.body);
+  }));
+}
+
+TEST(PeerMessage, IsRefusedWhenCutShortAnywhere) {
+  for (const auto& vector : test::vectors().at("peer")) {
+    const auto refuses = [](const std::string& bytes) { return !peer::decode(bytes).has_value(); };
+    EXPECT_EQ(test::first_accepted_truncation(test::from_hex(vector.at("hex")), refuses), std::string::npos)
+        << vector.at("name");
+  }
+}
+
+TEST(PeerMessage, SurvivesRandomDamageAndMeansSomethingWhenAccepted) {
+  for (const auto& vector : test::vectors().at("peer")) {
+    test::decode_mutations(test::from_hex(vector.at("hex")), 4000, [](const std::string& bytes) {
+      const auto decoded = peer::decode(bytes);
+      if (!decoded) return;
+      const auto again = peer::decode(peer::encode(*decoded));
+      ASSERT_TRUE(again);
+      EXPECT_EQ(again->body, decoded->body);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace dkv

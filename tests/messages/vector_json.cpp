@@ -1,0 +1,180 @@
+#include "tests/messages/vector_json.hpp"
+
+#include <fstream>
+
+namespace dkv::test {
+
+using nlohmann::json;
+
+const json& vectors() {
+  static const json loaded = [] {
+    std::ifstream file(DKV_VECTORS);
+    return json::parse(file);
+  }();
+  return loaded;
+}
+
+std::string from_hex(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+std::string to_hex(std::string_view bytes) {
+  std::string hex;
+  for (const char byte : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    hex.push_back(kDigits[static_cast<unsigned char>(byte) >> 4]);
+    hex.push_back(kDigits[static_cast<unsigned char>(byte) & 15]);
+  }
+  return hex;
+}
+
+namespace {
+
+std::string_view keep(const json& hex, std::deque<std::string>& storage) {
+  return storage.emplace_back(from_hex(hex.get<std::string>()));
+}
+
+OpCode op_code_of(const std::string& name) {
+  return name == "get" ? OpCode::get : name == "put" ? OpCode::put : OpCode::remove;
+}
+
+OperationResult result_of(const json& meaning) {
+  OperationResult result;
+  result.code = static_cast<Errc>(meaning.at("code").get<std::uint16_t>());
+  if (result.code == Errc::ok) {
+    result.version = {Epoch{meaning.at("epoch")}, Seq{meaning.at("seq")}};
+    result.created = meaning.at("created");
+    result.value = from_hex(meaning.at("value_hex"));
+  } else if (result.code == Errc::moved) {
+    const json& moved = meaning.at("moved");
+    result.moved = std::make_shared<const Moved>(
+        Moved{ShardId{moved.at("shard")}, moved.at("shard_name"), moved.at("node_name"),
+              moved.at("rpc_endpoint"), moved.at("http_endpoint"), moved.at("topology_version")});
+  } else {
+    result.message = meaning.at("message");
+  }
+  return result;
+}
+
+MemberStatus member_of(const json& meaning) {
+  MemberStatus member{ShardId{meaning.at("shard")}, meaning.at("shard_name"),
+                      meaning.at("primary"),        meaning.at("ready"),
+                      meaning.at("state"),          meaning.at("problem"),
+                      Epoch{meaning.at("epoch")},   Seq{meaning.at("head")},
+                      Seq{meaning.at("durable")},   Seq{meaning.at("commit")},
+                      Seq{meaning.at("applied")},   meaning.at("lag_events"),
+                      meaning.at("gaps_repaired"),  {}};
+  for (const json& replica : meaning.at("replicas")) {
+    member.replicas.push_back({replica.at("node"), replica.at("heard"), Seq{replica.at("durable")},
+                               replica.at("lag_events"), replica.at("silent_ms")});
+  }
+  return member;
+}
+
+NodeStatus status_of(const json& meaning) {
+  NodeStatus status{
+      meaning.at("node"), meaning.at("version"), meaning.at("topology_version"), meaning.at("ready"), {}};
+  for (const json& member : meaning.at("members")) status.members.push_back(member_of(member));
+  return status;
+}
+
+peer::Body body_of(const json& meaning) {
+  if (meaning.contains("replica_ack")) {
+    const json& ack = meaning.at("replica_ack");
+    return peer::ReplicaAck{ShardId{ack.at("shard")},
+                            Epoch{ack.at("epoch")},
+                            {Epoch{ack.at("durable_epoch")}, Seq{ack.at("durable_seq")}},
+                            Seq{ack.at("applied")}};
+  }
+  if (meaning.contains("pull_request")) {
+    const json& pull = meaning.at("pull_request");
+    return peer::PullRequest{ShardId{pull.at("shard")},
+                             pull.at("process"),
+                             pull.at("request"),
+                             {Epoch{pull.at("from_epoch")}, Seq{pull.at("from_seq")}},
+                             pull.at("max_bytes")};
+  }
+  const json& reply = meaning.at("pull_reply");
+  const std::string outcome = reply.at("outcome");
+  const auto code = outcome == "ok"         ? peer::PullOutcome::ok
+                    : outcome == "diverged" ? peer::PullOutcome::diverged
+                                            : peer::PullOutcome::refused;
+  return peer::PullReply{
+      ShardId{reply.at("shard")}, reply.at("process"),
+      reply.at("request"),        code,
+      Epoch{reply.at("epoch")},   {Epoch{reply.at("head_epoch")}, Seq{reply.at("head_seq")}},
+      Seq{reply.at("commit")},    from_hex(reply.at("frames_hex"))};
+}
+
+}  // namespace
+
+std::vector<OpCode> asked_of(const json& asked) {
+  std::vector<OpCode> codes;
+  for (const json& name : asked) codes.push_back(op_code_of(name));
+  return codes;
+}
+
+rpc::Request request_of(const json& meaning, std::deque<std::string>& storage) {
+  rpc::Request request;
+  request.request_id = meaning.at("request_id");
+  request.client_id = meaning.at("client_id");
+  request.number = meaning.at("number");
+  const std::string type = meaning.at("type");
+  if (type != "operations") {
+    request.type = type == "topology" ? rpc::Type::topology : rpc::Type::status;
+    return request;
+  }
+  request.read = meaning.at("read") == "replica" ? ReadMode::replica : ReadMode::linearizable;
+  request.ack = meaning.at("ack") == "local" ? AckMode::local : AckMode::committed;
+  for (const json& operation : meaning.at("operations")) {
+    Operation read{op_code_of(operation.at("op")), keep(operation.at("key_hex"), storage), {}};
+    if (read.code == OpCode::put) read.value = keep(operation.at("value_hex"), storage);
+    request.operations.push_back(read);
+  }
+  return request;
+}
+
+rpc::Reply reply_of(const json& meaning) {
+  rpc::Reply reply;
+  reply.request_id = meaning.at("request_id");
+  if (meaning.contains("error")) {
+    const json& error = meaning.at("error");
+    reply.body = Error{static_cast<Errc>(error.at("code").get<std::uint16_t>()), error.at("message")};
+  } else if (meaning.contains("topology")) {
+    const json& topology = meaning.at("topology");
+    reply.body = rpc::TopologyReply{topology.at("version"), from_hex(topology.at("encoded_hex"))};
+  } else if (meaning.contains("status")) {
+    reply.body = status_of(meaning.at("status"));
+  } else {
+    std::vector<OperationResult> results;
+    for (const json& result : meaning.at("results")) results.push_back(result_of(result));
+    reply.body = std::move(results);
+  }
+  return reply;
+}
+
+FrameView frame_of(const json& meaning, std::deque<std::string>& storage) {
+  FrameView frame;
+  frame.shard = ShardId{meaning.at("shard")};
+  frame.epoch = Epoch{meaning.at("epoch")};
+  frame.prev = {Epoch{meaning.at("prev_epoch")}, Seq{meaning.at("prev_seq")}};
+  frame.commit = Seq{meaning.at("commit")};
+  for (const json& event : meaning.at("events")) {
+    const std::string type = event.at("type");
+    const auto code = type == "put"      ? EventType::put
+                      : type == "remove" ? EventType::remove
+                                         : EventType::epoch_start;
+    frame.events.push_back({code, keep(event.at("key_hex"), storage), keep(event.at("value_hex"), storage)});
+  }
+  return frame;
+}
+
+peer::Message peer_message_of(const json& meaning) {
+  return {NodeId{meaning.at("from")}, meaning.at("topology_id"), body_of(meaning)};
+}
+
+}  // namespace dkv::test
