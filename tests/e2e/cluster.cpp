@@ -1,0 +1,143 @@
+#include "tests/e2e/cluster.hpp"
+
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdexcept>
+#include <unistd.h>
+
+namespace dkv::e2e {
+namespace {
+
+// The last part of each node's address in india.toml.
+const std::map<std::string, int>& hosts() {
+  static const std::map<std::string, int> numbers = {
+      {"delhi", 2},          {"mumbai", 3},          {"hyderabad", 4},          {"chennai", 5},
+      {"delhi-replica", 22}, {"mumbai-replica", 33}, {"hyderabad-replica", 44}, {"chennai-replica", 55}};
+  return numbers;
+}
+
+std::string with_network(std::string text, const std::string& network) {
+  const std::string original = "127.0.0.";
+  for (std::size_t at = text.find(original); at != std::string::npos;
+       at = text.find(original, at + network.size())) {
+    text.replace(at, original.size(), network);
+  }
+  return text;
+}
+
+std::string last_lines(const std::string& text, int count) {
+  std::size_t at = text.size();
+  while (count-- >= 0 && at != 0 && at != std::string::npos) at = text.rfind('\n', at - 1);
+  return at == 0 || at == std::string::npos ? text : text.substr(at + 1);
+}
+
+}  // namespace
+
+std::string program(const std::string& name) { return std::string(DKV_PROGRAMS) + "/" + name; }
+
+std::string next_network() {
+  static int count = 0;
+  const int number = static_cast<int>(::getpid()) + 7919 * count++;
+  return "127." + std::to_string(1 + (number >> 8) % 254) + "." + std::to_string(number & 255) + ".";
+}
+
+std::vector<std::string> all_nodes() {
+  std::vector<std::string> names = kCities;
+  for (const std::string& city : kCities) names.push_back(city + "-replica");
+  return names;
+}
+
+Cluster::Cluster() : network_(next_network()) {
+  write_file(topology_file(), with_network(read_file(DKV_SOURCE "/topology/india.toml"), network_));
+  for (const std::string& node : all_nodes()) std::filesystem::create_directories(data(node));
+}
+
+Cluster::~Cluster() {
+  processes_.clear();
+  if (!testing::Test::HasFailure()) return;
+  for (const std::string& node : all_nodes()) {
+    const std::string text = read_file(log(node));
+    if (!text.empty())
+      std::fprintf(stderr, "--- end of the log of %s\n%s\n", node.c_str(), last_lines(text, 25).c_str());
+  }
+}
+
+std::vector<std::string> Cluster::command(const std::string& node) const {
+  return {program("distrikvd"), "--topology", topology_file().string(), "--node", node, "--data",
+          data(node).string()};
+}
+
+void Cluster::start(const std::vector<std::string>& nodes) {
+  for (const std::string& node : nodes) {
+    processes_.erase(node);
+    processes_.emplace(node, Process(command(node), log(node)));
+  }
+}
+
+bool Cluster::wait_until_ready(const std::vector<std::string>& nodes) {
+  for (const std::string& node : nodes) {
+    bool ready = false;
+    eventually(kReadyTimeout, [&] {
+      ready = HttpClient(2s).once(http(node), "GET", "/readyz").status == 200;
+      return ready || !is_running(node);
+    });
+    if (!ready) {
+      std::fprintf(stderr, "%s is not ready%s\n", node.c_str(), is_running(node) ? "" : ": it has ended");
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Cluster::start_and_wait(const std::vector<std::string>& nodes) {
+  start(nodes);
+  return wait_until_ready(nodes);
+}
+
+void Cluster::kill(const std::string& node) { processes_.at(node).kill(); }
+
+int Cluster::stop(const std::string& node) {
+  Process& process = processes_.at(node);
+  process.signal(SIGTERM);
+  const int code = process.wait(10s).value_or(-1);
+  process.kill();
+  return code;
+}
+
+bool Cluster::is_running(const std::string& node) {
+  const auto found = processes_.find(node);
+  return found != processes_.end() && found->second.is_running();
+}
+
+void Cluster::wipe(const std::string& node) {
+  std::filesystem::remove_all(data(node));
+  std::filesystem::create_directories(data(node));
+}
+
+nlohmann::json Cluster::status(const std::string& node) const {
+  const HttpResponse response = HttpClient().once(http(node), "GET", "/v1/status");
+  if (response.status != 200) throw std::runtime_error(node + " gives no status: " + response.body);
+  return nlohmann::json::parse(response.body);
+}
+
+nlohmann::json Cluster::member_status(const std::string& node) const {
+  return status(node).at("shards").at(0);
+}
+
+std::string Cluster::endpoint(const std::string& node, int port) const {
+  return network_ + std::to_string(hosts().at(node)) + ":" + std::to_string(port);
+}
+
+std::string key_of_shard(const std::string& endpoint, const std::string& shard, const std::string& prefix) {
+  HttpClient client;
+  for (int i = 0; i < 1000; ++i) {
+    std::string key = prefix + std::to_string(i);
+    const HttpResponse response = client.once(endpoint, "HEAD", kv_path(key));
+    const auto owner = response.headers.find("x-shard");
+    if (owner != response.headers.end() && owner->second == shard) return key;
+  }
+  throw std::runtime_error("no key of shard " + shard + " found through " + endpoint);
+}
+
+}  // namespace dkv::e2e

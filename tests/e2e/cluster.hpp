@@ -1,0 +1,82 @@
+// A real cluster for a test: the nodes of topology/india.toml as processes, on a loopback network of the
+// test's own (127.x.y.0/24), so that tests may run side by side and beside a user's cluster. Data and logs
+// are in a temporary folder. A failed test prints the ends of the logs.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/e2e/http_client.hpp"
+#include "tests/e2e/process.hpp"
+
+namespace dkv::e2e {
+
+/// The programs under test.
+std::string program(const std::string& name);
+
+/// Nodes of india.toml: the primaries, and all.
+inline const std::vector<std::string> kCities = {"delhi", "mumbai", "hyderabad", "chennai"};
+std::vector<std::string> all_nodes();
+
+/// "127.x.y.": a network of this process's own, another one at each call. Made from the process id, so
+/// that neighbouring processes share none; 127.0 is left to users.
+std::string next_network();
+
+/// How long a node may take to become ready before a test calls it broken: far beyond what it needs.
+inline constexpr auto kReadyTimeout = 30s;
+
+class Cluster {
+ public:
+  /// Writes the topology file; starts nothing.
+  Cluster();
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  /// Starts nodes without waiting.
+  void start(const std::vector<std::string>& nodes);
+  /// Waits until /readyz answers 200 on all of them. False after kReadyTimeout, or when one has ended.
+  bool wait_until_ready(const std::vector<std::string>& nodes);
+  bool start_and_wait(const std::vector<std::string>& nodes);
+  /// kill -9.
+  void kill(const std::string& node);
+  /// SIGTERM; the exit code, -1 when it did not end within 10 s (then it is killed).
+  int stop(const std::string& node);
+  bool is_running(const std::string& node);
+  Process& process(const std::string& node) { return processes_.at(node); }
+
+  /// Empties the data folder of a node that does not run.
+  void wipe(const std::string& node);
+
+  std::filesystem::path topology_file() const { return folder_.path() / "topology.toml"; }
+  std::filesystem::path data(const std::string& node) const { return folder_.path() / node / "data"; }
+  std::filesystem::path log(const std::string& node) const { return folder_.path() / node / "log"; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
+  /// What runs a node by hand, for tests that change one argument.
+  std::vector<std::string> command(const std::string& node) const;
+
+  std::string http(const std::string& node) const { return endpoint(node, 8080); }
+  std::string rpc(const std::string& node) const { return endpoint(node, 7001); }
+  std::string events(const std::string& node) const { return endpoint(node, 7002); }
+  std::string peer(const std::string& node) const { return endpoint(node, 7003); }
+  std::string watch(const std::string& node) const { return endpoint(node, 7004); }
+
+  /// /v1/status of a node, and of its first local shard copy. Throws when it does not answer.
+  nlohmann::json status(const std::string& node) const;
+  nlohmann::json member_status(const std::string& node) const;
+
+ private:
+  std::string endpoint(const std::string& node, int port) const;
+
+  TemporaryFolder folder_;
+  std::string network_;  // "127.x.y."
+  std::map<std::string, Process> processes_;
+};
+
+/// A key of the shard `shard`: `prefix` and the first number that fits, found by asking `endpoint`.
+std::string key_of_shard(const std::string& endpoint, const std::string& shard, const std::string& prefix);
+
+}  // namespace dkv::e2e
