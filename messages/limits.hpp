@@ -13,6 +13,8 @@ inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;
 inline constexpr std::size_t kMaxOperations = 4096;
 /// An rpc request: one largest value, or many smaller ones, and their keys.
 inline constexpr std::size_t kMaxRequestBytes = kMaxValueBytes + (std::size_t{1} << 20);
+/// The values in one reply, which must fit into a message.
+inline constexpr std::size_t kMaxReplyValueBytes = kMaxRequestBytes;
 /// A turn's events are cut into frames of about this size; a frame holds one larger event at most.
 inline constexpr std::size_t kTargetFrameBytes = std::size_t{1} << 20;
 /// No frame is larger: the target, passed by one event.

@@ -1,0 +1,44 @@
+// Which actors make a node: the topology's members on it, each with its log and checkpoint actors, behind
+// one router. The same for every world.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/replica/replica_actor.hpp"
+#include "actors/runtime/actor.hpp"
+#include "actors/runtime/disk.hpp"
+#include "actors/shard/shard_actor.hpp"
+
+namespace dkv {
+
+struct NodeOptions {
+  CopyOptions copy;
+  ShardOptions shard;
+  std::uint64_t log_segment_bytes = std::uint64_t{64} << 20;
+  /// A number that clients cannot know, different in every run of the process.
+  std::uint64_t process = 0;
+  ReplicaRules replica_rules;
+};
+
+/// Opens what a member keeps on disk.
+struct MemberStorage {
+  std::unique_ptr<Disk> log;
+  std::shared_ptr<Store> store;
+};
+using OpenStorage = std::function<Result<MemberStorage>(const ShardInfo& shard)>;
+
+struct PlacedActor {
+  std::string thread;  // "main": the thread with the sockets; every other name has a thread of its own
+  Address address;
+  std::unique_ptr<Actor> actor;
+};
+
+/// All actors of `node`. Each of the router and the members still has to get TopologyChanged before all
+/// else. Errors: whatever `open_storage` reports.
+Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node, const NodeOptions& options,
+                                               const OpenStorage& open_storage);
+
+}  // namespace dkv

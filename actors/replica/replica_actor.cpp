@@ -1,0 +1,319 @@
+#include "actors/replica/replica_actor.hpp"
+
+#include <algorithm>
+
+#include "messages/limits.hpp"
+
+namespace dkv {
+
+namespace {
+// An unanswered pull is asked again after this.
+constexpr Duration kPullTimeout = 300ms;
+// A pull that brought nothing is not repeated sooner.
+constexpr Duration kPullPause = 50ms;
+// A history that is not the primary's stays so until somebody does something.
+constexpr Duration kDivergedRetry = 1s;
+// When idle, so that the primary knows that we live.
+constexpr Duration kAckInterval = 100ms;
+// The primary's heartbeats come every 100 ms: past this it is not heard.
+constexpr Duration kSilenceLimit = 1s;
+// Live frames kept while a gap before them is being pulled.
+constexpr std::size_t kMaxStashBytes = std::size_t{32} << 20;
+// How far behind a replica that had been level may be and still be called caught up: under load it is
+// always a little behind.
+constexpr std::uint64_t kCaughtUpLag = 100'000;
+}  // namespace
+
+ReplicaActor::ReplicaActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
+                           ReplicaOptions options)
+    : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
+
+void ReplicaActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
+  std::visit([&](auto& message) { handle(std::move(message), envelope.from, now, out); }, envelope.message);
+}
+
+TimePoint ReplicaActor::wake_at() const {
+  TimePoint wake = copy_.wake_at();
+  if (state_ != State::following && state_ != State::diverged) return wake;
+  if (pull_wanted_ || pull_request_ != 0) wake = std::min(wake, pull_due_at_);
+  return std::min(wake, acknowledged_at_ + kAckInterval);
+}
+
+// ---- start
+
+void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint, Effects& out) {
+  topology_ = std::move(message.topology);
+  const ShardInfo* shard = topology_->find_shard(self_.shard);
+  DKV_ASSERT(shard != nullptr);
+  primary_ = {shard->primary, Role::member, self_.shard};
+  if (state_ != State::waiting) return;
+  state_ = State::opening;
+  out.send({self_.node, Role::log, self_.shard}, OpenLog{copy_.store_applied()});
+}
+
+void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effects&) {
+  for (FrameBytes& bytes : message.frames) {
+    const auto frame = decode_frame(*bytes);
+    DKV_ASSERT(frame.has_value());  // the log has checked it
+    commit_ = std::max(commit_, frame->commit);
+    unapplied_.push_back({frame->last(), std::move(bytes)});
+    durable_ = frame->last();
+  }
+  apply_committed();
+}
+
+void ReplicaActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
+  if (state_ != State::opening) return;
+  head_ = durable_ = message.head;
+  highest_epoch_ = head_.epoch;
+  commit_ = std::max(commit_, copy_.store_applied().seq);
+  state_ = State::following;
+  // Subscribe first, then ask: what is published in between is stashed, not lost.
+  out.subscribe(primary_.node);
+  want_pull();
+}
+
+// ---- following
+
+void ReplicaActor::handle(EventFrame message, const Address&, TimePoint now, Effects& out) {
+  if (state_ != State::following) return;
+  const auto frame = decode_frame(*message.bytes);
+  if (!frame || frame->shard != self_.shard) return;  // garbage: a loss like any other
+  if (frame->epoch < highest_epoch_) return;          // R4
+  heard_ = now;
+  heard_once_ = true;
+  primary_head_ = std::max(primary_head_, frame->last().seq);
+  if (frame->epoch > highest_epoch_) {
+    highest_epoch_ = frame->epoch;
+    reached_head_ = false;
+  }
+  if (aligned_epoch_ != frame->epoch) {  // R3
+    want_pull();
+    return stash(std::move(message.bytes), *frame);
+  }
+  commit_ = std::max(commit_, frame->commit);
+  take_live(std::move(message.bytes), *frame, out);
+  apply_committed();
+}
+
+void ReplicaActor::take_live(FrameBytes bytes, const FrameView& frame, Effects& out) {
+  if (frame.events.empty()) {
+    // A head that is not ours: something was lost, or is still on its way, or the primary went back.
+    if (frame.last() != head_) want_pull();
+    return;
+  }
+  if (frame.last() <= head_) return;  // seen before
+  if (frame.prev == head_ || !options_.rules.detect_gaps) return append(std::move(bytes), frame, out);
+  ++gaps_repaired_;
+  want_pull();
+  stash(std::move(bytes), frame);
+}
+
+void ReplicaActor::append(FrameBytes bytes, const FrameView& frame, Effects& out) {
+  if (copy_.full()) return;  // until a checkpoint makes room; then it is pulled
+  head_ = frame.last();
+  out.send({self_.node, Role::log, self_.shard}, AppendFrame{bytes, head_});
+  unapplied_.push_back({head_, std::move(bytes)});
+}
+
+void ReplicaActor::stash(FrameBytes bytes, const FrameView& frame) {
+  if (frame.events.empty() || stash_bytes_ + bytes->size() > kMaxStashBytes) return;
+  stash_bytes_ += bytes->size();
+  const auto [at, added] = stash_.emplace(frame.prev.seq, bytes);
+  if (!added) {
+    stash_bytes_ -= at->second->size();
+    at->second = std::move(bytes);
+  }
+}
+
+void ReplicaActor::append_stashed(Effects& out) {
+  while (!stash_.empty() && stash_.begin()->first <= head_.seq) {
+    const auto node = stash_.extract(stash_.begin());
+    stash_bytes_ -= node.mapped()->size();
+    const auto frame = decode_frame(*node.mapped());
+    if (frame->epoch != aligned_epoch_ || frame->prev != head_) continue;
+    commit_ = std::max(commit_, frame->commit);
+    append(node.mapped(), *frame, out);
+  }
+}
+
+void ReplicaActor::handle(Durable message, const Address&, TimePoint, Effects&) {
+  durable_ = std::max(durable_, message.last);
+  acknowledge_wanted_ = true;
+  apply_committed();
+}
+
+/// R17. Waiting for our own disk too keeps what readers have seen from going back at a restart.
+void ReplicaActor::apply_committed() {
+  while (!unapplied_.empty() && unapplied_.front().last.seq <= std::min(commit_, durable_.seq)) {
+    const auto frame = decode_frame(*unapplied_.front().bytes);
+    DKV_ASSERT(frame.has_value());  // it was checked when it was taken
+    copy_.apply(*frame);
+    unapplied_.pop_front();
+  }
+}
+
+// ---- pulling
+
+void ReplicaActor::pull(TimePoint now, Effects& out) {
+  peer::PullRequest request;
+  request.shard = self_.shard;
+  request.process = options_.process;
+  request.request = next_request_++;
+  request.from = head_;
+  request.max_bytes = kMaxPullBytes;
+  pull_request_ = request.request;
+  pull_wanted_ = false;
+  pull_due_at_ = now + kPullTimeout;
+  out.send(primary_, request);
+}
+
+void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now, Effects& out) {
+  // R5: only an answer to what this process has asked last.
+  if (message.process != options_.process || message.request != pull_request_ || pull_request_ == 0) return;
+  if (state_ != State::following && state_ != State::diverged) return;
+  pull_request_ = 0;
+  pull_due_at_ = now + kPullPause;
+  if (message.outcome == peer::PullOutcome::refused || message.epoch < highest_epoch_) return want_pull();
+  heard_ = now;
+  heard_once_ = true;
+  if (message.outcome == peer::PullOutcome::diverged) return diverge(now, out);
+  state_ = State::following;
+  problem_.clear();
+  if (message.epoch > highest_epoch_) reached_head_ = false;
+  highest_epoch_ = aligned_epoch_ = message.epoch;
+  acknowledge_wanted_ = true;
+  commit_ = std::max(commit_, message.commit);
+  primary_head_ = std::max(primary_head_, message.head.seq);
+  append_pulled(message.frames, out);
+  append_stashed(out);
+  apply_committed();
+  reached_head_ = reached_head_ || head_.seq >= message.head.seq;
+  pull_wanted_ = head_.seq < message.head.seq || !stash_.empty();
+  if (!message.frames.empty() && !copy_.full()) pull_due_at_ = now;
+}
+
+void ReplicaActor::diverge(TimePoint now, Effects& out) {
+  if (state_ != State::diverged) {
+    problem_ = "this copy's history, up to " + to_string(head_) +
+               ", is not in the primary's log: one of the two data folders is old or was emptied. Find out "
+               "which one is right; if it is the primary's, stop this node and empty this shard's folder";
+    out.log(LogLevel::error, "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + problem_);
+  }
+  state_ = State::diverged;
+  aligned_epoch_ = Epoch{};
+  pull_due_at_ = now + kDivergedRetry;
+  want_pull();
+}
+
+void ReplicaActor::append_pulled(std::string_view frames, Effects& out) {
+  while (!frames.empty()) {
+    const std::size_t size = peek_frame_size(frames, self_.shard);
+    if (size == 0 || size > frames.size()) return;  // what is missing is pulled again
+    const auto frame = decode_frame(frames.substr(0, size));
+    if (!frame || frame->events.empty() || frame->epoch > aligned_epoch_) return;
+    if (frame->prev == head_) {
+      append(std::make_shared<const std::string>(frames.substr(0, size)), *frame, out);
+    } else if (frame->last() > head_) {
+      return;
+    }
+    frames.remove_prefix(size);
+  }
+}
+
+void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
+  if (state_ == State::following || state_ == State::diverged) {
+    if (now >= pull_due_at_ && (pull_wanted_ || pull_request_ != 0)) pull(now, out);
+    if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
+  }
+  copy_.end_turn(commit_, now, out);
+}
+
+void ReplicaActor::acknowledge(TimePoint now, Effects& out) {
+  acknowledged_at_ = now;
+  acknowledge_wanted_ = false;
+  if (aligned_epoch_ == Epoch{} || aligned_epoch_ != highest_epoch_) return;  // R3, R4
+  out.send(primary_, peer::ReplicaAck{self_.shard, aligned_epoch_, durable_, copy_.last().seq});
+}
+
+// ---- what can fail
+
+void ReplicaActor::handle(LogFailed message, const Address&, TimePoint, Effects& out) {
+  state_ = State::failed;
+  problem_ = message.error.message;
+  out.log(LogLevel::error, "a replica has stopped: " + problem_);
+}
+
+void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects&) {
+  copy_.handle(message);
+  want_pull();  // what came while there was no room was dropped
+}
+
+void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
+  copy_.handle(message, now);
+}
+
+// ---- requests
+
+void ReplicaActor::handle(ClientRequest message, const Address&, TimePoint, Effects& out) {
+  out.send({self_.node, Role::client, {}}, ClientReply{std::move(message.origin), answer(message.request)});
+}
+
+void ReplicaActor::handle(PartRequest message, const Address&, TimePoint, Effects& out) {
+  out.send({self_.node, Role::router, {}}, PartReply{message.token, answer(message.request)});
+}
+
+rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
+  rpc::Reply reply{request.request_id, {}};
+  if (state_ == State::waiting || state_ == State::opening || state_ == State::failed) {
+    reply.body = Error{Errc::unavailable, state_ == State::failed ? "this replica has stopped: " + problem_
+                                                                  : "this replica is starting: try again in a moment"};
+    return reply;
+  }
+  std::vector<OperationResult> results;
+  results.reserve(request.operations.size());
+  std::size_t room = kMaxReplyValueBytes;
+  for (const Operation& operation : request.operations) results.push_back(copy_.read(operation, room));
+  reply.body = std::move(results);
+  return reply;
+}
+
+// ---- status
+
+bool ReplicaActor::caught_up(TimePoint now) const {
+  return state_ == State::following && aligned_epoch_ == highest_epoch_ && reached_head_ &&
+         now - heard_ < kSilenceLimit && primary_head_.value - std::min(primary_head_, head_.seq).value < kCaughtUpLag;
+}
+
+void ReplicaActor::handle(StatusQuery message, const Address& from, TimePoint now, Effects& out) {
+  out.send(from, StatusReport{message.token, status(now)});
+}
+
+MemberStatus ReplicaActor::status(TimePoint now) const {
+  MemberStatus status;
+  status.shard = self_.shard;
+  if (topology_) status.shard_name = topology_->find_shard(self_.shard)->name;
+  status.ready = caught_up(now);
+  status.problem = problem_.empty() ? copy_.problem() : problem_;
+  switch (state_) {
+    case State::waiting:
+    case State::opening: status.state = "starting"; break;
+    case State::following: status.state = status.ready ? "following" : "catching_up"; break;
+    case State::diverged: status.state = "diverged"; break;
+    case State::failed: status.state = "failed"; break;
+  }
+  if (state_ == State::following && heard_once_ && now - heard_ >= kSilenceLimit) {
+    status.state = "primary_silent";
+    status.problem = "nothing heard from the primary for more than a second: is its node running?";
+  }
+  status.epoch = highest_epoch_;
+  status.head = head_.seq;
+  status.durable = durable_.seq;
+  status.commit = commit_;
+  status.applied = copy_.store_applied().seq;
+  status.lag_events = primary_head_.value - std::min(primary_head_, head_.seq).value;
+  status.gaps_repaired = gaps_repaired_;
+  return status;
+}
+
+}  // namespace dkv

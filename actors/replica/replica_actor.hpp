@@ -1,0 +1,111 @@
+// The replica actor: a read-only copy of a shard that follows its primary. PUB/SUB is the fast path and
+// loses silently; the log is the truth. So every frame says what it follows, heartbeats carry the head,
+// and whatever does not fit is pulled from the primary's log.
+//
+// R3: in an epoch it appends, acknowledges and uses `commit` only after a pull of its own, answered in
+// that epoch, has shown that its last event is in the primary's log (alignment). R4: frames of an epoch
+// below the highest seen are dropped. R17: its readers see committed events only.
+// A replica whose history is not its primary's says so and keeps asking; it cuts nothing.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+
+#include "actors/runtime/actor.hpp"
+#include "actors/shard/shard_copy.hpp"
+
+namespace dkv {
+
+/// What a test may break, to see that it would be noticed. All true in the product.
+struct ReplicaRules {
+  bool detect_gaps = true;  // a frame is appended only when it follows the last one
+};
+
+struct ReplicaOptions {
+  std::uint64_t process = 0;  // different in every run: an answer to an earlier run's pull must not count
+  ReplicaRules rules;
+};
+
+class ReplicaActor : public Actor {
+ public:
+  ReplicaActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options, ReplicaOptions options);
+
+  void on_message(Envelope envelope, TimePoint now, Effects& out) override;
+  void on_wake(TimePoint, Effects&) override {}  // what is due is done at the turn's end
+  void on_turn_end(TimePoint now, Effects& out) override;
+  TimePoint wake_at() const override;
+
+  /// For tests: the copy's content, and how far it got.
+  ShardCopy& copy() { return copy_; }
+  Position head() const { return head_; }
+
+ private:
+  enum class State { waiting, opening, following, diverged, failed };
+
+  void handle(TopologyChanged message, const Address& from, TimePoint now, Effects& out);
+  void handle(ClientRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(PartRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(StatusQuery message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogRecovered message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogOpened message, const Address& from, TimePoint now, Effects& out);
+  void handle(Durable message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogFailed message, const Address& from, TimePoint now, Effects& out);
+  void handle(CheckpointWritten message, const Address& from, TimePoint now, Effects& out);
+  void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
+  void handle(EventFrame message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::PullReply message, const Address& from, TimePoint now, Effects& out);
+  /// A message for another role of this member: of no concern to a replica.
+  template <class Other>
+  void handle(Other, const Address&, TimePoint, Effects&) {}
+
+  rpc::Reply answer(const rpc::Request& request);
+  void take_live(FrameBytes bytes, const FrameView& frame, Effects& out);
+  void append(FrameBytes bytes, const FrameView& frame, Effects& out);
+  void append_pulled(std::string_view frames, Effects& out);
+  void stash(FrameBytes bytes, const FrameView& frame);
+  void append_stashed(Effects& out);
+  void apply_committed();
+  void want_pull() { pull_wanted_ = true; }
+  void pull(TimePoint now, Effects& out);
+  void diverge(TimePoint now, Effects& out);
+  void acknowledge(TimePoint now, Effects& out);
+  bool caught_up(TimePoint now) const;
+  MemberStatus status(TimePoint now) const;
+
+  Address self_;
+  Address primary_;
+  ReplicaOptions options_;
+  ShardCopy copy_;
+  TopologyPtr topology_;
+  State state_ = State::waiting;
+  std::string problem_;
+
+  Epoch highest_epoch_;  // seen in any frame or answer
+  Epoch aligned_epoch_;  // 0: in none
+  Position head_;        // the last event handed to the log
+  Position durable_;     // the last event on this disk
+  Seq commit_;           // known committed
+  Seq primary_head_;     // as far as we heard
+  TimePoint heard_{};    // from the primary, by any way
+  bool heard_once_ = false;
+  bool reached_head_ = false;  // since alignment: has been level with the primary
+
+  struct Unapplied {
+    Position last;
+    FrameBytes bytes;
+  };
+  std::deque<Unapplied> unapplied_;       // appended, not yet committed and durable
+  std::map<Seq, FrameBytes> stash_;       // live frames beyond a gap, by what they follow
+  std::size_t stash_bytes_ = 0;
+
+  bool pull_wanted_ = false;
+  std::uint64_t pull_request_ = 0;        // the one outstanding, or 0
+  std::uint64_t next_request_ = 1;
+  TimePoint pull_due_at_{};               // when to ask next, at the earliest
+  TimePoint acknowledged_at_{};
+  bool acknowledge_wanted_ = false;
+  std::uint64_t gaps_repaired_ = 0;
+};
+
+}  // namespace dkv

@@ -1,0 +1,164 @@
+#include "actors/router/router_actor.hpp"
+
+#include <algorithm>
+
+#include "topology/codec.hpp"
+
+namespace dkv {
+
+RouterActor::RouterActor(Address self, std::size_t max_value_bytes)
+    : self_(self), max_value_bytes_(max_value_bytes) {}
+
+void RouterActor::on_message(Envelope envelope, TimePoint, Effects& out) {
+  std::visit([&](auto& message) { handle(std::move(message), out); }, envelope.message);
+}
+
+void RouterActor::handle(TopologyChanged message, Effects&) {
+  topology_ = std::move(message.topology);
+  encoded_topology_ = encode(*topology_);
+  places_.clear();
+  local_shards_.clear();
+  for (const ShardInfo& shard : topology_->shards) {
+    Place& place = places_[shard.id];
+    const bool is_replica = std::find(shard.replicas.begin(), shard.replicas.end(), self_.node) != shard.replicas.end();
+    if (shard.primary == self_.node) {
+      place.local = Place::Local::primary;
+    } else if (is_replica) {
+      place.local = Place::Local::replica;
+    }
+    if (place.local != Place::Local::none) local_shards_.push_back(shard.id);
+    const NodeInfo* primary = topology_->find_node(shard.primary);
+    DKV_ASSERT(primary != nullptr);
+    place.moved = std::make_shared<const Moved>(
+        Moved{shard.id, shard.name, primary->name, primary->rpc, primary->http, topology_->version});
+  }
+  place_of_slot_.resize(kSlotCount);
+  for (std::size_t slot = 0; slot < kSlotCount; ++slot) place_of_slot_[slot] = &places_.at(topology_->slots[slot]);
+}
+
+const RouterActor::Place& RouterActor::place_of(const Operation& operation) const {
+  return *place_of_slot_[slot_of(operation.key).value];
+}
+
+bool RouterActor::serves(const Place& place, const Operation& operation, ReadMode read) {
+  if (place.local == Place::Local::primary) return true;
+  return place.local == Place::Local::replica && read == ReadMode::replica && operation.code == OpCode::get;
+}
+
+void RouterActor::reply(Origin origin, rpc::Reply reply, Effects& out) {
+  out.send({self_.node, Role::client, {}}, ClientReply{std::move(origin), std::move(reply)});
+}
+
+void RouterActor::handle(ClientRequest message, Effects& out) {
+  const std::uint64_t id = message.request.request_id;
+  if (!topology_) {
+    return reply(std::move(message.origin),
+                 {id, Error{Errc::unavailable, "the node is starting: try again in a moment"}}, out);
+  }
+  switch (message.request.type) {
+    case rpc::Type::operations: return route(std::move(message), out);
+    case rpc::Type::topology:
+      return reply(std::move(message.origin), {id, rpc::TopologyReply{topology_->version, encoded_topology_}}, out);
+    case rpc::Type::status: return query_status(std::move(message), out);
+    case rpc::Type::error: break;
+  }
+  reply(std::move(message.origin), {id, Error{Errc::bad_request, "not a request"}}, out);
+}
+
+/// Whole to one member when that serves every operation; otherwise in parts.
+void RouterActor::route(ClientRequest message, Effects& out) {
+  const Place* only = nullptr;
+  for (const Operation& operation : message.request.operations) {
+    const Place& place = place_of(operation);
+    const bool fits = check(operation, max_value_bytes_).has_value() && serves(place, operation, message.request.read);
+    if (!fits || (only != nullptr && only != &place)) return split(std::move(message), out);
+    only = &place;
+  }
+  if (only == nullptr) {
+    const std::uint64_t id = message.request.request_id;
+    return reply(std::move(message.origin), {id, std::vector<OperationResult>{}}, out);
+  }
+  out.send(member(only->moved->shard), std::move(message));
+}
+
+void RouterActor::split(ClientRequest message, Effects& out) {
+  const rpc::Request& request = message.request;
+  Gathering gathering{std::move(message.origin), request.request_id, {}, 0};
+  gathering.results.resize(request.operations.size());
+  std::map<ShardId, std::vector<std::size_t>> indexes_of;
+  for (std::size_t i = 0; i < request.operations.size(); ++i) {
+    const Operation& operation = request.operations[i];
+    const Place& place = place_of(operation);
+    if (auto checked = check(operation, max_value_bytes_); !checked) {
+      gathering.results[i] = OperationResult::failed(checked.error().code, checked.error().message);
+    } else if (serves(place, operation, request.read)) {
+      indexes_of[place.moved->shard].push_back(i);
+    } else {
+      gathering.results[i].code = Errc::moved;
+      gathering.results[i].moved = place.moved;
+    }
+  }
+  if (indexes_of.empty()) {
+    return reply(std::move(gathering.origin), {gathering.request_id, std::move(gathering.results)}, out);
+  }
+  const std::uint64_t token = next_token_++;
+  gathering.open_parts = indexes_of.size();
+  gatherings_.emplace(token, std::move(gathering));
+  for (auto& [shard, indexes] : indexes_of) {
+    const std::uint64_t part = next_token_++;
+    rpc::Request part_request = request;
+    part_request.operations.clear();
+    for (const std::size_t index : indexes) part_request.operations.push_back(request.operations[index]);
+    parts_.emplace(part, Part{token, std::move(indexes)});
+    out.send(member(shard), PartRequest{part, std::move(part_request)});
+  }
+}
+
+void RouterActor::handle(PartReply message, Effects& out) {
+  const auto part = parts_.find(message.token);
+  if (part == parts_.end()) return;
+  const auto gathering = gatherings_.find(part->second.gathering);
+  DKV_ASSERT(gathering != gatherings_.end());
+  auto* results = std::get_if<std::vector<OperationResult>>(&message.reply.body);
+  for (std::size_t i = 0; i < part->second.indexes.size(); ++i) {
+    OperationResult& result = gathering->second.results[part->second.indexes[i]];
+    if (results != nullptr) {
+      result = std::move((*results)[i]);
+    } else {
+      const Error& error = std::get<Error>(message.reply.body);
+      result = OperationResult::failed(error.code, error.message);
+    }
+  }
+  parts_.erase(part);
+  if (--gathering->second.open_parts > 0) return;
+  reply(std::move(gathering->second.origin),
+        {gathering->second.request_id, std::move(gathering->second.results)}, out);
+  gatherings_.erase(gathering);
+}
+
+void RouterActor::query_status(ClientRequest message, Effects& out) {
+  StatusGathering gathering{std::move(message.origin), message.request.request_id, {}, local_shards_.size()};
+  gathering.status.node = topology_->find_node(self_.node)->name;
+  gathering.status.version = DKV_VERSION;
+  gathering.status.topology_version = topology_->version;
+  gathering.status.ready = true;
+  if (local_shards_.empty()) {
+    return reply(std::move(gathering.origin), {gathering.request_id, std::move(gathering.status)}, out);
+  }
+  const std::uint64_t token = next_token_++;
+  status_gatherings_.emplace(token, std::move(gathering));
+  for (const ShardId shard : local_shards_) out.send(member(shard), StatusQuery{token});
+}
+
+void RouterActor::handle(StatusReport message, Effects& out) {
+  const auto gathering = status_gatherings_.find(message.token);
+  if (gathering == status_gatherings_.end()) return;
+  NodeStatus& status = gathering->second.status;
+  status.ready = status.ready && message.status.ready;
+  status.members.push_back(std::move(message.status));
+  if (--gathering->second.open_parts > 0) return;
+  reply(std::move(gathering->second.origin), {gathering->second.request_id, std::move(status)}, out);
+  status_gatherings_.erase(gathering);
+}
+
+}  // namespace dkv

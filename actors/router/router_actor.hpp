@@ -1,0 +1,74 @@
+// The router actor: one per node, behind every door. It hashes keys, hands a request to the local member
+// that it is for, and tells where the rest lives (Errc::moved). A request for one local shard, the common
+// case, is handed on whole and answered by the member; one whose keys are spread is split, and its parts'
+// results are put together here, in the order they were asked for.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "actors/runtime/actor.hpp"
+
+namespace dkv {
+
+class RouterActor : public Actor {
+ public:
+  RouterActor(Address self, std::size_t max_value_bytes);
+
+  void on_message(Envelope envelope, TimePoint now, Effects& out) override;
+
+ private:
+  /// Per shard, what every operation needs to know of it.
+  struct Place {
+    enum class Local : std::uint8_t { none, primary, replica } local = Local::none;
+    std::shared_ptr<const Moved> moved;
+  };
+  /// A request in parts.
+  struct Gathering {
+    Origin origin;
+    std::uint64_t request_id = 0;
+    std::vector<OperationResult> results;
+    std::size_t open_parts = 0;
+  };
+  struct Part {
+    std::uint64_t gathering = 0;
+    std::vector<std::size_t> indexes;  // of its operations in the whole request
+  };
+  struct StatusGathering {
+    Origin origin;
+    std::uint64_t request_id = 0;
+    NodeStatus status;
+    std::size_t open_parts = 0;
+  };
+
+  void handle(TopologyChanged message, Effects& out);
+  void handle(ClientRequest message, Effects& out);
+  void handle(PartReply message, Effects& out);
+  void handle(StatusReport message, Effects& out);
+  /// What is for members only never comes here.
+  template <class Other>
+  void handle(Other, Effects&) {}
+
+  void route(ClientRequest message, Effects& out);
+  void split(ClientRequest message, Effects& out);
+  void query_status(ClientRequest message, Effects& out);
+  const Place& place_of(const Operation& operation) const;
+  static bool serves(const Place& place, const Operation& operation, ReadMode read);
+  Address member(ShardId shard) const { return {self_.node, Role::member, shard}; }
+  void reply(Origin origin, rpc::Reply reply, Effects& out);
+
+  Address self_;
+  std::size_t max_value_bytes_;
+  TopologyPtr topology_;
+  std::string encoded_topology_;
+  std::map<ShardId, Place> places_;
+  std::vector<const Place*> place_of_slot_;
+  std::vector<ShardId> local_shards_;
+  std::map<std::uint64_t, Gathering> gatherings_;
+  std::map<std::uint64_t, Part> parts_;
+  std::map<std::uint64_t, StatusGathering> status_gatherings_;
+  std::uint64_t next_token_ = 1;
+};
+
+}  // namespace dkv

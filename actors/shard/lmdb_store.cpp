@@ -1,0 +1,273 @@
+#include "actors/shard/lmdb_store.hpp"
+
+#include <lmdb.h>
+#include <xxhash.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "messages/limits.hpp"
+
+namespace dkv {
+
+namespace {
+
+constexpr std::size_t kMapBytes = std::size_t{1} << 40;  // address space, not disk
+constexpr unsigned kNamedDatabases = 8;
+constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::size_t kChecksumOffset = 2 + 3 * sizeof(std::uint64_t);
+constexpr std::size_t kHeaderBytes = kChecksumOffset + sizeof(std::uint64_t);
+constexpr std::string_view kFormat = "1";
+
+void put_u64(char* out, std::uint64_t value) {
+  for (std::size_t i = 0; i < sizeof value; ++i) out[i] = static_cast<char>((value >> (8 * i)) & 0xff);
+}
+
+std::uint64_t get_u64(const char* in) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    value |= std::uint64_t{static_cast<unsigned char>(in[i])} << (8 * i);
+  }
+  return value;
+}
+
+MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
+std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
+
+Error failure(const std::string& what, int code) {
+  // LMDB reports a full disk as either.
+  const Errc errc = code == ENOSPC || code == MDB_MAP_FULL ? Errc::disk_full : Errc::io_error;
+  return {errc, "store: " + what + ": " + mdb_strerror(code)};
+}
+
+std::uint64_t checksum_of(std::string_view key, std::string_view header, std::string_view value) {
+  const std::uint64_t seed = XXH3_64bits_withSeed(header.data(), header.size(), XXH3_64bits(key.data(), key.size()));
+  return XXH3_64bits_withSeed(value.data(), value.size(), seed);
+}
+
+void fill_header(char* header, std::string_view key, const Record& record) {
+  std::memset(header, 0, kHeaderBytes);
+  header[0] = static_cast<char>(kRecordVersion);
+  put_u64(header + 2, record.version.epoch.value);
+  put_u64(header + 10, record.version.seq.value);
+  put_u64(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, record.value));
+}
+
+Result<StoredRecord> decode_record(std::string_view key, std::string_view stored) {
+  const auto corrupt = [&](const char* what) {
+    return Error{Errc::corrupt, std::string("store: a record of ") + std::to_string(key.size()) +
+                                    "-byte key fails its check: " + what};
+  };
+  if (stored.size() < kHeaderBytes) return corrupt("too short");
+  if (static_cast<std::uint8_t>(stored[0]) != kRecordVersion) return corrupt("unknown version");
+  const std::string_view value = stored.substr(kHeaderBytes);
+  if (get_u64(stored.data() + kChecksumOffset) != checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
+    return corrupt("wrong checksum");
+  }
+  StoredRecord record;
+  record.version = {Epoch{get_u64(stored.data() + 2)}, Seq{get_u64(stored.data() + 10)}};
+  record.value = std::string(value);
+  return record;
+}
+
+/// A transaction that is aborted unless committed.
+class Transaction {
+ public:
+  Transaction(MDB_env* env, unsigned flags) : code_(mdb_txn_begin(env, nullptr, flags, &txn_)) {}
+  ~Transaction() {
+    if (txn_ != nullptr) mdb_txn_abort(txn_);
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  int code() const { return code_; }
+  MDB_txn* get() const { return txn_; }
+  int commit() { return mdb_txn_commit(std::exchange(txn_, nullptr)); }
+
+ private:
+  MDB_txn* txn_ = nullptr;
+  int code_;
+};
+
+}  // namespace
+
+struct LmdbStore::Environment {
+  MDB_env* env = nullptr;
+  MDB_dbi records = 0;
+  MDB_dbi meta = 0;
+  MDB_txn* reader = nullptr;  // cached; reset between batches
+  bool reader_live = false;
+  std::atomic<std::uint64_t> applied_epoch{0};
+  std::atomic<std::uint64_t> applied_seq{0};
+
+  ~Environment() {
+    if (reader != nullptr) mdb_txn_abort(reader);
+    if (env != nullptr) mdb_env_close(env);
+  }
+
+  /// The cached read transaction, made live.
+  Result<MDB_txn*> read() {
+    if (reader_live) return reader;
+    const int code = reader == nullptr ? mdb_txn_begin(env, nullptr, MDB_RDONLY, &reader) : mdb_txn_renew(reader);
+    if (code != 0) return failure("cannot begin reading", code);
+    reader_live = true;
+    return reader;
+  }
+
+  Result<void> open_databases(ShardId shard);
+  Result<void> check_meta(MDB_txn* txn, ShardId shard);
+};
+
+Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
+  const auto lookup = [&](std::string_view name, std::string_view& out) {
+    MDB_val key = to_val(name);
+    MDB_val value;
+    const int code = mdb_get(txn, meta, &key, &value);
+    if (code == 0) out = to_view(value);
+    return code;
+  };
+  const auto insert = [&](std::string_view name, std::string_view bytes) {
+    MDB_val key = to_val(name);
+    MDB_val value = to_val(bytes);
+    return mdb_put(txn, meta, &key, &value, 0);
+  };
+  const std::string own_shard = std::to_string(shard.value);
+  std::string_view found;
+  int code = lookup("format", found);
+  if (code == MDB_NOTFOUND) {
+    code = insert("format", kFormat);
+    if (code == 0) code = insert("shard", own_shard);
+    if (code != 0) return failure("cannot write its description", code);
+    return {};
+  }
+  if (code != 0) return failure("cannot read its description", code);
+  if (found != kFormat) {
+    return Error{Errc::wrong_version, "store: its format is version " + std::string(found) +
+                                          ", this program reads version " + std::string(kFormat)};
+  }
+  if (lookup("shard", found) != 0 || found != own_shard) {
+    return Error{Errc::in_use, "store: it belongs to shard number " + std::string(found) + ", not " + own_shard};
+  }
+  if (lookup("applied", found) == 0) {
+    if (found.size() != 16) return Error{Errc::corrupt, "store: its applied position is not readable"};
+    applied_epoch = get_u64(found.data());
+    applied_seq = get_u64(found.data() + 8);
+  }
+  return {};
+}
+
+Result<void> LmdbStore::Environment::open_databases(ShardId shard) {
+  Transaction txn(env, 0);
+  if (txn.code() != 0) return failure("cannot begin writing", txn.code());
+  int code = mdb_dbi_open(txn.get(), "records", MDB_CREATE, &records);
+  if (code == 0) code = mdb_dbi_open(txn.get(), "meta", MDB_CREATE, &meta);
+  if (code != 0) return failure("cannot open its databases", code);
+  if (auto checked = check_meta(txn.get(), shard); !checked) return checked;
+  code = txn.commit();
+  if (code != 0) return failure("cannot commit", code);
+  return {};
+}
+
+LmdbStore::LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+LmdbStore::~LmdbStore() = default;
+
+Result<std::unique_ptr<LmdbStore>> LmdbStore::open(const std::string& path, ShardId shard) {
+  auto environment = std::make_unique<Environment>();
+  int code = mdb_env_create(&environment->env);
+  if (code == 0) code = mdb_env_set_mapsize(environment->env, kMapBytes);
+  if (code == 0) code = mdb_env_set_maxdbs(environment->env, kNamedDatabases);
+  // NOTLS: a read transaction belongs to its object, not to the thread. NORDAHEAD: reads are random.
+  if (code == 0) code = mdb_env_open(environment->env, path.c_str(), MDB_NOTLS | MDB_NORDAHEAD, 0640);
+  if (code != 0) return failure("cannot open " + path, code);
+  // Slots of readers that died with an earlier process.
+  mdb_reader_check(environment->env, nullptr);
+  if (auto opened = environment->open_databases(shard); !opened) return opened.error();
+  return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(environment)));
+}
+
+Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key) {
+  auto txn = environment_->read();
+  if (!txn) return txn.error();
+  MDB_val wanted = to_val(key);
+  MDB_val found;
+  const int code = mdb_get(*txn, environment_->records, &wanted, &found);
+  if (code == MDB_NOTFOUND) return std::optional<StoredRecord>{};
+  if (code != 0) return failure("cannot read a record", code);
+  auto record = decode_record(key, to_view(found));
+  if (!record) return record.error();
+  return std::optional<StoredRecord>{std::move(*record)};
+}
+
+Result<bool> LmdbStore::contains(std::string_view key) {
+  auto txn = environment_->read();
+  if (!txn) return txn.error();
+  MDB_val wanted = to_val(key);
+  MDB_val found;
+  const int code = mdb_get(*txn, environment_->records, &wanted, &found);
+  if (code != 0 && code != MDB_NOTFOUND) return failure("cannot read a record", code);
+  return code == 0;
+}
+
+void LmdbStore::end_batch() {
+  if (!environment_->reader_live) return;
+  mdb_txn_reset(environment_->reader);
+  environment_->reader_live = false;
+}
+
+Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
+  Transaction txn(environment_->env, MDB_RDONLY);
+  if (txn.code() != 0) return failure("cannot begin reading", txn.code());
+  MDB_cursor* cursor = nullptr;
+  int code = mdb_cursor_open(txn.get(), environment_->records, &cursor);
+  if (code != 0) return failure("cannot open a cursor", code);
+  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> closer(cursor, mdb_cursor_close);
+  MDB_val key = to_val(from);
+  MDB_val value;
+  code = mdb_cursor_get(cursor, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+  while (code == 0) {
+    auto record = decode_record(to_view(key), to_view(value));
+    if (!record) return record.error();
+    if (!visit(to_view(key), *record)) return {};
+    code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+  }
+  if (code != MDB_NOTFOUND) return failure("cannot scan", code);
+  return {};
+}
+
+Position LmdbStore::applied() const {
+  return {Epoch{environment_->applied_epoch}, Seq{environment_->applied_seq}};
+}
+
+Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
+  Transaction txn(environment_->env, 0);
+  if (txn.code() != 0) return failure("cannot begin writing", txn.code());
+  for (const auto& [key_bytes, record] : memtable.records()) {
+    MDB_val key = to_val(key_bytes);
+    int code = 0;
+    if (record.removed) {
+      code = mdb_del(txn.get(), environment_->records, &key, nullptr);
+      if (code == MDB_NOTFOUND) code = 0;
+    } else {
+      MDB_val value{kHeaderBytes + record.value.size(), nullptr};
+      code = mdb_put(txn.get(), environment_->records, &key, &value, MDB_RESERVE);
+      if (code == 0) {
+        fill_header(static_cast<char*>(value.mv_data), key_bytes, record);
+        std::memcpy(static_cast<char*>(value.mv_data) + kHeaderBytes, record.value.data(), record.value.size());
+      }
+    }
+    if (code != 0) return failure("cannot write a record", code);
+  }
+  char position[16];
+  put_u64(position, applied.epoch.value);
+  put_u64(position + 8, applied.seq.value);
+  MDB_val name = to_val("applied");
+  MDB_val value{sizeof position, position};
+  int code = mdb_put(txn.get(), environment_->meta, &name, &value, 0);
+  if (code == 0) code = txn.commit();
+  if (code != 0) return failure("cannot commit a checkpoint", code);
+  environment_->applied_epoch = applied.epoch.value;
+  environment_->applied_seq = applied.seq.value;
+  return {};
+}
+
+}  // namespace dkv

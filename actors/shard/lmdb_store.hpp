@@ -1,0 +1,40 @@
+// The default store: LMDB in a folder of its own, two named databases ("records", "meta"), full sync.
+// What LMDB does when nobody looks, and what this does about it:
+// - no checksums: every value carries one, checked at every read;
+// - growing the map under a reader is SIGBUS: 1 TiB of address space is reserved once (sparse);
+// - an open reader keeps pages from reuse: one cached read transaction, reset after each batch;
+// - a second open in one process breaks its locks: the data folder's exclusive lock is the node's duty.
+// Format: records: key -> {version u8 = 1, flags u8, epoch u64, seq u64, expires_at u64 (ms, 0 never),
+// XXH3-64 u64 of the key, the header before it and the value} + value, little-endian;
+// meta: "format" -> "1", "shard" -> u32, "applied" -> epoch u64, seq u64.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actors/shard/store.hpp"
+
+namespace dkv {
+
+class LmdbStore : public Store {
+ public:
+  /// Opens or makes the store of `shard` in the existing folder `path`. Errors: io_error, disk_full,
+  /// wrong_version (a format from another version), in_use (it belongs to another shard).
+  static Result<std::unique_ptr<LmdbStore>> open(const std::string& path, ShardId shard);
+  ~LmdbStore() override;
+
+  Result<std::optional<StoredRecord>> get(std::string_view key) override;
+  Result<bool> contains(std::string_view key) override;
+  void end_batch() override;
+  Result<void> scan(std::string_view from, const Visitor& visit) override;
+  Position applied() const override;
+  Result<void> write(const Memtable& memtable, Position applied) override;
+
+ private:
+  struct Environment;
+  explicit LmdbStore(std::unique_ptr<Environment> environment);
+
+  std::unique_ptr<Environment> environment_;
+};
+
+}  // namespace dkv

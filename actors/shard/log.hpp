@@ -1,0 +1,76 @@
+// A shard's write-ahead log: segments of frames in a folder. The truth about what this copy holds.
+//
+// What append() and sync() made durable is never lost or skipped: at open a torn tail is cut (and the cut
+// synced), and a bad spot with synced bytes behind it is reported as corruption. Segments are never
+// removed yet. Blocking; used by the log actor alone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/runtime/disk.hpp"
+#include "actors/shard/log_segment.hpp"
+#include "messages/frame.hpp"
+
+namespace dkv {
+
+struct LogOptions {
+  ShardId shard;
+  std::uint64_t salt = 0;                            // any number that clients cannot know
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;  // a new segment begins past this
+};
+
+class Log {
+ public:
+  /// What a read of the log found.
+  struct ReadResult {
+    bool from_found = false;
+    std::string frames;
+  };
+
+  Log(std::unique_ptr<Disk> disk, LogOptions options) : disk_(std::move(disk)), options_(options) {}
+
+  /// Opens the log, calls `replay` with each frame that has events above `applied`, in order, and leaves
+  /// everything that was replayed durable. Once, before all else. Errors: corrupt (with file and offset), io_error,
+  /// disk_full.
+  using Replay = std::function<void(std::string_view frame_bytes, const FrameView& frame)>;
+  Result<void> open(Position applied, const Replay& replay);
+
+  /// Writes frames, the first of which follows head(), and syncs once. On error the log must not be
+  /// written again: what is on disk is not known. Errors: io_error, disk_full.
+  Result<void> append(const std::vector<FrameBytes>& frames, Position last);
+
+  /// Frames after `from`, of about `max_bytes` and at least one when there is one. `from` that is not in
+  /// this log is an answer, not an error. Errors: corrupt, io_error.
+  Result<ReadResult> read_after(Position from, std::uint64_t max_bytes);
+
+  /// The last durable event.
+  Position head() const { return head_; }
+
+ private:
+  struct Segment {
+    std::string name;
+    SegmentHeader header;
+    std::unique_ptr<File> file;
+    // Some frames' starts, in order: (position before the frame, offset).
+    std::vector<std::pair<Position, std::uint64_t>> index;
+  };
+
+  Result<void> open_segments();
+  Result<void> begin_segment();
+  Result<void> scan(std::size_t at, Position applied, const Replay& replay);
+  Result<void> cut_or_report(Segment& segment, SegmentReader& reader, bool is_last);
+  Result<void> read_segment(Segment& segment, Position& from, std::uint64_t max_bytes, ReadResult& result);
+  void note(Segment& segment, Position prev, std::uint64_t offset);
+  std::size_t segment_after(Position from) const;
+
+  std::unique_ptr<Disk> disk_;
+  LogOptions options_;
+  std::vector<Segment> segments_;
+  Position head_;
+};
+
+}  // namespace dkv

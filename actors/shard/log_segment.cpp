@@ -1,0 +1,129 @@
+#include "actors/shard/log_segment.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "messages/limits.hpp"
+
+namespace dkv {
+
+namespace {
+
+constexpr std::string_view kSegmentMagic = "dkvlog1\n";
+constexpr std::string_view kMarkerMagic = "dkvt";
+constexpr std::size_t kReadAheadBytes = std::size_t{256} << 10;
+
+template <class Int>
+void put(std::string& out, Int value) {
+  for (std::size_t i = 0; i < sizeof(Int); ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
+}
+
+std::uint64_t get_u64(std::string_view bytes, std::size_t at) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    value |= std::uint64_t{static_cast<unsigned char>(bytes[at + i])} << (8 * i);
+  }
+  return value;
+}
+
+std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+}  // namespace
+
+std::string encode_segment_header(const SegmentHeader& header) {
+  std::string out(kSegmentMagic);
+  put(out, header.shard.value);
+  put(out, std::uint32_t{0});
+  put(out, header.salt);
+  put(out, header.prev.epoch.value);
+  put(out, header.prev.seq.value);
+  put(out, checksum(out));
+  return out;
+}
+
+Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
+  if (bytes.size() < kSegmentHeaderBytes || bytes.substr(0, kSegmentMagic.size()) != kSegmentMagic ||
+      get_u64(bytes, kSegmentHeaderBytes - 8) != checksum(bytes.substr(0, kSegmentHeaderBytes - 8))) {
+    return Error{Errc::corrupt, "not the header of a log segment that this program can read"};
+  }
+  SegmentHeader header;
+  header.shard = ShardId{static_cast<std::uint32_t>(get_u64(bytes, 8))};
+  header.salt = get_u64(bytes, 16);
+  header.prev = {Epoch{get_u64(bytes, 24)}, Seq{get_u64(bytes, 32)}};
+  return header;
+}
+
+std::string encode_marker(std::uint64_t offset, std::uint64_t salt) {
+  std::string out(kMarkerMagic);
+  put(out, std::uint32_t{0});
+  std::string place;
+  put(place, offset);
+  put(out, std::uint64_t{XXH3_64bits_withSeed(place.data(), place.size(), salt)});
+  return out;
+}
+
+std::string segment_name(Position prev) {
+  char name[32];
+  std::snprintf(name, sizeof name, "log-%020llu", static_cast<unsigned long long>(prev.seq.value + 1));
+  return name;
+}
+
+bool SegmentReader::is_marker(std::string_view bytes, std::uint64_t offset) const {
+  return bytes.substr(0, kMarkerMagic.size()) == kMarkerMagic &&
+         bytes.substr(0, kMarkerBytes) == encode_marker(offset, header_.salt);
+}
+
+/// At least `bytes` from `offset` on, or all there is.
+Result<std::string_view> SegmentReader::window(std::uint64_t offset, std::size_t bytes) {
+  const std::uint64_t end = buffer_offset_ + buffer_.size();
+  if (offset < buffer_offset_ || offset + bytes > end) {
+    auto read = file_.read(offset, std::max(bytes, kReadAheadBytes));
+    if (!read) return read.error();
+    buffer_ = std::move(*read);
+    buffer_offset_ = offset;
+  }
+  return std::string_view(buffer_).substr(offset - buffer_offset_);
+}
+
+Result<SegmentReader::Found> SegmentReader::next() {
+  for (;;) {
+    at_ = offset_;
+    auto bytes = window(offset_, std::max(kFrameHeaderBytes, kMarkerBytes));
+    if (!bytes) return bytes.error();
+    if (bytes->empty()) return Found::end;
+    if (is_marker(*bytes, offset_)) {
+      offset_ += kMarkerBytes;
+      continue;
+    }
+    const std::size_t size = peek_frame_size(*bytes, header_.shard);
+    if (size == 0) return Found::bad;
+    bytes = window(offset_, size);
+    if (!bytes) return bytes.error();
+    if (bytes->size() < size) return Found::bad;
+    auto frame = decode_frame(bytes->substr(0, size));
+    if (!frame || frame->events.empty()) return Found::bad;
+    frame_bytes_ = bytes->substr(0, size);
+    frame_ = std::move(*frame);
+    offset_ += size;
+    return Found::frame;
+  }
+}
+
+Result<bool> SegmentReader::marker_follows() {
+  std::uint64_t offset = at_ + 1;
+  for (;;) {
+    auto bytes = window(offset, kMarkerBytes);
+    if (!bytes) return bytes.error();
+    if (bytes->size() < kMarkerBytes) return false;
+    std::size_t at = bytes->find(kMarkerMagic);
+    while (at != std::string_view::npos && at + kMarkerBytes <= bytes->size()) {
+      if (is_marker(bytes->substr(at), offset + at)) return true;
+      at = bytes->find(kMarkerMagic, at + 1);
+    }
+    offset += bytes->size() - kMarkerBytes + 1;
+  }
+}
+
+}  // namespace dkv

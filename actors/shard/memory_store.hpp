@@ -1,0 +1,26 @@
+// A store in memory: for a cache shard whose data may go with the process, and for simulation.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "actors/shard/store.hpp"
+
+namespace dkv {
+
+class MemoryStore : public Store {
+ public:
+  Result<std::optional<StoredRecord>> get(std::string_view key) override;
+  Result<bool> contains(std::string_view key) override;
+  Result<void> scan(std::string_view from, const Visitor& visit) override;
+  Position applied() const override;
+  Result<void> write(const Memtable& memtable, Position applied) override;
+
+ private:
+  mutable std::mutex mutex_;  // the reader and the writer are two threads
+  std::map<std::string, StoredRecord, std::less<>> records_;
+  Position applied_;
+};
+
+}  // namespace dkv

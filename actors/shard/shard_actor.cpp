@@ -1,0 +1,338 @@
+#include "actors/shard/shard_actor.hpp"
+
+#include <algorithm>
+
+#include "messages/limits.hpp"
+
+namespace dkv {
+
+namespace {
+// When idle, so that a replica notices the loss of the last event, and the primary's end.
+constexpr Duration kHeartbeatInterval = 100ms;
+// Reads of the log for replicas, waiting at once: one per replica is enough.
+constexpr std::size_t kMaxPulls = 64;
+
+bool writes(const Operation& operation) { return operation.code != OpCode::get; }
+}  // namespace
+
+ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options, ShardOptions options)
+    : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
+
+void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
+  std::visit([&](auto& message) { handle(std::move(message), envelope.from, now, out); }, envelope.message);
+}
+
+TimePoint ShardActor::wake_at() const {
+  const TimePoint heartbeat = state_ == State::serving ? published_at_ + kHeartbeatInterval : kNever;
+  return std::min(heartbeat, copy_.wake_at());
+}
+
+// ---- start
+
+void ShardActor::handle(TopologyChanged message, const Address&, TimePoint, Effects& out) {
+  topology_ = std::move(message.topology);
+  shard_ = topology_->find_shard(self_.shard);
+  DKV_ASSERT(shard_ != nullptr);
+  if (state_ != State::waiting) return;
+  state_ = State::opening;
+  out.send({self_.node, Role::log, self_.shard}, OpenLog{copy_.store_applied()});
+}
+
+void ShardActor::handle(LogRecovered message, const Address&, TimePoint now, Effects& out) {
+  for (const FrameBytes& bytes : message.frames) {
+    const auto frame = decode_frame(*bytes);
+    DKV_ASSERT(frame.has_value());  // the log has checked it
+    copy_.apply(*frame);
+    commit_ = std::max(commit_, frame->commit);
+  }
+  copy_.end_turn(commit_, now, out);
+}
+
+void ShardActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
+  if (state_ != State::opening) return;
+  head_ = packed_ = durable_ = published_ = message.head;
+  commit_ = std::max(commit_, copy_.store_applied().seq);
+  // R6: never an epoch that this log has seen.
+  epoch_ = Epoch{head_.epoch.value + 1};
+  state_ = State::beginning;
+  append({EventType::epoch_start, {}, {}}, out);
+  serves_from_ = head_.seq;
+}
+
+// ---- requests
+
+void ShardActor::handle(ClientRequest message, const Address&, TimePoint, Effects& out) {
+  answer(std::move(message.origin), message.request, out);
+}
+
+void ShardActor::handle(PartRequest message, const Address&, TimePoint, Effects& out) {
+  answer(message.token, message.request, out);
+}
+
+void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
+  Waiting waiting{std::move(asker), false, {request.request_id, {}}};
+  if (state_ != State::serving) {
+    waiting.reply.body = Error{Errc::unavailable, state_ == State::failed
+                                                      ? "the shard has stopped: " + problem_
+                                                      : "the shard is starting: try again in a moment"};
+    ready_.push_back(std::move(waiting));
+    return;
+  }
+  std::vector<OperationResult> results;
+  results.reserve(request.operations.size());
+  Seq depends_on;
+  std::size_t room = kMaxReplyValueBytes;
+  bool reads = false;
+  for (const Operation& operation : request.operations) {
+    results.push_back(execute(operation, depends_on, room, out));
+    (writes(operation) ? waiting.writes : reads) = true;
+  }
+  waiting.reply.body = std::move(results);
+  // What was read must be committed, however little the writer asks for.
+  wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
+}
+
+OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out) {
+  if (auto checked = check(operation, options_.max_value_bytes); !checked) {
+    return OperationResult::failed(checked.error().code, checked.error().message);
+  }
+  if (writes(operation)) return write(operation, depends_on, out);
+  OperationResult result = copy_.read(operation, room);
+  // A miss depends on everything that could have been a hit: on the head.
+  depends_on = std::max(depends_on, result.code == Errc::ok ? result.version.seq : head_.seq);
+  return result;
+}
+
+OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, Effects& out) {
+  if (in_flight_bytes_ + packer_.size() > options_.max_in_flight_bytes || copy_.full()) {
+    return OperationResult::failed(Errc::overloaded, "the disk is behind with writing: try again in a moment");
+  }
+  const auto existed = copy_.contains(operation.key);
+  if (!existed) return OperationResult::failed(existed.error().code, existed.error().message);
+  if (operation.code == OpCode::remove && !*existed) {
+    depends_on = std::max(depends_on, head_.seq);
+    return OperationResult::failed(Errc::not_found, "no such key");
+  }
+  const auto type = operation.code == OpCode::put ? EventType::put : EventType::remove;
+  append({type, operation.key, operation.value}, out);
+  depends_on = head_.seq;
+  OperationResult result;
+  result.version = head_;
+  result.created = operation.code == OpCode::put && !*existed;
+  return result;
+}
+
+void ShardActor::append(const Event& event, Effects& out) {
+  head_ = {epoch_, Seq{head_.seq.value + 1}};
+  copy_.apply(event, head_);
+  packer_.add(event);
+  if (packer_.size() >= kTargetFrameBytes) seal_frame(out);
+}
+
+/// Packs what this turn has gathered: once, for the log, for PUB and for the replicas' logs.
+void ShardActor::seal_frame(Effects& out) {
+  if (packer_.count() == 0) return;
+  InFlight frame;
+  frame.last = head_;
+  frame.bytes = packer_.finish(self_.shard, epoch_, packed_, commit_);
+  frame.for_durable = std::exchange(turn_for_durable_, {});
+  frame.for_commit = std::exchange(turn_for_commit_, {});
+  packed_ = head_;
+  in_flight_bytes_ += frame.bytes->size();
+  out.send({self_.node, Role::log, self_.shard}, AppendFrame{frame.bytes, frame.last});
+  in_flight_.push_back(std::move(frame));
+}
+
+void ShardActor::wait_for(Seq depends_on, AckMode ack, Waiting waiting) {
+  const bool local = ack == AckMode::local;
+  if (depends_on <= (local ? durable_.seq : commit_)) {
+    ready_.push_back(std::move(waiting));
+  } else if (depends_on > packed_.seq) {
+    (local ? turn_for_durable_ : turn_for_commit_).push_back(std::move(waiting));
+  } else {
+    const auto frame = std::lower_bound(in_flight_.begin(), in_flight_.end(), depends_on,
+                                        [](const InFlight& one, Seq seq) { return one.last.seq < seq; });
+    DKV_ASSERT(frame != in_flight_.end());
+    (local ? frame->for_durable : frame->for_commit).push_back(std::move(waiting));
+  }
+}
+
+void ShardActor::reply(Waiting waiting, Effects& out) {
+  if (auto* origin = std::get_if<Origin>(&waiting.asker)) {
+    out.send({self_.node, Role::client, {}}, ClientReply{std::move(*origin), std::move(waiting.reply)});
+  } else {
+    out.send({self_.node, Role::router, {}},
+             PartReply{std::get<std::uint64_t>(waiting.asker), std::move(waiting.reply)});
+  }
+}
+
+// ---- commit
+
+void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
+  durable_ = std::max(durable_, message.last);
+}
+
+void ShardActor::on_turn_end(TimePoint now, Effects& out) {
+  if (state_ == State::beginning || state_ == State::serving) {
+    seal_frame(out);
+    publish_durable(out);
+    advance_commit();
+  }
+  if (state_ == State::serving) {
+    const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
+    if (idle_commit || now >= published_at_ + kHeartbeatInterval) publish_heartbeat(now, out);
+  }
+  for (Waiting& waiting : ready_) reply(std::move(waiting), out);
+  ready_.clear();
+  copy_.end_turn(commit_, now, out);
+}
+
+/// Only what is durable here is published: a replica must never hold what its primary may yet lose.
+void ShardActor::publish_durable(Effects& out) {
+  const auto first = std::upper_bound(in_flight_.begin(), in_flight_.end(), published_.seq,
+                                      [](Seq seq, const InFlight& one) { return seq < one.last.seq; });
+  for (auto frame = first; frame != in_flight_.end() && frame->last <= durable_; ++frame) {
+    out.publish(frame->bytes);
+    published_ = frame->last;
+    for (Waiting& waiting : frame->for_durable) ready_.push_back(std::move(waiting));
+    frame->for_durable.clear();
+  }
+}
+
+/// R1: commit is the least durable position of the local log and every in-sync replica.
+void ShardActor::advance_commit() {
+  Seq commit = durable_.seq;
+  for (const NodeId node : shard_->in_sync) {
+    const auto replica = replicas_.find(node);
+    commit = std::min(commit, replica == replicas_.end() ? Seq{} : replica->second.durable);
+  }
+  commit_ = std::max(commit_, commit);
+  while (!in_flight_.empty() && in_flight_.front().last.seq <= commit_) {
+    for (Waiting& waiting : in_flight_.front().for_commit) ready_.push_back(std::move(waiting));
+    in_flight_bytes_ -= in_flight_.front().bytes->size();
+    in_flight_.pop_front();
+  }
+  if (state_ == State::beginning && commit_ >= serves_from_) state_ = State::serving;
+}
+
+void ShardActor::publish_heartbeat(TimePoint now, Effects& out) {
+  out.publish(FramePacker().finish(self_.shard, epoch_, published_, commit_));
+  published_at_ = now;
+  published_commit_ = commit_;
+}
+
+void ShardActor::handle(LogFailed message, const Address&, TimePoint, Effects& out) {
+  fail(message.error.message, out);
+}
+
+void ShardActor::fail(const std::string& problem, Effects& out) {
+  if (state_ == State::failed) return;
+  state_ = State::failed;
+  problem_ = problem;
+  out.log(LogLevel::error, "shard " + shard_->name + " has stopped: " + problem);
+  const auto give_up = [&](std::vector<Waiting>& all) {
+    for (Waiting& waiting : all) {
+      waiting.reply.body = waiting.writes ? Error{Errc::unknown_outcome, "the write may or may not be on disk: " + problem}
+                                          : Error{Errc::unavailable, "the shard has stopped: " + problem};
+      ready_.push_back(std::move(waiting));
+    }
+    all.clear();
+  };
+  for (InFlight& frame : in_flight_) {
+    give_up(frame.for_durable);
+    give_up(frame.for_commit);
+  }
+  give_up(turn_for_durable_);
+  give_up(turn_for_commit_);
+  in_flight_.clear();
+  in_flight_bytes_ = 0;
+}
+
+void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects&) { copy_.handle(message); }
+
+void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
+  copy_.handle(message, now);
+}
+
+// ---- replicas
+
+void ShardActor::handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects&) {
+  Progress& replica = replicas_[from.node];
+  replica.heard = now;
+  if (message.epoch == epoch_) replica.durable = std::max(replica.durable, message.durable.seq);
+}
+
+void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoint, Effects& out) {
+  if (state_ == State::serving && message.from.epoch > epoch_) {
+    // R4: never serve below the highest epoch seen.
+    fail("node " + std::to_string(from.node.value) + " holds a newer history, up to " + to_string(message.from) +
+             ": this data folder is old or was emptied. Stop the node and put the right folder back",
+         out);
+  }
+  if (state_ != State::serving || pulls_.size() >= kMaxPulls) {
+    peer::PullReply refusal;
+    refusal.shard = message.shard;
+    refusal.process = message.process;
+    refusal.request = message.request;
+    refusal.outcome = peer::PullOutcome::refused;
+    return out.send(from, std::move(refusal));
+  }
+  const std::uint64_t token = next_token_++;
+  const ReadLog read{token, message.from, std::min<std::uint64_t>(message.max_bytes, kMaxPullBytes)};
+  pulls_.emplace(token, Pull{from, std::move(message)});
+  out.send({self_.node, Role::log, self_.shard}, read);
+}
+
+void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out) {
+  const auto pull = pulls_.find(message.token);
+  if (pull == pulls_.end()) return;
+  peer::PullReply answer;
+  answer.shard = self_.shard;
+  answer.process = pull->second.request.process;
+  answer.request = pull->second.request.request;
+  answer.outcome = message.from_found ? peer::PullOutcome::ok : peer::PullOutcome::diverged;
+  answer.epoch = epoch_;
+  answer.head = message.head;
+  answer.commit = commit_;
+  answer.frames = std::move(message.frames);
+  out.send(pull->second.asker, std::move(answer));
+  pulls_.erase(pull);
+}
+
+// ---- status
+
+void ShardActor::handle(StatusQuery message, const Address& from, TimePoint now, Effects& out) {
+  out.send(from, StatusReport{message.token, status(now)});
+}
+
+MemberStatus ShardActor::status(TimePoint now) const {
+  MemberStatus status;
+  status.shard = self_.shard;
+  status.primary = true;
+  status.ready = state_ == State::serving;
+  constexpr const char* kNames[] = {"starting", "opening", "starting", "serving", "failed"};
+  status.state = kNames[static_cast<std::size_t>(state_)];
+  status.problem = problem_.empty() ? copy_.problem() : problem_;
+  status.epoch = epoch_;
+  status.head = head_.seq;
+  status.durable = durable_.seq;
+  status.commit = commit_;
+  status.applied = copy_.store_applied().seq;
+  if (shard_ == nullptr) return status;
+  status.shard_name = shard_->name;
+  for (const NodeId node : shard_->replicas) {
+    ReplicaStatus& replica = status.replicas.emplace_back();
+    replica.node = topology_->find_node(node)->name;
+    const auto progress = replicas_.find(node);
+    replica.heard = progress != replicas_.end();
+    if (replica.heard) {
+      replica.durable = progress->second.durable;
+      replica.silent_ms = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(now - progress->second.heard).count());
+    }
+    replica.lag_events = head_.seq.value - replica.durable.value;
+  }
+  return status;
+}
+
+}  // namespace dkv

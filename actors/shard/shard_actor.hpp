@@ -1,0 +1,125 @@
+// The shard actor: a shard's primary. It executes operations on arrival, in order, on the newest state;
+// it never waits for a disk. Each turn's events become one frame (or a few), which the log actor makes
+// durable; a reply leaves once commit has reached the event that it depends on. So group commit,
+// pipelining and linearizable reads are one rule (the commit rule, R1).
+//
+// Begins a new epoch at every start (R6): nothing is answered before its first event is committed.
+// After a log failure it has failed for good: what was pending is of unknown outcome.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "actors/runtime/actor.hpp"
+#include "actors/shard/shard_copy.hpp"
+
+namespace dkv {
+
+struct ShardOptions {
+  std::size_t max_value_bytes = std::size_t{16} << 20;
+  /// Events packed but not yet committed; past this, writes are refused as overloaded.
+  std::size_t max_in_flight_bytes = std::size_t{64} << 20;
+};
+
+class ShardActor : public Actor {
+ public:
+  ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options, ShardOptions options);
+
+  void on_message(Envelope envelope, TimePoint now, Effects& out) override;
+  void on_wake(TimePoint, Effects&) override {}  // what is due is done at the turn's end
+  void on_turn_end(TimePoint now, Effects& out) override;
+  TimePoint wake_at() const override;
+
+  /// For tests: the copy's content.
+  ShardCopy& copy() { return copy_; }
+
+ private:
+  enum class State { waiting, opening, beginning, serving, failed };
+
+  /// Whom a reply goes to: a client, or the router that put a request together from parts.
+  using Asker = std::variant<Origin, std::uint64_t>;
+  struct Waiting {
+    Asker asker;
+    bool writes = false;
+    rpc::Reply reply;
+  };
+  /// A frame on its way to being committed, and the replies that wait for it.
+  struct InFlight {
+    Position last;
+    FrameBytes bytes;
+    std::vector<Waiting> for_durable;  // ack=local
+    std::vector<Waiting> for_commit;
+  };
+  struct Progress {
+    Seq durable;
+    TimePoint heard;
+  };
+  struct Pull {
+    Address asker;
+    peer::PullRequest request;
+  };
+
+  void handle(TopologyChanged message, const Address& from, TimePoint now, Effects& out);
+  void handle(ClientRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(PartRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(StatusQuery message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogRecovered message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogOpened message, const Address& from, TimePoint now, Effects& out);
+  void handle(Durable message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogRead message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogFailed message, const Address& from, TimePoint now, Effects& out);
+  void handle(CheckpointWritten message, const Address& from, TimePoint now, Effects& out);
+  void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::PullRequest message, const Address& from, TimePoint now, Effects& out);
+  /// A message for another role of this member: of no concern to a primary.
+  template <class Other>
+  void handle(Other, const Address&, TimePoint, Effects&) {}
+
+  void answer(Asker asker, rpc::Request& request, Effects& out);
+  OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
+  OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);
+  void append(const Event& event, Effects& out);
+  void seal_frame(Effects& out);
+  void wait_for(Seq depends_on, AckMode ack, Waiting waiting);
+  void publish_durable(Effects& out);
+  void advance_commit();
+  void publish_heartbeat(TimePoint now, Effects& out);
+  void reply(Waiting waiting, Effects& out);
+  void fail(const std::string& problem, Effects& out);
+  MemberStatus status(TimePoint now) const;
+
+  Address self_;
+  ShardOptions options_;
+  ShardCopy copy_;
+  TopologyPtr topology_;
+  const ShardInfo* shard_ = nullptr;  // in topology_
+  State state_ = State::waiting;
+  std::string problem_;
+
+  Epoch epoch_;
+  Position head_;       // the last event executed
+  Position packed_;     // the last event that is in a frame
+  Position durable_;    // the last event on this disk
+  Position published_;  // the last event sent to replicas
+  Seq commit_;
+  Seq published_commit_;
+  Seq serves_from_;     // this epoch's first event
+  TimePoint published_at_{};
+
+  FramePacker packer_;
+  std::vector<Waiting> turn_for_durable_;  // wait for the frame that this turn is packing
+  std::vector<Waiting> turn_for_commit_;
+  std::vector<Waiting> ready_;             // depend on nothing uncommitted
+  std::deque<InFlight> in_flight_;
+  std::size_t in_flight_bytes_ = 0;
+  std::map<NodeId, Progress> replicas_;
+  std::map<std::uint64_t, Pull> pulls_;
+  std::uint64_t next_token_ = 1;
+};
+
+}  // namespace dkv

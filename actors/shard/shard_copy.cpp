@@ -1,0 +1,108 @@
+#include "actors/shard/shard_copy.hpp"
+
+namespace dkv {
+
+namespace {
+constexpr Duration kCheckpointRetry = 1s;
+// A frame's share of one event: lengths, types, numbers.
+constexpr std::uint64_t kEventOverheadBytes = 16;
+}  // namespace
+
+ShardCopy::ShardCopy(Address self, std::shared_ptr<Store> store, CopyOptions options)
+    : checkpoint_{self.node, Role::checkpoint, self.shard},
+      store_(std::move(store)),
+      options_(options),
+      store_applied_(store_->applied()),
+      last_(store_applied_) {}
+
+const Record* ShardCopy::find(std::string_view key) const {
+  if (const Record* record = active_->find(key)) return record;
+  return frozen_ ? frozen_->find(key) : nullptr;
+}
+
+Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
+  if (const Record* record = find(key)) {
+    if (record->removed) return std::optional<Found>{};
+    return std::optional<Found>{Found{record->version, record->value}};
+  }
+  auto stored = store_->get(key);
+  if (!stored) return stored.error();
+  if (!stored->has_value()) return std::optional<Found>{};
+  return std::optional<Found>{Found{(*stored)->version, std::move((*stored)->value)}};
+}
+
+Result<bool> ShardCopy::contains(std::string_view key) {
+  if (const Record* record = find(key)) return !record->removed;
+  return store_->contains(key);
+}
+
+OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
+  auto found = get(operation.key);
+  if (!found) return OperationResult::failed(found.error().code, found.error().message);
+  if (!found->has_value()) return OperationResult::failed(Errc::not_found, "no such key");
+  if ((*found)->value.size() > room) {
+    return OperationResult::failed(Errc::too_large, "the values are too large for one reply: ask for fewer keys");
+  }
+  room -= (*found)->value.size();
+  OperationResult result;
+  result.version = (*found)->version;
+  result.value = std::move((*found)->value);
+  return result;
+}
+
+void ShardCopy::apply(const Event& event, Position position) {
+  if (position.seq <= store_applied_.seq) return;
+  last_ = position;
+  log_bytes_ += event.key.size() + event.value.size() + kEventOverheadBytes;
+  switch (event.type) {
+    case EventType::put: active_->set(event.key, {position, false, std::string(event.value)}); break;
+    case EventType::remove: active_->set(event.key, {position, true, {}}); break;
+    case EventType::epoch_start: break;
+  }
+}
+
+void ShardCopy::apply(const FrameView& frame) {
+  Seq seq = frame.prev.seq;
+  for (const Event& event : frame.events) {
+    ++seq.value;
+    apply(event, {frame.epoch, seq});
+  }
+}
+
+bool ShardCopy::full() const {
+  return active_->bytes() + (frozen_ ? frozen_->bytes() : 0) >= options_.max_bytes;
+}
+
+void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out) {
+  store_->end_batch();
+  const bool time_to_freeze =
+      active_->bytes() >= options_.freeze_bytes || log_bytes_ >= options_.freeze_log_bytes;
+  if (!frozen_ && time_to_freeze) {
+    frozen_ = std::move(active_);
+    frozen_last_ = last_;
+    active_ = std::make_unique<Memtable>();
+    log_bytes_ = 0;
+  }
+  if (frozen_ && !writing_ && commit >= frozen_last_.seq && (retry_at_ == kNever || now >= retry_at_)) {
+    writing_ = true;
+    retry_at_ = kNever;
+    out.send(checkpoint_, WriteCheckpoint{frozen_, frozen_last_});
+  }
+}
+
+void ShardCopy::handle(const CheckpointWritten& message) {
+  writing_ = false;
+  problem_.clear();
+  store_applied_ = message.applied;
+  // A snapshot from before the checkpoint must not answer for what only the frozen memtable had.
+  store_->end_batch();
+  frozen_.reset();
+}
+
+void ShardCopy::handle(const CheckpointFailed& message, TimePoint now) {
+  writing_ = false;
+  problem_ = message.error.message;
+  retry_at_ = now + kCheckpointRetry;
+}
+
+}  // namespace dkv

@@ -1,0 +1,79 @@
+// One local copy of a shard's records: a memtable over a frozen memtable over the store. The shard actor
+// keeps its newest state in one, the replica actor what is committed. Also decides when a memtable is
+// frozen and checkpointed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actors/runtime/actor.hpp"
+#include "actors/shard/memtable.hpp"
+#include "actors/shard/store.hpp"
+
+namespace dkv {
+
+struct CopyOptions {
+  /// The memtable is frozen at this size, …
+  std::size_t freeze_bytes = std::size_t{64} << 20;
+  /// … or after this much log, so that one hot key does not make recovery long.
+  std::uint64_t freeze_log_bytes = std::uint64_t{128} << 20;
+  /// Past this in both memtables nothing more is accepted until a checkpoint is through.
+  std::size_t max_bytes = std::size_t{192} << 20;
+};
+
+class ShardCopy {
+ public:
+  ShardCopy(Address self, std::shared_ptr<Store> store, CopyOptions options);
+
+  struct Found {
+    Position version;
+    std::string value;
+  };
+  /// The newest record of a key. Errors: corrupt, io_error.
+  Result<std::optional<Found>> get(std::string_view key);
+  Result<bool> contains(std::string_view key);
+  /// A get as a client sees it. `room`: the bytes that values of this reply may still take; reduced.
+  OperationResult read(const Operation& operation, std::size_t& room);
+  /// Takes one event; those at or below store_applied() are skipped.
+  void apply(const Event& event, Position position);
+  /// Takes all events of a frame.
+  void apply(const FrameView& frame);
+
+  /// No room for more before a checkpoint is through.
+  bool full() const;
+  /// What the store held when it was opened, or after the last checkpoint.
+  Position store_applied() const { return store_applied_; }
+  /// The last event taken.
+  Position last() const { return last_; }
+  /// Empty, or why checkpoints fail.
+  const std::string& problem() const { return problem_; }
+
+  /// At the end of a turn: freezes and checkpoints when it is time. Only committed records may go to the
+  /// store: a frozen memtable waits until `commit` covers it.
+  void end_turn(Seq commit, TimePoint now, Effects& out);
+  TimePoint wake_at() const { return retry_at_; }
+  void handle(const CheckpointWritten& message);
+  void handle(const CheckpointFailed& message, TimePoint now);
+
+  Store& store() { return *store_; }
+
+ private:
+  const Record* find(std::string_view key) const;
+
+  Address checkpoint_;
+  std::shared_ptr<Store> store_;
+  CopyOptions options_;
+  std::unique_ptr<Memtable> active_ = std::make_unique<Memtable>();
+  std::shared_ptr<const Memtable> frozen_;
+  Position frozen_last_;
+  bool writing_ = false;
+  TimePoint retry_at_ = kNever;  // after a failure
+  std::uint64_t log_bytes_ = 0;  // since the last freeze
+  Position store_applied_;
+  Position last_;
+  std::string problem_;
+};
+
+}  // namespace dkv

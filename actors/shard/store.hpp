@@ -1,0 +1,46 @@
+// The store behind a shard: its records as of the last checkpoint. Pluggable; LmdbStore is the default,
+// MemoryStore keeps nothing over a restart. One thread reads (the member's), one writes (the checkpoint
+// actor's), at the same time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actors/shard/memtable.hpp"
+#include "messages/ids.hpp"
+#include "messages/result.hpp"
+
+namespace dkv {
+
+struct StoredRecord {
+  Position version;
+  std::string value;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  /// The record, or nothing. Errors: corrupt (its checksum does not hold: never served), io_error.
+  virtual Result<std::optional<StoredRecord>> get(std::string_view key) = 0;
+  /// Whether the key has a record, without reading its value.
+  virtual Result<bool> contains(std::string_view key) = 0;
+  /// The reader has finished a batch: give up the snapshot that its reads shared, so that its pages can
+  /// be used again.
+  virtual void end_batch() {}
+  /// Calls `visit` with every record from `from` on, in key order, until it returns false. On a snapshot
+  /// of its own. Errors as get().
+  using Visitor = std::function<bool(std::string_view key, const StoredRecord&)>;
+  virtual Result<void> scan(std::string_view from, const Visitor& visit) = 0;
+
+  /// The last event that the store contains; it contains all before it too.
+  virtual Position applied() const = 0;
+  /// Writes all of a memtable and `applied` in one atomic, durable step. The writer's thread only.
+  /// Errors: disk_full, io_error; then nothing was written.
+  virtual Result<void> write(const Memtable& memtable, Position applied) = 0;
+};
+
+}  // namespace dkv
