@@ -122,7 +122,7 @@ nlohmann::json Cluster::status(const std::string& node) const {
 }
 
 nlohmann::json Cluster::member_status(const std::string& node) const {
-  return status(node).at("shards").at(0);
+  return status(node).at("members").at(0);
 }
 
 std::string Cluster::endpoint(const std::string& node, int port) const {
