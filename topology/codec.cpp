@@ -13,7 +13,7 @@ constexpr std::uint64_t kFormatVersion = 1;
 constexpr std::size_t kMaxEndpointBytes = 261;
 /// What the largest valid topology unpacks to, value by value: it bounds the memory of hostile input.
 constexpr std::size_t kMaxTokens =
-    8 + kMaxNodes * 8 + kMaxShards * (7 + 2 * kMaxReplicas) + 5 + kSlotCount * 4;
+    9 + kMaxNodes * 8 + kMaxShards * (7 + 2 * kMaxReplicas) + 5 + kSlotCount * 4;
 /// Above the bytes of the largest valid topology (some 1.7 MB); refuses the rest unread.
 constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
 constexpr std::uint64_t kMaxId = UINT32_MAX;

@@ -337,8 +337,12 @@ void check_nodes(const File& file, Seen& names, Mistakes& mistakes) {
   Seen addresses;
   for (const FileNode& node : file.nodes) {
     once(names, node.name.value, node.name.place, "node name", mistakes);
-    for (const At<std::uint16_t>& port : node.ports) {
-      once(addresses, to_string(Endpoint{node.host.value, port.value}), port.place, "address", mistakes);
+    // Defaults first: of two services on one port, the one that the file names is to be changed.
+    for (const bool named : {false, true}) {
+      for (const At<std::uint16_t>& port : node.ports) {
+        if ((port.place != node.host.place) != named) continue;
+        once(addresses, to_string(Endpoint{node.host.value, port.value}), port.place, "address", mistakes);
+      }
     }
   }
 }
@@ -451,6 +455,7 @@ Result<Topology> understand(const toml::table& root, const std::string& file_nam
   if (mistakes.any()) return mistakes.error();
   Seen nodes;
   check_nodes(file, nodes, mistakes);
+  if (mistakes.any()) return mistakes.error();
   check_shards(file, nodes, mistakes);
   check_keepers(file, nodes, mistakes);
   if (mistakes.any()) return mistakes.error();
