@@ -69,13 +69,16 @@ TEST(TopologyFile, EverySampleClusterLoadsAndKeepsTheRules) {
 }
 
 TEST(TopologyFile, NumbersByNameSoThatTheOrderOfTheFileDoesNotMatter) {
-  const std::string head = "[cluster]\nname = \"c\"\n";
+  const auto head = [](const std::string& keepers) {
+    return "[cluster]\nname = \"c\"\nkeepers = [" + keepers +
+           "]\n[[node]]\nname = \"d\"\nhost = \"127.0.0.4\"\n";
+  };
   const std::string one = "[[node]]\nname = \"b\"\nhost = \"127.0.0.2\"\n";
   const std::string two = "[[node]]\nname = \"a\"\nhost = \"127.0.0.3\"\n";
   const std::string s1 = "[[shard]]\nname = \"y\"\nprimary = \"a\"\nweight = 3\n";
   const std::string s2 = "[[shard]]\nname = \"x\"\nprimary = \"b\"\n";
-  const Result<Topology> first = parse_topology(head + one + two + s1 + s2, "f");
-  const Result<Topology> second = parse_topology(s2 + s1 + two + head + one, "g");
+  const Result<Topology> first = parse_topology(head(R"("a", "b", "d")") + one + two + s1 + s2, "f");
+  const Result<Topology> second = parse_topology(s2 + s1 + two + head(R"("d", "b", "a")") + one, "g");
   ASSERT_TRUE(first) << first.error().message;
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(*first, *second);
