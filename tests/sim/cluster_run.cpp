@@ -1,0 +1,313 @@
+#include "tests/sim/cluster_run.hpp"
+
+#include <algorithm>
+
+#include "tests/sim/history.hpp"
+#include "tests/sim/sim_world.hpp"
+#include "topology/placement.hpp"
+
+namespace dkv::sim {
+
+namespace {
+
+constexpr Duration kCalmBefore = 1s;
+constexpr Duration kClientsRestBefore = 5s;   // before the end
+constexpr Duration kFaultsEndBefore = 10s;    // before the end
+constexpr Duration kClientTimeout = 800ms;
+constexpr std::size_t kClients = 4;
+constexpr std::size_t kKeysPerClient = 6;
+
+/// Shards, each with its primary on a node of its own, and replicas on others.
+TopologyPtr make_topology(Random& random) {
+  auto topology = std::make_shared<Topology>();
+  topology->name = "simulated";
+  topology->id = random.next();
+  const std::size_t shards = random.between(std::uint64_t{1}, std::uint64_t{3});
+  const auto add_node = [&] {
+    const NodeId id{static_cast<std::uint32_t>(topology->nodes.size() + 1)};
+    NodeInfo node;
+    node.id = id;
+    node.name = "node-" + std::to_string(id.value);
+    topology->nodes.push_back(node);
+    return id;
+  };
+  std::vector<PlacementShard> placement;
+  for (std::size_t i = 0; i < shards; ++i) {
+    ShardInfo shard;
+    shard.id = ShardId{static_cast<std::uint32_t>(i + 1)};
+    shard.name = "shard-" + std::to_string(i + 1);
+    shard.primary = add_node();
+    const std::size_t replicas = random.between(std::uint64_t{1}, std::uint64_t{2});
+    for (std::size_t r = 0; r < replicas; ++r) shard.replicas.push_back(add_node());
+    placement.push_back({shard.id, shard.name, shard.weight});
+    topology->shards.push_back(shard);
+  }
+  topology->slots = place(placement);
+  return topology;
+}
+
+NodeOptions small_limits() {
+  NodeOptions options;
+  options.copy.freeze_bytes = 6 << 10;
+  options.copy.freeze_log_bytes = 8 << 10;
+  options.copy.max_bytes = 64 << 10;
+  options.log_segment_bytes = 4 << 10;
+  return options;
+}
+
+class Run {
+ public:
+  explicit Run(const RunOptions& options)
+      : options_(options),
+        setup_(options.seed),
+        world_(setup_.next(), make_topology(setup_), node_options(options)),
+        end_(world_.now() + options.length) {
+    if (options.disks_lie) world_.make_disks_lie();
+  }
+
+  RunResult go() {
+    world_.set_faults(random_faults());
+    world_.start_all();
+    for (std::size_t client = 0; client < kClients; ++client) schedule_client(client);
+    world_.at(world_.now() + kCalmBefore, [this] { cause_trouble(); });
+    world_.run_until(end_ - kFaultsEndBefore);
+    heal();
+    world_.run_until(end_);
+    check_final_state();
+    result_.violations = history_.violations();
+    result_.trace_hash = world_.trace_hash();
+    return result_;
+  }
+
+ private:
+  static NodeOptions node_options(const RunOptions& options) {
+    NodeOptions node = small_limits();
+    node.replica_rules = options.replica_rules;
+    return node;
+  }
+
+  NetworkFaults random_faults() {
+    NetworkFaults faults;
+    faults.drop_per_million = setup_.below(150'000);
+    faults.duplicate_per_million = setup_.below(80'000);
+    faults.slow_per_million = setup_.below(150'000);
+    return faults;
+  }
+
+  // ---- clients
+
+  void schedule_client(std::size_t client) {
+    world_.at(world_.now() + random().between(Duration{5ms}, Duration{60ms}), [this, client] { act(client); });
+  }
+
+  void act(std::size_t client) {
+    if (world_.now() >= end_ - kClientsRestBefore) return;
+    const std::string key = "client-" + std::to_string(client) + "-key-" + std::to_string(random().below(kKeysPerClient));
+    const ShardInfo& shard = *world_.topology().find_shard(world_.topology().slots[slot_of(key).value]);
+    switch (random().below(10)) {
+      case 0:
+      case 1: return read(client, key, shard.primary);
+      case 2: return read_at_replica(client, key, shard.replicas[random().below(shard.replicas.size())]);
+      case 3: return write(client, key, std::nullopt, shard.primary);
+      case 4: return ask_anywhere(client, key, shard);
+      default:
+        return write(client, key, "value-" + std::to_string(++written_) + std::string(random().below(120), 'x'),
+                     shard.primary);
+    }
+  }
+
+  /// Sends one operation; exactly one of `answered` and `silent` is called, then the client goes on.
+  template <class Answered, class Silent>
+  void send(std::size_t client, NodeId node, OpCode code, const std::string& key, const std::string& value,
+            ReadMode read, Answered answered, Silent silent) {
+    struct Buffer {
+      std::string key, value;
+    };
+    auto buffer = std::make_shared<Buffer>(Buffer{key, value});
+    rpc::Request request;
+    request.request_id = ++requests_;
+    request.read = read;
+    request.operations.push_back({code, buffer->key, buffer->value});
+    request.owner = buffer;
+    auto open = std::make_shared<bool>(true);
+    world_.ask(node, std::move(request), [this, client, open, answered](const rpc::Reply& reply) {
+      if (!*open) return;
+      *open = false;
+      answered(single(reply));
+      schedule_client(client);
+    });
+    world_.at(world_.now() + kClientTimeout, [this, client, open, silent] {
+      if (!*open) return;
+      *open = false;
+      silent();
+      schedule_client(client);
+    });
+  }
+
+  static OperationResult single(const rpc::Reply& reply) {
+    if (const auto* error = std::get_if<Error>(&reply.body)) return OperationResult::failed(error->code, error->message);
+    return std::get<std::vector<OperationResult>>(reply.body).at(0);
+  }
+
+  void write(std::size_t client, const std::string& key, const History::Value& value, NodeId primary) {
+    send(
+        client, primary, value ? OpCode::put : OpCode::remove, key, value.value_or(""), ReadMode::linearizable,
+        [this, key, value](const OperationResult& result) {
+          if (result.code == Errc::unknown_outcome) return history_.wrote_perhaps(key, value);
+          if (result.code != Errc::ok && result.code != Errc::not_found) return;  // nothing was done
+          ++result_.acknowledged_writes;
+          history_.wrote(key, value, result);
+        },
+        [this, key, value] { history_.wrote_perhaps(key, value); });
+  }
+
+  void read(std::size_t client, const std::string& key, NodeId primary) {
+    send(
+        client, primary, OpCode::get, key, {}, ReadMode::linearizable,
+        [this, key](const OperationResult& result) {
+          if (result.code != Errc::ok && result.code != Errc::not_found) return;
+          ++result_.reads;
+          history_.read(key, result);
+        },
+        [] {});
+  }
+
+  void read_at_replica(std::size_t client, const std::string& key, NodeId replica) {
+    const std::string reader = std::to_string(replica.value) + "/" + std::to_string(lives_[replica]);
+    send(
+        client, replica, OpCode::get, key, {}, ReadMode::replica,
+        [this, key, reader](const OperationResult& result) {
+          if (result.code != Errc::ok && result.code != Errc::not_found) return;
+          ++result_.replica_reads;
+          history_.read_at_replica(reader, key, result);
+        },
+        [] {});
+  }
+
+  void ask_anywhere(std::size_t client, const std::string& key, const ShardInfo& shard) {
+    const auto& nodes = world_.topology().nodes;
+    const NodeId node = nodes[random().below(nodes.size())].id;
+    send(
+        client, node, OpCode::get, key, {}, ReadMode::linearizable,
+        [this, key, node, &shard](const OperationResult& result) {
+          const bool moved = result.code == Errc::moved;
+          if (moved == (node == shard.primary)) history_.violated("wrong answer about who owns " + key);
+          if (moved && result.moved->shard != shard.id) history_.violated("moved to the wrong shard");
+          if (result.code == Errc::ok || result.code == Errc::not_found) history_.read(key, result);
+        },
+        [] {});
+  }
+
+  // ---- faults
+
+  void cause_trouble() {
+    if (world_.now() >= end_ - kFaultsEndBefore) return;
+    ++result_.faults;
+    const auto& nodes = world_.topology().nodes;
+    const NodeId node = nodes[random().below(nodes.size())].id;
+    switch (random().below(6)) {
+      case 0:
+      case 1: crash(node, false); break;
+      case 2: crash(node, is_replica(node)); break;
+      case 3: world_.freeze(node, world_.now() + random().between(Duration{50ms}, Duration{3s})); break;
+      default: partition(node, nodes[random().below(nodes.size())].id); break;
+    }
+    world_.at(world_.now() + random().between(Duration{100ms}, Duration{3s}), [this] { cause_trouble(); });
+  }
+
+  bool is_replica(NodeId node) const {
+    return std::none_of(world_.topology().shards.begin(), world_.topology().shards.end(),
+                        [&](const ShardInfo& shard) { return shard.primary == node; });
+  }
+
+  void crash(NodeId node, bool wipe) {
+    if (!world_.is_up(node)) return;
+    world_.crash(node);
+    ++lives_[node];
+    if (wipe) world_.wipe(node);
+    world_.at(world_.now() + random().between(Duration{10ms}, Duration{2s}), [this, node] {
+      if (!world_.is_up(node)) world_.start(node);
+    });
+  }
+
+  void partition(NodeId a, NodeId b) {
+    if (a == b) return;
+    const bool both_ways = random().chance(500'000);
+    world_.cut(a, b, true);
+    if (both_ways) world_.cut(b, a, true);
+    world_.at(world_.now() + random().between(Duration{100ms}, Duration{4s}), [this, a, b] {
+      world_.cut(a, b, false);
+      world_.cut(b, a, false);
+    });
+  }
+
+  void heal() {
+    world_.set_faults({});
+    for (const NodeInfo& a : world_.topology().nodes) {
+      for (const NodeInfo& b : world_.topology().nodes) world_.cut(a.id, b.id, false);
+    }
+    world_.start_all();
+  }
+
+  // ---- what must hold in the end
+
+  void check_final_state() {
+    for (const ShardInfo& shard : world_.topology().shards) {
+      auto& primary = dynamic_cast<ShardActor&>(*world_.actor({shard.primary, Role::member, shard.id}));
+      check_primary(shard, primary);
+      for (const NodeId node : shard.replicas) {
+        check_replica(dynamic_cast<ReplicaActor&>(*world_.actor({node, Role::member, shard.id})), primary, shard, node);
+      }
+    }
+    for (const std::string& alarm : world_.alarms()) history_.violated("alarm: " + alarm);
+  }
+
+  std::vector<std::string> keys_of(const ShardInfo& shard) const {
+    std::vector<std::string> keys = history_.keys();
+    std::erase_if(keys, [&](const std::string& key) { return world_.topology().slots[slot_of(key).value] != shard.id; });
+    return keys;
+  }
+
+  void check_primary(const ShardInfo& shard, ShardActor& primary) {
+    for (const std::string& key : keys_of(shard)) {
+      const auto found = primary.copy().get(key);
+      const History::Value value = found->has_value() ? History::Value{(*found)->value} : History::Value{};
+      if (!history_.possible(key).contains(value)) {
+        history_.violated("in the end " + key + " is " + value.value_or("(missing)") + ": an acknowledged write is lost");
+      }
+    }
+  }
+
+  void check_replica(ReplicaActor& replica, ShardActor& primary, const ShardInfo& shard, NodeId node) {
+    const std::string name = "replica " + std::to_string(node.value) + " of " + shard.name;
+    if (replica.head() != primary.copy().last()) {
+      history_.violated(name + " ends at " + to_string(replica.head()) + ", its primary at " +
+                        to_string(primary.copy().last()));
+    }
+    for (const std::string& key : keys_of(shard)) {
+      const auto ours = replica.copy().get(key);
+      const auto theirs = primary.copy().get(key);
+      const bool same = ours->has_value() == theirs->has_value() &&
+                        (!ours->has_value() || ((*ours)->value == (*theirs)->value && (*ours)->version == (*theirs)->version));
+      if (!same) history_.violated(name + " differs from its primary in " + key);
+    }
+  }
+
+  Random& random() { return world_.random(); }
+
+  RunOptions options_;
+  Random setup_;
+  SimWorld world_;
+  TimePoint end_;
+  History history_;
+  RunResult result_;
+  std::map<NodeId, int> lives_;
+  std::uint64_t written_ = 0;
+  std::uint64_t requests_ = 0;
+};
+
+}  // namespace
+
+RunResult run_cluster(const RunOptions& options) { return Run(options).go(); }
+
+}  // namespace dkv::sim

@@ -1,0 +1,131 @@
+// SimWorld: a whole cluster on one thread, from one seed. Virtual time; a network that delays, drops,
+// doubles, reorders and partitions; disks that lose what was not synced; nodes that crash, freeze and
+// restart. It runs the same actors as ZmqWorld, by the same rules: threads that take turns, messages
+// within a node in order and never lost, everything between nodes encoded and at the network's mercy.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/assembly.hpp"
+#include "actors/shard/memory_store.hpp"
+#include "tests/sim/disk.hpp"
+#include "tests/sim/random.hpp"
+
+namespace dkv::sim {
+
+struct NetworkFaults {
+  std::uint64_t drop_per_million = 0;
+  std::uint64_t duplicate_per_million = 0;
+  std::uint64_t slow_per_million = 0;  // delayed by up to slow_most instead of usual_most
+  Duration usual_most = 1ms;
+  Duration slow_most = 200ms;
+};
+
+class SimWorld {
+ public:
+  SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options);
+
+  /// Starts every node that is down.
+  void start_all();
+  void start(NodeId node);
+  /// Ends a node's process as kill -9 and power loss together do. Its folders stay.
+  void crash(NodeId node);
+  /// Nothing runs on the node until `until`; what arrives waits.
+  void freeze(NodeId node, TimePoint until);
+  /// Empties a stopped node's folders.
+  void wipe(NodeId node);
+  /// Nothing passes from one to the other (one way) while cut.
+  void cut(NodeId from, NodeId to, bool is_cut);
+  void set_faults(const NetworkFaults& faults) { faults_ = faults; }
+  /// Every sync from now on lies.
+  void make_disks_lie();
+
+  bool is_up(NodeId node) const { return nodes_.at(node).up; }
+  TimePoint now() const { return now_; }
+  Random& random() { return random_; }
+  const Topology& topology() const { return *topology_; }
+
+  /// Runs everything that is due up to `until`.
+  void run_until(TimePoint until);
+  /// Calls back at a time.
+  void at(TimePoint time, std::function<void()> what);
+
+  /// Gives a request to a node's router. `done` is called with the reply, or never if the node ends first.
+  using Done = std::function<void(rpc::Reply)>;
+  void ask(NodeId node, rpc::Request request, Done done);
+
+  /// The actor at an address, or nullptr when its node is down.
+  Actor* actor(const Address& address);
+
+  /// A hash over all that was delivered, when and to whom: equal for equal seeds.
+  std::uint64_t trace_hash() const { return trace_hash_; }
+  /// Warnings and errors that actors logged, oldest first (bounded).
+  const std::deque<std::string>& alarms() const { return alarms_; }
+
+ private:
+  struct Thread {
+    std::vector<Address> actors;
+    std::deque<Envelope> inbox;
+    TimePoint busy_until{};
+    TimePoint turn_at = kNever;  // a turn is due then
+  };
+  struct Node {
+    bool up = false;
+    std::uint64_t generation = 0;  // of the process
+    TimePoint frozen_until{};
+    std::map<Address, std::unique_ptr<Actor>> actors;
+    std::map<Address, std::string> thread_of;
+    std::map<std::string, Thread> threads;
+    std::map<ShardId, Platter> platters;
+    std::map<ShardId, std::shared_ptr<MemoryStore>> stores;
+    std::map<std::string, Done> waiting;  // by connection
+  };
+  /// A member's subscription to a publisher: effective once connected, anew after the publisher restarts.
+  struct Subscription {
+    TimePoint connected_at{};
+    std::uint64_t publisher_generation = 0;
+    std::uint64_t subscriber_generation = 0;
+  };
+  struct Event {
+    TimePoint at;
+    std::uint64_t order;
+    std::function<void()> what;
+    bool operator>(const Event& other) const { return std::tie(at, order) > std::tie(other.at, other.order); }
+  };
+
+  void deliver(Envelope envelope);
+  void schedule_turn(NodeId node, const std::string& thread_name, TimePoint at);
+  void take_turn(NodeId node, const std::string& thread_name);
+  void carry_out(NodeId node, const Address& from, Thread& thread, Effects& effects);
+  void send_over_network(const Address& from, const Address& to, Message message);
+  void publish(const Address& from, const FrameBytes& frame);
+  template <class Deliver>
+  void through_network(NodeId from, NodeId to, bool may_duplicate, Deliver deliver);
+  void connect_subscription(const std::pair<Address, NodeId>& key, Subscription& subscription);
+  void trace(const Envelope& envelope);
+  void mix(std::uint64_t value);
+
+  Random random_;
+  TopologyPtr topology_;
+  NodeOptions options_;
+  NetworkFaults faults_;
+  TimePoint now_{};
+  Stopwatch watch_;
+  std::map<NodeId, Node> nodes_;
+  std::map<std::pair<Address, NodeId>, Subscription> subscriptions_;
+  std::set<std::pair<NodeId, NodeId>> cuts_;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::uint64_t next_order_ = 0;
+  std::uint64_t next_connection_ = 1;
+  std::uint64_t trace_hash_ = 0;
+  std::deque<std::string> alarms_;
+};
+
+}  // namespace dkv::sim
