@@ -1,0 +1,38 @@
+#include "actors/runtime/message.hpp"
+
+#include <array>
+
+namespace dkv {
+
+namespace {
+
+const char* name_of(Role role) {
+  switch (role) {
+    case Role::router: return "router";
+    case Role::member: return "member";
+    case Role::log: return "log";
+    case Role::checkpoint: return "checkpoint";
+    case Role::client: return "client";
+  }
+  return "unknown";
+}
+
+// In the order of the variant's alternatives.
+constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
+    "TopologyChanged",   "ClientRequest",   "ClientReply",  "PartRequest",  "PartReply",
+    "StatusQuery",       "StatusReport",    "EventFrame",   "ReplicaAck",   "PullRequest",
+    "PullReply",         "OpenLog",         "LogRecovered", "LogOpened",    "AppendFrame",
+    "Durable",           "ReadLog",         "LogRead",      "LogFailed",    "WriteCheckpoint",
+    "CheckpointWritten", "CheckpointFailed"};
+
+}  // namespace
+
+std::string to_string(const Address& address) {
+  std::string text = "node " + std::to_string(address.node.value) + " " + name_of(address.role);
+  if (address.shard != ShardId{}) text += " of shard " + std::to_string(address.shard.value);
+  return text;
+}
+
+const char* name_of(const Message& message) { return kNames[message.index()]; }
+
+}  // namespace dkv

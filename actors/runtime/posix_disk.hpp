@@ -1,0 +1,32 @@
+// A data folder on a real file system: the Disk of ZmqWorld's log actors.
+//
+// Files are opened with O_APPEND, so that an append lands at the end whatever else happened; sync() is
+// fdatasync, which also writes the length. The name of a created file is durable because its folder is
+// synced. Errors name the file and carry the system's reason. Not for network file systems.
+#pragma once
+
+#include <string>
+
+#include "actors/runtime/disk.hpp"
+
+namespace dkv {
+
+class PosixDisk final : public Disk {
+ public:
+  /// `folder` must exist.
+  explicit PosixDisk(std::string folder) : folder_(std::move(folder)) {}
+
+  Result<std::vector<std::string>> list() const override;
+  Result<std::unique_ptr<File>> open(const std::string& name, bool create) override;
+
+ private:
+  std::string folder_;
+};
+
+/// Makes the names in `folder` durable.
+Result<void> sync_folder(const std::string& folder);
+
+/// The error for a failed system call on `path`: disk_full for ENOSPC and EDQUOT, else io_error.
+Error system_error(int code, const std::string& what, const std::string& path);
+
+}  // namespace dkv

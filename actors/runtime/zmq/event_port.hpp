@@ -1,0 +1,56 @@
+// The `events` port: a PUB for the frames of this node's primaries, and a SUB for each primary that a
+// replica here follows. Frames are lost whenever a queue is full; those who follow notice by `prev`.
+// Plain drop per subscriber: with XPUB_NODROP one stalled subscriber would take all others to zero.
+//
+// Also the `watch` port, which is bound so that nobody else takes it: an XPUB that publishes nothing yet.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "actors/runtime/zmq/shared.hpp"
+#include "actors/runtime/zmq/sockets.hpp"
+
+namespace dkv::runtime {
+
+class EventPort {
+ public:
+  EventPort(zmq::context_t& context, Shared& shared);
+
+  Result<void> bind();
+  void publish(const FrameBytes& frame);
+
+  /// From now on, and until the end, `node`'s frames of the member's shard come to it. Asking again
+  /// changes nothing.
+  void subscribe(const Address& member, NodeId node);
+
+  /// One item for the watch port and each subscription, in the order that drain() expects.
+  void add_poll_items(std::vector<zmq::pollitem_t>& items);
+  /// One burst from each readable one. `items` begins with what add_poll_items() appended; subscriptions
+  /// made since then wait for the next turn.
+  void drain(const zmq::pollitem_t* items, std::size_t count, std::vector<Envelope>& arrived);
+
+ private:
+  struct Subscription {
+    Subscription(zmq::context_t& context, const Address& asking, NodeId publisher);
+
+    Address member;
+    NodeId node;
+    zmq::socket_t socket;
+    PartReader reader;
+  };
+
+  void drain_watch();
+  void drain(Subscription& subscription, std::vector<Envelope>& arrived);
+
+  zmq::context_t& context_;
+  Shared& shared_;
+  zmq::socket_t publisher_;
+  zmq::socket_t watch_;
+  std::deque<Subscription> subscriptions_;  // stable: a reader refers to its socket
+  Complaint refused_;
+};
+
+}  // namespace dkv::runtime

@@ -1,0 +1,108 @@
+#include "actors/runtime/zmq/peer_port.hpp"
+
+#include <optional>
+
+#include "messages/limits.hpp"
+#include "messages/peer.hpp"
+
+namespace dkv::runtime {
+
+namespace {
+
+/// Messages that wait for one node. Acks are small and periodic, and a puller asks for one answer of
+/// some kMaxPullBytes at a time, so that this many wait only for a node that is stuck.
+constexpr int kSendQueue = 1'024;
+constexpr int kReceiveQueue = 1'024;
+constexpr int kReconnectMs = 100;
+constexpr int kReconnectMaxMs = 1'000;
+constexpr int kConnectTimeoutMs = 2'000;
+
+/// The body that crosses the network, if this is such a message.
+std::optional<peer::Body> to_body(Message message) {
+  return std::visit(Overloaded{
+                        [](peer::ReplicaAck& body) { return std::optional<peer::Body>(std::move(body)); },
+                        [](peer::PullRequest& body) { return std::optional<peer::Body>(std::move(body)); },
+                        [](peer::PullReply& body) { return std::optional<peer::Body>(std::move(body)); },
+                        [](auto&) { return std::optional<peer::Body>(); },
+                    },
+                    message);
+}
+
+}  // namespace
+
+PeerPort::PeerPort(zmq::context_t& context, Shared& shared)
+    : shared_(shared), incoming_(context, zmq::socket_type::router), reader_(incoming_, true) {
+  harden(incoming_, kMaxMessageBytes);
+  add_heartbeats(incoming_);
+  incoming_.set(zmq::sockopt::router_mandatory, 1);
+  incoming_.set(zmq::sockopt::rcvhwm, kReceiveQueue);
+  for (const NodeInfo& node : shared.options.topology->nodes) {
+    if (node.id != shared.options.self) connect(context, node);
+  }
+}
+
+void PeerPort::connect(zmq::context_t& context, const NodeInfo& node) {
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
+  harden(socket, kMaxMessageBytes);
+  add_heartbeats(socket);
+  // Nothing is kept for a node that is away: it will ask again for what it misses.
+  socket.set(zmq::sockopt::immediate, 1);
+  socket.set(zmq::sockopt::sndhwm, kSendQueue);
+  socket.set(zmq::sockopt::rcvhwm, 1);
+  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+  socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+  socket.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
+  if (node.peer.front() == '[') socket.set(zmq::sockopt::ipv6, 1);
+  socket.connect(tcp_address(node.peer));
+  outgoing_.emplace(node.id, std::move(socket));
+}
+
+Result<void> PeerPort::bind() { return runtime::bind(incoming_, shared_.self().peer, "peer"); }
+
+void PeerPort::drain(std::vector<Envelope>& arrived) {
+  zmq::message_t routing_id;
+  zmq::message_t body;
+  for (Burst burst; !burst.full();) {
+    const auto outcome = reader_.next(routing_id, body);
+    if (outcome == PartReader::Outcome::nothing) return;
+    burst.took(body.size());
+    if (outcome == PartReader::Outcome::refused) {
+      refuse("it was empty or had several parts");
+    } else {
+      take(view(body), arrived);
+    }
+  }
+}
+
+void PeerPort::take(std::string_view bytes, std::vector<Envelope>& arrived) {
+  auto message = peer::decode(bytes);
+  if (!message) return refuse(message.error().message);
+  if (message->topology_id != shared_.options.topology->id) return refuse("it came from another cluster");
+  const NodeId from = message->from;
+  if (outgoing_.find(from) == outgoing_.end()) {
+    return refuse("its sender, node " + std::to_string(from.value) + ", is not in the topology");
+  }
+  const ShardId shard = std::visit([](const auto& body) { return body.shard; }, message->body);
+  arrived.push_back({Address{from, Role::member, shard}, Address{shared_.options.self, Role::member, shard},
+                     std::visit([](auto& body) { return Message(std::move(body)); }, message->body)});
+}
+
+void PeerPort::refuse(const std::string& why) {
+  ++shared_.counters.peer_refused;
+  refused_.say(shared_, "ignored a message on the peer port: " + why);
+}
+
+void PeerPort::send(const Address& to, Message message) {
+  const char* name = name_of(message);
+  auto body = to_body(std::move(message));
+  const auto node = outgoing_.find(to.node);
+  if (!body || node == outgoing_.end()) {
+    ++shared_.counters.undeliverable;
+    shared_.log(LogLevel::error, std::string("cannot send ") + name + " to " + to_string(to));
+    return;
+  }
+  std::string bytes = peer::encode({shared_.options.self, shared_.options.topology->id, std::move(*body)});
+  if (runtime::send(node->second, make_message(std::move(bytes))) != Sent::yes) ++shared_.counters.peer_unsent;
+}
+
+}  // namespace dkv::runtime

@@ -1,0 +1,146 @@
+// Frames from a primary's node to those who follow it, and what does not belong on those ports.
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "messages/frame.hpp"
+#include "tests/actors/runtime/world_kit.hpp"
+
+namespace dkv::test {
+namespace {
+
+constexpr NodeId kOne{1};
+constexpr NodeId kTwo{2};
+using Frames = std::shared_ptr<Seen<std::string>>;
+
+FrameBytes frame(ShardId shard, std::uint64_t number, std::size_t size = 10) {
+  FramePacker packer;
+  packer.add({EventType::put, "key", std::string(size, 'v')});
+  return packer.finish(shard, Epoch{1}, Position{Epoch{1}, Seq{number}}, Seq{number});
+}
+
+/// Publishes one frame of `shard` after the other, forever.
+Script publisher(ShardId shard, std::size_t size) {
+  Script script;
+  auto next = std::make_shared<TimePoint>();
+  script.wake_at = [next] { return *next; };
+  script.on_wake = [=, number = std::uint64_t{0}](TimePoint now, Effects& out) mutable {
+    out.publish(frame(shard, ++number, size));
+    *next = now + 2ms;
+  };
+  return script;
+}
+
+Script follower(NodeId node, Frames frames) {
+  Script script;
+  script.on_start = [node](TimePoint, Effects& out) {
+    out.subscribe(node);
+    out.subscribe(node);  // asking twice brings nothing twice
+  };
+  script.on_message = [frames](Envelope envelope, TimePoint, Effects&) {
+    if (auto* event = std::get_if<EventFrame>(&envelope.message)) frames->add(*event->bytes);
+  };
+  return script;
+}
+
+void expect_consecutive_frames_of(ShardId shard, const std::vector<std::string>& frames) {
+  std::uint64_t last = 0;
+  for (const std::string& bytes : frames) {
+    const auto decoded = decode_frame(bytes);
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    EXPECT_EQ(decoded->shard, shard);
+    if (last != 0) {
+      EXPECT_EQ(decoded->prev.seq.value, last + 1);
+    }
+    last = decoded->prev.seq.value;
+  }
+}
+
+class EventPortFrames : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(EventPortFrames, ReachEachFollowerOfTheirShardInOrder) {
+  const auto topology = make_topology(2);
+  TestWorld one(topology, kOne);
+  TestWorld two(topology, kTwo);
+  // 7 and 77: one begins like the other when it is written in decimal.
+  const ShardId other{77};
+  one.spawn(kMainThread, member_of(kOne), publisher(kShard, GetParam()));
+  one.spawn(kMainThread, member_of(kOne, other), publisher(other, GetParam()));
+  const auto frames = std::make_shared<Seen<std::string>>();
+  const auto other_frames = std::make_shared<Seen<std::string>>();
+  two.spawn(kMainThread, member_of(kTwo), follower(kOne, frames));
+  two.spawn(kMainThread, member_of(kTwo, other), follower(kOne, other_frames));
+  one.start();
+  two.start();
+  constexpr std::size_t kCount = 20;
+  const auto seen = frames->wait_for(kCount);
+  const auto others_seen = other_frames->wait_for(kCount);
+  EXPECT_GE(seen.size(), kCount);
+  EXPECT_GE(others_seen.size(), kCount);
+  expect_consecutive_frames_of(kShard, seen);
+  expect_consecutive_frames_of(other, others_seen);
+}
+
+// Copied into messages, and shared with them.
+INSTANTIATE_TEST_SUITE_P(SmallAndLarge, EventPortFrames, ::testing::Values(10, 100'000));
+
+/// A follower whose publisher is the test: node 1's events endpoint is bound by a raw PUB.
+class EventPortInput : public ::testing::Test {
+ protected:
+  EventPortInput() {
+    publisher_.set(zmq::sockopt::linger, 0);
+    publisher_.bind("tcp://" + test_.topology->find_node(kOne)->events);
+    test_.spawn(kMainThread, member_of(kTwo), follower(kOne, frames_));
+    test_.start();
+  }
+  void publish(const std::vector<std::string>& parts) {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const auto flags = i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
+      ASSERT_TRUE(publisher_.send(zmq::buffer(parts[i]), flags));
+    }
+  }
+
+  zmq::context_t context_;
+  zmq::socket_t publisher_{context_, zmq::socket_type::pub};
+  Frames frames_ = std::make_shared<Seen<std::string>>();
+  TestWorld test_{make_topology(2), kTwo};
+};
+
+TEST_F(EventPortInput, GivesBytesOnUncheckedButOnlyOfOnePart) {
+  const std::string topic = topic_of(kShard);
+  ASSERT_TRUE(eventually([&] {
+    publish({topic + "hello"});
+    return !frames_->now().empty();
+  }));
+  publish({topic + "of", "several", "parts"});
+  publish({topic + std::string(1'000, '\xff')});
+  publish({"another topic"});
+  publish({topic + "end"});
+  ASSERT_TRUE(eventually([&] { return frames_->now().back() == topic + "end"; }));
+  const auto frames = frames_->now();
+  EXPECT_EQ(frames[frames.size() - 2], topic + std::string(1'000, '\xff'));
+  for (const std::string& bytes : frames) EXPECT_EQ(bytes.find("of"), std::string::npos);
+  EXPECT_EQ(test_.world.counters().frames_refused, 1U);
+}
+
+TEST(EventPort, SurvivesGarbageOnItsPorts) {
+  const auto topology = make_topology(2);
+  TestWorld one(topology, kOne);
+  one.spawn(kMainThread, member_of(kOne), publisher(kShard, 10));
+  one.start();
+  for (const std::string& endpoint : {one.node().events, one.node().watch}) {
+    for (const std::string& bytes : garbage()) throw_at(endpoint, bytes);
+    RawSocket subscriber(zmq::socket_type::xsub, endpoint);
+    ASSERT_TRUE(subscriber.send({std::string(500, '\x01')}));
+    ASSERT_TRUE(subscriber.send({"no subscription", "at all"}));
+    ASSERT_TRUE(subscriber.send({std::string(1'000'000, '\x01')}));  // over the limit
+  }
+  TestWorld two(topology, kTwo);
+  const auto frames = std::make_shared<Seen<std::string>>();
+  two.spawn(kMainThread, member_of(kTwo), follower(kOne, frames));
+  two.start();
+  EXPECT_GE(frames->wait_for(1).size(), 1U);
+}
+
+}  // namespace
+}  // namespace dkv::test

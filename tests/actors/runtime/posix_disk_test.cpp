@@ -1,0 +1,115 @@
+#include "actors/runtime/posix_disk.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <filesystem>
+
+namespace dkv {
+namespace {
+
+class PosixDiskTest : public ::testing::Test {
+ protected:
+  PosixDiskTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "posix-disk-XXXXXX").string();
+    DKV_ASSERT(::mkdtemp(pattern.data()) != nullptr);
+    folder_ = pattern;
+  }
+  ~PosixDiskTest() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<File> open(const std::string& name, bool create = false) {
+    auto file = PosixDisk(folder_).open(name, create);
+    EXPECT_TRUE(file) << file.error().message;
+    return file ? std::move(*file) : nullptr;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(PosixDiskTest, ReadsBackWhatWasAppended) {
+  const auto file = open("log", true);
+  ASSERT_TRUE(file->append({"one", "", "two"}));
+  ASSERT_TRUE(file->append({"three"}));
+  ASSERT_TRUE(file->sync());
+  EXPECT_EQ(file->size(), 11U);
+  EXPECT_EQ(file->read(0, 100).value(), "onetwothree");
+  EXPECT_EQ(file->read(3, 3).value(), "two");
+  EXPECT_EQ(file->read(6, 100).value(), "three");
+  EXPECT_EQ(file->read(11, 1).value(), "");
+}
+
+TEST_F(PosixDiskTest, AppendsAtTheEndOfAnExistingFile) {
+  ASSERT_TRUE(open("log", true)->append({"before"}));
+  const auto file = open("log");
+  EXPECT_EQ(file->size(), 6U);
+  ASSERT_TRUE(file->append({"after"}));
+  EXPECT_EQ(file->read(0, 100).value(), "beforeafter");
+}
+
+TEST_F(PosixDiskTest, AppendsMorePartsThanOneSystemCallTakes) {
+  const std::vector<std::string> texts(3 * IOV_MAX + 7, "ab");
+  const auto file = open("log", true);
+  ASSERT_TRUE(file->append({texts.begin(), texts.end()}));
+  EXPECT_EQ(file->size(), 2 * texts.size());
+  const std::string bytes = file->read(0, 1 << 20).value();
+  ASSERT_EQ(bytes.size(), 2 * texts.size());
+  EXPECT_EQ(bytes.substr(bytes.size() - 4), "abab");
+}
+
+TEST_F(PosixDiskTest, AppendsAfterACut) {
+  const auto file = open("log", true);
+  ASSERT_TRUE(file->append({"0123456789"}));
+  ASSERT_TRUE(file->truncate(4));
+  EXPECT_EQ(file->size(), 4U);
+  ASSERT_TRUE(file->append({"x"}));
+  EXPECT_EQ(file->read(0, 100).value(), "0123x");
+}
+
+TEST_F(PosixDiskTest, ListsFilesSortedAndNothingElse) {
+  for (const char* name : {"b", "a", "c"}) open(name, true);
+  std::filesystem::create_directory(folder_ + "/store");
+  EXPECT_EQ(PosixDisk(folder_).list().value(), (std::vector<std::string>{"a", "b", "c"}));
+}
+
+TEST_F(PosixDiskTest, NamesTheFileThatIsMissing) {
+  const auto file = PosixDisk(folder_).open("nothing", false);
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, Errc::io_error);
+  EXPECT_NE(file.error().message.find(folder_ + "/nothing"), std::string::npos);
+}
+
+TEST_F(PosixDiskTest, NamesTheFolderThatIsMissing) {
+  const auto names = PosixDisk(folder_ + "/none").list();
+  ASSERT_FALSE(names);
+  EXPECT_NE(names.error().message.find(folder_ + "/none"), std::string::npos);
+}
+
+TEST_F(PosixDiskTest, ReportsAnAppendThatFails) {
+  // A file size limit is the failure that a test can have anywhere; the first part still fits.
+  const auto file = open("log", true);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{10, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto appended = file->append({"01234", "0123456789"});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().code, Errc::io_error);
+  EXPECT_EQ(file->size(), 10U);  // what was written is known, so that it can be cut
+}
+
+TEST(SystemError, TellsAFullDiskFromABrokenOne) {
+  EXPECT_EQ(system_error(ENOSPC, "cannot append to", "x").code, Errc::disk_full);
+  EXPECT_EQ(system_error(EDQUOT, "cannot append to", "x").code, Errc::disk_full);
+  EXPECT_EQ(system_error(EIO, "cannot append to", "x").code, Errc::io_error);
+}
+
+}  // namespace
+}  // namespace dkv

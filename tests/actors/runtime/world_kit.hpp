@@ -1,0 +1,120 @@
+// What the tests of ZmqWorld share: a topology on free loopback ports, actors made of lambdas, a place to
+// wait for what they say, and raw clients of the sockets.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+#include <zmq.hpp>
+
+#include "actors/runtime/zmq_world.hpp"
+
+namespace dkv::test {
+
+/// Longer than anything takes, also under ThreadSanitizer on a busy machine. Never waited out by a test
+/// that passes.
+inline constexpr auto kPatience = 20s;
+
+/// An actor of lambdas, for what a test wants to see.
+struct Script {
+  std::function<void(TimePoint, Effects&)> on_start;
+  std::function<void(Envelope, TimePoint, Effects&)> on_message;
+  std::function<void(TimePoint, Effects&)> on_wake;
+  std::function<void(TimePoint, Effects&)> on_turn_end;
+  std::function<TimePoint()> wake_at;
+  std::function<void()> on_end;
+};
+std::unique_ptr<Actor> actor(Script script);
+
+/// A list that one thread fills and another waits for.
+template <class T>
+class Seen {
+ public:
+  void add(T value) {
+    const std::lock_guard lock(mutex_);
+    values_.push_back(std::move(value));
+    changed_.notify_all();
+  }
+  /// The first `count`, or fewer when they do not come.
+  std::vector<T> wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kPatience, [&] { return values_.size() >= count; });
+    return values_;
+  }
+  std::vector<T> now() {
+    const std::lock_guard lock(mutex_);
+    return values_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<T> values_;
+};
+
+/// Waits until `condition` holds; false when it never does.
+bool eventually(const std::function<bool()>& condition);
+
+/// Nodes 1 to `nodes` on this process's own loopback address, with free ports; no shards.
+TopologyPtr make_topology(std::uint32_t nodes = 1);
+
+inline constexpr ShardId kShard{7};
+Address router_of(NodeId node);
+Address member_of(NodeId node, ShardId shard = kShard);
+Address log_of(NodeId node, ShardId shard = kShard);
+
+/// A world whose lines are kept.
+class TestWorld {
+ public:
+  explicit TestWorld(TopologyPtr topology, NodeId self = NodeId{1}, std::chrono::milliseconds grace = 500ms);
+
+  void spawn(const std::string& thread, const Address& address, Script script) {
+    world.spawn(thread, address, actor(std::move(script)));
+  }
+  void start();
+  const NodeInfo& node() const { return *topology->find_node(self); }
+  bool logged(const std::string& part);
+
+  TopologyPtr topology;
+  NodeId self;
+  std::shared_ptr<Seen<std::string>> lines = std::make_shared<Seen<std::string>>();
+  ZmqWorld world;
+};
+
+/// A request of one get, owning its key.
+rpc::Request get_request(std::uint64_t id, const std::string& key);
+rpc::Request put_request(std::uint64_t id, const std::string& key, const std::string& value);
+/// Answers every operation with its key as the value.
+rpc::Reply echo(const rpc::Request& request);
+/// A router that echoes at once.
+Script echo_router();
+
+/// A raw ZeroMQ peer, with a deadline on everything.
+class RawSocket {
+ public:
+  RawSocket(zmq::socket_type type, const std::string& endpoint);
+  bool send(const std::vector<std::string>& parts);
+  /// All parts of the next message; empty when none comes.
+  std::vector<std::string> receive();
+  /// The next message as a reply to a get or put.
+  Result<rpc::Reply> receive_reply(OpCode asked = OpCode::get);
+  zmq::socket_t& socket() { return socket_; }
+
+ private:
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+};
+
+/// Opens a TCP connection, writes `bytes` as they are, and waits until the other side closes or `bytes`
+/// are all it wanted.
+void throw_at(const std::string& endpoint, const std::string& bytes);
+/// Things that are not ZMTP, and things that begin like it.
+std::vector<std::string> garbage();
+
+}  // namespace dkv::test
