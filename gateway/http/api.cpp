@@ -1,0 +1,368 @@
+#include "gateway/http/api.hpp"
+
+#include <algorithm>
+
+#include "gateway/http/json.hpp"
+#include "topology/codec.hpp"
+
+namespace dkv::http {
+
+namespace {
+
+constexpr std::string_view kKeyPrefix = "/v1/kv/";
+constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
+
+constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-value store
+
+  curl -X PUT --data-binary 'Ada' HOST/v1/kv/name       store a value (any bytes, keys percent-encoded)
+  curl -L HOST/v1/kv/name                               read it; -L follows to the node that owns the key
+  curl -L 'HOST/v1/kv/name?read=replica'                read a copy that may be slightly behind
+  curl -L -X DELETE HOST/v1/kv/name                     delete it
+
+  curl -L 'HOST/set?key=name&value=Ada'                 the same in its simplest form
+  curl -L 'HOST/get?key=name'
+  curl -L 'HOST/delete?key=name'
+
+  curl HOST/v1/topology                                 nodes, shards, slots
+  curl HOST/v1/status                                   this node's copies and how far they are
+  curl HOST/readyz                                      200 when this node can serve
+  curl HOST/healthz                                     200 when this process lives
+)";
+
+/// The HTTP status that says best what a client can do about an error.
+int http_status(Errc code) {
+  switch (code) {
+    case Errc::ok:
+      return 200;
+    case Errc::not_found:
+      return 404;
+    case Errc::moved:
+      return 307;
+    case Errc::bad_request:
+    case Errc::wrong_version:
+      return 400;
+    case Errc::too_large:
+      return 413;
+    case Errc::overloaded:
+      return 429;
+    case Errc::unavailable:
+      return 503;
+    case Errc::unknown_outcome:
+      return 504;
+    case Errc::disk_full:
+      return 507;
+    case Errc::io_error:
+    case Errc::corrupt:
+    case Errc::in_use:
+    case Errc::internal:
+      return 500;
+  }
+  return 500;
+}
+
+Answer answer_to(const Error& error) {
+  auto answer = error_answer(http_status(error.code), name_of(error.code), error.message);
+  if (answer.status == 429 || answer.status == 503) answer.headers.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+Answer plain(int status, std::string_view body) { return {status, "text/plain", std::string(body), {}}; }
+
+Answer json(std::string body) { return {200, "application/json", std::move(body), {}}; }
+
+std::string etag(const Position& version) { return '"' + to_string(version) + '"'; }
+
+bool is_form(std::string_view content_type) {
+  const auto type = content_type.substr(0, content_type.find_first_of("; \t"));
+  return std::equal(type.begin(), type.end(), kFormType.begin(), kFormType.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+Error no_body_expected() { return {Errc::bad_request, "this request takes no body"}; }
+
+Result<ReadMode> read_mode(const std::string* value) {
+  if (!value || *value == "linearizable") return ReadMode::linearizable;
+  if (*value == "replica") return ReadMode::replica;
+  return Error{Errc::bad_request, "the parameter 'read' must be 'linearizable' or 'replica'"};
+}
+
+Result<AckMode> ack_mode(const std::string* value) {
+  if (!value || *value == "committed") return AckMode::committed;
+  if (*value == "local") return AckMode::local;
+  return Error{Errc::bad_request, "the parameter 'ack' must be 'committed' or 'local'"};
+}
+
+Result<void> no_parameters(const Target& target) { return Parameters().add(target.query, {}); }
+
+/// What the bytes of one operation live in until the backend is done with them.
+struct Owned {
+  std::string key;
+  std::string value;
+};
+
+}  // namespace
+
+Answer error_answer(int status, std::string_view code, std::string_view message) {
+  return {status, "application/json", error_json(code, message), {}};
+}
+
+/// One operation on one key, as either form of the API asks for it.
+struct Api::KeyRequest {
+  std::string_view origin;  // path and query for a redirect
+  OpCode code = OpCode::get;
+  ReadMode read = ReadMode::linearizable;
+  AckMode ack = AckMode::committed;
+  std::shared_ptr<Owned> owned = std::make_shared<Owned>();
+
+  /// Takes `read` of a read and `ack` of a write.
+  Result<void> take_mode(const Parameters& parameters) {
+    if (code == OpCode::get) {
+      const auto mode = read_mode(parameters.find("read"));
+      if (!mode) return mode.error();
+      read = *mode;
+    } else {
+      const auto mode = ack_mode(parameters.find("ack"));
+      if (!mode) return mode.error();
+      ack = *mode;
+    }
+    return {};
+  }
+};
+
+struct Api::Route {
+  std::string_view path;
+  std::vector<std::string_view> methods;
+  Handler handler;
+};
+
+const std::vector<Api::Route>& Api::routes() {
+  static const std::vector<Route> all = {
+      {"/", {"GET", "HEAD"}, &Api::index},
+      {"/get", {"GET", "HEAD"}, &Api::simple_get},
+      {"/set", {"GET", "POST"}, &Api::simple_set},
+      {"/delete", {"GET", "POST", "DELETE"}, &Api::simple_delete},
+      {"/healthz", {"GET", "HEAD"}, &Api::health},
+      {"/readyz", {"GET", "HEAD"}, &Api::readiness},
+      {"/v1/status", {"GET", "HEAD"}, &Api::status},
+      {"/v1/topology", {"GET", "HEAD"}, &Api::topology},
+      {kKeyPrefix, {"GET", "HEAD", "PUT", "DELETE"}, &Api::kv},
+  };
+  return all;
+}
+
+Answer Api::answer(const Request& request) {
+  const auto target = parse_target(request.target);
+  if (!target) return answer_to(target.error());
+  for (const auto& route : routes()) {
+    const bool matches =
+        route.path == kKeyPrefix ? target->path.starts_with(kKeyPrefix) : target->path == route.path;
+    if (!matches) continue;
+    const auto& methods = route.methods;
+    if (std::find(methods.begin(), methods.end(), request.method) != methods.end()) {
+      return (this->*route.handler)(request, *target);
+    }
+    std::string allowed;
+    for (const auto method : methods) allowed += (allowed.empty() ? "" : ", ") + std::string(method);
+    auto answer = error_answer(405, "method_not_allowed", "this path takes " + allowed);
+    answer.headers.emplace_back("Allow", allowed);
+    return answer;
+  }
+  return error_answer(404, "unknown_path", "there is nothing here: GET / lists what there is");
+}
+
+// ---- /v1/kv/{key} ----
+
+Answer Api::kv(const Request& request, const Target& target) {
+  KeyRequest asked;
+  asked.origin = target.origin;
+  asked.code = request.method == "PUT"      ? OpCode::put
+               : request.method == "DELETE" ? OpCode::remove
+                                            : OpCode::get;
+  auto key = percent_decode(target.path.substr(kKeyPrefix.size()), false);
+  if (!key) return answer_to(key.error());
+  asked.owned->key = std::move(*key);
+  Parameters parameters;
+  const auto added = asked.code == OpCode::get ? parameters.add(target.query, {"read"})
+                                               : parameters.add(target.query, {"ack"});
+  if (!added) return answer_to(added.error());
+  if (const auto taken = asked.take_mode(parameters); !taken) return answer_to(taken.error());
+  if (asked.code == OpCode::put) {
+    asked.owned->value = request.body;
+  } else if (!request.body.empty()) {
+    return answer_to(no_body_expected());
+  }
+  auto result = perform(asked);
+  if (result.code != Errc::ok) return failure(result, asked);
+  if (asked.code == OpCode::remove) return with_shard({204, "", "", {}}, asked);
+  Answer answer;
+  answer.headers.emplace_back("ETag", etag(result.version));
+  if (asked.code == OpCode::put) {
+    answer.status = result.created ? 201 : 200;
+  } else {
+    answer.content_type = "application/octet-stream";
+    answer.body = std::move(result.value);
+  }
+  return with_shard(std::move(answer), asked);
+}
+
+// ---- /get, /set, /delete ----
+
+/// Key, value and modes from the query and, for POST, from a form body or a raw one (the value).
+Result<Api::KeyRequest> Api::read_simple(const Request& request, const Target& target, OpCode code) {
+  KeyRequest asked;
+  asked.origin = target.origin;
+  asked.code = code;
+  const bool form = request.method == "POST" && is_form(request.content_type);
+  const bool raw_value = code == OpCode::put && request.method == "POST" && !form && !request.body.empty();
+  if (!form && !raw_value && !request.body.empty()) return no_body_expected();
+
+  Parameters parameters;
+  for (const auto source : {target.query, form ? request.body : std::string_view()}) {
+    const auto added = code == OpCode::get   ? parameters.add(source, {"key", "read"})
+                       : code == OpCode::put ? parameters.add(source, {"key", "value", "ack"})
+                                             : parameters.add(source, {"key", "ack"});
+    if (!added) return added.error();
+  }
+  if (const auto taken = asked.take_mode(parameters); !taken) return taken.error();
+  const auto* key = parameters.find("key");
+  if (!key) return Error{Errc::bad_request, "the parameter 'key' is missing"};
+  asked.owned->key = *key;
+  if (code != OpCode::put) return asked;
+  const auto* value = parameters.find("value");
+  if (value && raw_value)
+    return Error{Errc::bad_request, "the value is given twice: as a parameter and as the body"};
+  const bool empty_body_meant = request.method == "POST" && !form && !request.content_type.empty();
+  const bool no_value = !value && !raw_value && !empty_body_meant;
+  if (no_value)
+    return Error{Errc::bad_request, "the parameter 'value' is missing; an empty value is sent as 'value='"};
+  asked.owned->value = value ? *value : std::string(request.body);
+  return asked;
+}
+
+Answer Api::simple_get(const Request& request, const Target& target) {
+  const auto asked = read_simple(request, target, OpCode::get);
+  if (!asked) return answer_to(asked.error());
+  auto result = perform(*asked);
+  if (result.code != Errc::ok) return failure(result, *asked);
+  return with_shard(
+      {200, "application/octet-stream", std::move(result.value), {{"ETag", etag(result.version)}}}, *asked);
+}
+
+Answer Api::simple_set(const Request& request, const Target& target) {
+  const auto asked = read_simple(request, target, OpCode::put);
+  if (!asked) return answer_to(asked.error());
+  const auto result = perform(*asked);
+  return result.code == Errc::ok ? with_shard(plain(200, "OK"), *asked) : failure(result, *asked);
+}
+
+Answer Api::simple_delete(const Request& request, const Target& target) {
+  const auto asked = read_simple(request, target, OpCode::remove);
+  if (!asked) return answer_to(asked.error());
+  const auto result = perform(*asked);
+  return result.code == Errc::ok ? with_shard(plain(200, "OK"), *asked) : failure(result, *asked);
+}
+
+// ---- the backend's answers ----
+
+OperationResult Api::perform(const KeyRequest& asked) {
+  rpc::Request request;
+  request.read = asked.read;
+  request.ack = asked.ack;
+  request.operations.push_back({asked.code, asked.owned->key, asked.owned->value});
+  request.owner = asked.owned;
+  if (const auto fits = check(request.operations.front(), options_.max_value_bytes); !fits) {
+    return OperationResult::failed(fits.error().code, fits.error().message);
+  }
+  auto reply = backend_.call(std::move(request), options_.call_timeout);
+  if (auto* error = std::get_if<Error>(&reply.body)) {
+    return OperationResult::failed(error->code, std::move(error->message));
+  }
+  auto* results = std::get_if<std::vector<OperationResult>>(&reply.body);
+  if (results && results->size() == 1) return std::move(results->front());
+  // The operation went out: only a read is known to have changed nothing.
+  const auto code = asked.code == OpCode::get ? Errc::internal : Errc::unknown_outcome;
+  return OperationResult::failed(code, "the node's answer was not one to this request");
+}
+
+Answer Api::failure(const OperationResult& result, const KeyRequest& asked) {
+  if (result.code == Errc::moved && result.moved) return redirect(*result.moved, asked);
+  auto answer = answer_to(Error{result.code, result.message});
+  if (answer.status == 307) answer.status = 500;  // moved, but nobody says where to
+  return with_shard(std::move(answer), asked);
+}
+
+/// Adds what every answer about a key carries.
+Answer Api::with_shard(Answer answer, const KeyRequest& asked) {
+  auto name = shard_names_.of(asked.owned->key);
+  if (!name.empty()) answer.headers.emplace_back("X-Shard", std::move(name));
+  return answer;
+}
+
+Answer Api::redirect(const Moved& moved, const KeyRequest& asked) {
+  shard_names_.saw_version(moved.topology_version);
+  if (moved.node_name == options_.node_name || moved.http_endpoint.empty()) {
+    // A redirect to ourselves would loop: two parts of this node disagree for a moment.
+    auto answer = answer_to(Error{Errc::unavailable, "the shard is changing hands: retry"});
+    answer.headers.emplace_back("X-Shard", moved.shard_name);
+    return answer;
+  }
+  const auto location = "http://" + moved.http_endpoint + std::string(asked.origin);
+  auto answer = error_answer(307, "moved",
+                             "the key belongs to shard " + moved.shard_name + ", on node " + moved.node_name +
+                                 ": follow Location (curl -L)");
+  answer.headers.emplace_back("Location", location);
+  answer.headers.emplace_back("X-Shard", moved.shard_name);
+  return answer;
+}
+
+// ---- about the node ----
+
+rpc::Reply Api::ask(rpc::Type type) {
+  rpc::Request request;
+  request.type = type;
+  return backend_.call(std::move(request), options_.call_timeout);
+}
+
+Answer Api::index(const Request& request, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  if (!request.body.empty()) return answer_to(no_body_expected());
+  return plain(200, kIndex);
+}
+
+Answer Api::health(const Request&, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  return plain(200, "ok\n");
+}
+
+Answer Api::readiness(const Request&, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  const auto reply = ask(rpc::Type::status);
+  if (const auto* status = std::get_if<NodeStatus>(&reply.body)) {
+    if (status->ready) return plain(200, "ready\n");
+    return {503, "application/json", not_ready_json(*status), {{"Retry-After", "1"}}};
+  }
+  const auto* error = std::get_if<Error>(&reply.body);
+  return answer_to(
+      Error{Errc::unavailable, "not ready: " + (error ? error->message : "the node gives no status")});
+}
+
+Answer Api::status(const Request&, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  const auto reply = ask(rpc::Type::status);
+  if (const auto* status = std::get_if<NodeStatus>(&reply.body)) return json(status_json(*status));
+  if (const auto* error = std::get_if<Error>(&reply.body)) return answer_to(*error);
+  return answer_to(Error{Errc::internal, "the node gives no status"});
+}
+
+Answer Api::topology(const Request&, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  const auto reply = ask(rpc::Type::topology);
+  if (const auto* error = std::get_if<Error>(&reply.body)) return answer_to(*error);
+  const auto* encoded = std::get_if<rpc::TopologyReply>(&reply.body);
+  if (!encoded) return answer_to(Error{Errc::internal, "the node gives no topology"});
+  const auto decoded = decode_topology(encoded->encoded);
+  if (!decoded) return answer_to(Error{Errc::internal, "the topology: " + decoded.error().message});
+  return json(topology_json(*decoded));
+}
+
+}  // namespace dkv::http

@@ -1,0 +1,376 @@
+// What each request means: status, headers and bodies, over a real connection.
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "gateway/http/target.hpp"
+#include "tests/gateway/http/fixture.hpp"
+
+namespace dkv::testing {
+namespace {
+
+using namespace std::string_literals;
+using http::percent_encode_path;
+
+class Api : public ServerTest {
+ protected:
+  const std::string key = key_of_shard("delhi");
+  const std::string path = "/v1/kv/" + key;
+  const std::string foreign = key_of_shard("mumbai");
+
+  static std::string code_of(const Response& response) {
+    return nlohmann::json::parse(response.body).at("error").at("code");
+  }
+};
+
+TEST_F(Api, StoresReadsAndDeletesAValue) {
+  const auto created = ask("PUT", path, "Ada");
+  EXPECT_EQ(created.status, 201);
+  EXPECT_EQ(created.header("etag"), "\"4-1\"");
+  EXPECT_EQ(created.header("x-shard"), "delhi");
+  EXPECT_EQ(created.body, "");
+  const auto changed = ask("PUT", path, "Bob");
+  EXPECT_EQ(changed.status, 200);
+  EXPECT_EQ(changed.header("etag"), "\"4-2\"");
+  const auto read = ask("GET", path);
+  EXPECT_EQ(read.status, 200);
+  EXPECT_EQ(read.body, "Bob");
+  EXPECT_EQ(read.header("etag"), "\"4-2\"");
+  EXPECT_EQ(read.header("content-type"), "application/octet-stream");
+  EXPECT_EQ(read.header("x-shard"), "delhi");
+  const auto deleted = ask("DELETE", path);
+  EXPECT_EQ(deleted.status, 204);
+  EXPECT_EQ(deleted.header("content-length"), "");
+  EXPECT_EQ(ask("DELETE", path).status, 404);
+  const auto missing = ask("GET", path);
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_EQ(missing.header("x-shard"), "delhi");
+  EXPECT_EQ(missing.header("content-type"), "application/json");
+  EXPECT_EQ(code_of(missing), "not_found");
+}
+
+TEST_F(Api, AnswersHeadWithTheLengthAndNoBody) {
+  ask("PUT", path, "12345");
+  auto client = connect();
+  client.send(request("HEAD", path) + request("GET", path));
+  const auto head = client.receive(false);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.header("content-length"), "5");
+  EXPECT_EQ(head.header("etag"), "\"4-1\"");
+  EXPECT_EQ(head.header("accept-ranges"), "");
+  EXPECT_EQ(client.receive().body, "12345");
+  EXPECT_EQ(ask("HEAD", path + "x").status == 404 || ask("HEAD", path + "x").status == 307, true);
+}
+
+TEST_F(Api, TellsAnEmptyValueFromAMissingKey) {
+  EXPECT_EQ(ask("PUT", path).status, 201);
+  const auto read = ask("GET", path);
+  EXPECT_EQ(read.status, 200);
+  EXPECT_EQ(read.header("content-length"), "0");
+  EXPECT_EQ(ask("GET", "/get?key=" + key).status, 200);
+}
+
+TEST_F(Api, ServesTheSimpleForm) {
+  EXPECT_EQ(ask("GET", "/set?key=" + key + "&value=a+b%2Bc%26").body, "OK");
+  const auto read = ask("GET", "/get?key=" + key);
+  EXPECT_EQ(read.body, "a b+c&");
+  EXPECT_EQ(read.header("x-shard"), "delhi");
+  EXPECT_EQ(ask("POST", "/set?key=" + key + "&value=").body, "OK");
+  EXPECT_EQ(ask("GET", "/get?key=" + key).body, "");
+  for (const auto* method : {"GET", "POST", "DELETE"}) {
+    ask("GET", "/set?key=" + key + "&value=1");
+    EXPECT_EQ(ask(method, "/delete?key=" + key).body, "OK") << method;
+    EXPECT_EQ(ask(method, "/delete?key=" + key).status, 404) << method;
+  }
+}
+
+TEST_F(Api, TakesFormsAndRawBodiesByPost) {
+  const std::string form = "Content-Type: Application/x-www-form-urlencoded; charset=utf-8\r\n";
+  EXPECT_EQ(ask("POST", "/set", "key=" + key + "&value=a%20b+c", form).body, "OK");
+  EXPECT_EQ(backend.records().at(key), "a b c");
+  EXPECT_EQ(ask("POST", "/set?key=" + key, "value=2", form).body, "OK");
+  EXPECT_EQ(backend.records().at(key), "2");
+  EXPECT_EQ(ask("POST", "/set?key=" + key, "a=b&c\0\xff"s, "Content-Type: text/plain\r\n").body, "OK");
+  EXPECT_EQ(backend.records().at(key), "a=b&c\0\xff"s);
+  EXPECT_EQ(ask("POST", "/set?key=" + key, "raw").body, "OK");
+  EXPECT_EQ(backend.records().at(key), "raw");
+  EXPECT_EQ(ask("POST", "/delete", "key=" + key, form).body, "OK");
+}
+
+TEST_F(Api, RefusesIncompleteOrContradictingForms) {
+  const std::string form = "Content-Type: application/x-www-form-urlencoded\r\n";
+  for (const auto* target : {"/get",
+                             "/set",
+                             "/delete",
+                             "/set?key=a",
+                             "/set?value=a",
+                             "/get?key=",
+                             "/get?key=a&key=b",
+                             "/get?key=a&x=1",
+                             "/set?key=a&value=1&value=2",
+                             "/get?key=a&value=1",
+                             "/get?key=%",
+                             "/set?key=a&value=%4",
+                             "/get?key=a&read=maybe",
+                             "/set?key=a&value=1&ack=never",
+                             "/get?key=a&ack=local",
+                             "/v1/kv/",
+                             "/v1/kv/a?x=1",
+                             "/v1/kv/a?ack=local",
+                             "/v1/kv/%zz",
+                             "/v1/kv/a?read=replica&read=replica",
+                             "/get?key=a#b",
+                             "/healthz?x=1"}) {
+    const auto response = ask("GET", target);
+    EXPECT_EQ(response.status, 400) << target;
+    EXPECT_EQ(code_of(response), "bad_request") << target;
+  }
+  EXPECT_EQ(ask("POST", "/set?key=a").status, 400);
+  EXPECT_EQ(ask("POST", "/set?key=a&value=1", "raw").status, 400);
+  EXPECT_EQ(ask("POST", "/set?key=a", "key=b&value=1", form).status, 400);
+  EXPECT_EQ(ask("POST", "/set?key=a", "raw", form).status, 400);
+  EXPECT_EQ(ask("GET", "/get?key=a", "body").status, 400);
+  EXPECT_EQ(ask("DELETE", "/v1/kv/a", "body").status, 400);
+  EXPECT_EQ(ask("PUT", "/v1/kv/a?read=replica", "v").status, 400);
+  EXPECT_EQ(backend.operations(), 0u);
+}
+
+TEST_F(Api, TakesKeysOfAnyBytes) {
+  std::string every_byte;
+  for (int byte = 255; byte >= 0; --byte) every_byte += static_cast<char>(byte);
+  for (const auto& stem :
+       {every_byte, "a/b//../c"s, "line\nbreak\r\n"s, "\0"s, "\xff\xfe"s, "a+b c?d#e%f"s, "ключ"s}) {
+    const auto any = key_of_shard("delhi", stem);
+    EXPECT_EQ(ask("PUT", "/v1/kv/" + percent_encode_path(any), "v" + any).status, 201);
+    EXPECT_EQ(ask("GET", "/v1/kv/" + percent_encode_path(any)).body, "v" + any);
+    EXPECT_EQ(ask("GET", "/get?key=" + percent_encode_path(any)).body, "v" + any);
+    EXPECT_EQ(backend.records().at(any), "v" + any);
+  }
+  const auto plus = key_of_shard("delhi", "a+b");
+  EXPECT_EQ(ask("PUT", "/v1/kv/" + plus, "1").status, 201);
+  EXPECT_TRUE(backend.records().contains(plus));
+  const auto raw_utf8 = key_of_shard("delhi", "दिल्ली");
+  EXPECT_EQ(ask("PUT", "/v1/kv/" + raw_utf8, "1").status, 201);
+  EXPECT_TRUE(backend.records().contains(raw_utf8));
+}
+
+TEST_F(Api, LimitsKeysTo480Bytes) {
+  const auto longest = key_of_shard("delhi", std::string(479, 'k'));
+  ASSERT_EQ(longest.size(), 480u);
+  EXPECT_EQ(ask("PUT", "/v1/kv/" + longest, "v").status, 201);
+  for (const auto& response :
+       {ask("PUT", "/v1/kv/" + longest + "1", "v"), ask("GET", "/get?key=" + longest + "1")}) {
+    EXPECT_EQ(response.status, 413);
+    EXPECT_EQ(code_of(response), "too_large");
+  }
+}
+
+TEST_F(Api, LimitsValues) {
+  options.max_value_bytes = 1000;
+  EXPECT_EQ(ask("PUT", path, std::string(1000, 'v')).status, 201);
+  const auto refused = ask("PUT", path, std::string(1001, 'w'));
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_EQ(code_of(refused), "too_large");
+  EXPECT_EQ(backend.records().at(key), std::string(1000, 'v'));
+}
+
+TEST_F(Api, CarriesTheLargestValueUnchanged) {
+  std::string value(kMaxValueBytes, '\0');
+  for (std::size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 7 + i / 251);
+  auto client = connect();
+  client.send(request("PUT", path, value));
+  EXPECT_EQ(client.receive().status, 201);
+  client.send(request("GET", path));
+  EXPECT_TRUE(client.receive().body == value);
+}
+
+TEST_F(Api, PassesReadAndAckModesOn) {
+  ask("GET", path);
+  EXPECT_EQ(backend.last().read, ReadMode::linearizable);
+  ask("GET", path + "?read=replica");
+  EXPECT_EQ(backend.last().read, ReadMode::replica);
+  ask("GET", "/get?key=" + key + "&read=replica");
+  EXPECT_EQ(backend.last().read, ReadMode::replica);
+  ask("PUT", path, "v");
+  EXPECT_EQ(backend.last().ack, AckMode::committed);
+  ask("PUT", path + "?ack=local", "v");
+  EXPECT_EQ(backend.last().ack, AckMode::local);
+  ask("DELETE", path + "?ack=committed");
+  EXPECT_EQ(backend.last().ack, AckMode::committed);
+}
+
+TEST_F(Api, RedirectsToTheOwnerWithTheTargetByteForByte) {
+  for (const auto& target :
+       {"/v1/kv/" + foreign + "?read=linearizable", "/get?key=%6B" + foreign.substr(1)}) {
+    const auto moved = ask("GET", target);
+    EXPECT_EQ(moved.status, 307);
+    EXPECT_EQ(moved.header("location"), "http://127.0.0.3:8080" + target);
+    EXPECT_EQ(moved.header("x-shard"), "mumbai");
+    EXPECT_EQ(code_of(moved), "moved");
+  }
+  const auto proxied = ask("GET", "http://here:1/v1/kv/" + foreign);
+  EXPECT_EQ(proxied.header("location"), "http://127.0.0.3:8080/v1/kv/" + foreign);
+  EXPECT_EQ(ask("HEAD", "/v1/kv/" + foreign).status, 307);
+}
+
+TEST_F(Api, ConsumesTheBodyOfARedirectedPut) {
+  auto client = connect();
+  client.send(request("PUT", "/v1/kv/" + foreign, std::string(300'000, 'x')) + request("GET", "/healthz"));
+  EXPECT_EQ(client.receive().status, 307);
+  EXPECT_EQ(client.receive().body, "ok\n");
+}
+
+TEST_F(Api, NeverRedirectsToItself) {
+  backend.moves_to_node = "delhi";
+  const auto response = ask("GET", "/v1/kv/" + foreign);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.header("location"), "");
+  EXPECT_EQ(response.header("retry-after"), "1");
+  EXPECT_EQ(code_of(response), "unavailable");
+}
+
+TEST_F(Api, MapsEachErrorToAStatus) {
+  const std::map<Errc, int> expected = {
+      {Errc::not_found, 404},       {Errc::bad_request, 400}, {Errc::too_large, 413},
+      {Errc::wrong_version, 400},   {Errc::overloaded, 429},  {Errc::unavailable, 503},
+      {Errc::unknown_outcome, 504}, {Errc::disk_full, 507},   {Errc::io_error, 500},
+      {Errc::corrupt, 500},         {Errc::internal, 500},    {Errc::in_use, 500},
+      {Errc::moved, 500},  // without saying where to
+  };
+  auto client = connect();
+  for (const auto& [code, status] : expected) {
+    backend.answers_all = OperationResult::failed(code, "because \xff of it");
+    client.send(request("PUT", path, "v"));
+    const auto response = client.receive();
+    EXPECT_EQ(response.status, status) << name_of(code);
+    EXPECT_EQ(code_of(response), name_of(code));
+    EXPECT_EQ(response.header("retry-after"), status == 429 || status == 503 ? "1" : "") << name_of(code);
+    EXPECT_EQ(response.header("x-shard"), "delhi");
+  }
+}
+
+TEST_F(Api, PassesOnRefusalsOfTheWholeRequest) {
+  backend.refuses_all = Error{Errc::unknown_outcome, "no answer in time"};
+  EXPECT_EQ(ask("PUT", path, "v").status, 504);
+  backend.refuses_all = Error{Errc::unavailable, "no answer in time"};
+  EXPECT_EQ(ask("GET", path).status, 503);
+  EXPECT_EQ(ask("GET", "/v1/status").status, 503);
+  EXPECT_EQ(ask("GET", "/v1/topology").status, 503);
+  EXPECT_EQ(ask("GET", "/readyz").status, 503);
+  EXPECT_EQ(ask("GET", "/healthz").status, 200);
+}
+
+TEST_F(Api, KeepsTheInsidesOfAnExceptionToItself) {
+  backend.throws = true;
+  auto client = connect();
+  client.send(request("PUT", path, "v", "Connection: close\r\n"));
+  const auto everything = client.receive_all();
+  EXPECT_TRUE(everything.starts_with("HTTP/1.1 500 ")) << everything;
+  EXPECT_NE(everything.find("\"internal\""), std::string::npos);
+  EXPECT_EQ(everything.find("secret"), std::string::npos);
+}
+
+TEST_F(Api, RefusesUnknownPathsAndMethods) {
+  for (const auto* target :
+       {"/nothing", "/v1/kv", "/v1", "/get/", "//get", "/v1/kvx/a", "/%67et?key=a", "/v1%2Fkv/a"}) {
+    const auto response = ask("GET", target);
+    EXPECT_EQ(response.status, 404) << target;
+    EXPECT_EQ(code_of(response), "unknown_path") << target;
+  }
+  const auto patched = ask("PATCH", "/v1/kv/a", "x");
+  EXPECT_EQ(patched.status, 405);
+  EXPECT_EQ(patched.header("allow"), "GET, HEAD, PUT, DELETE");
+  EXPECT_EQ(code_of(patched), "method_not_allowed");
+  EXPECT_EQ(ask("BREW", "/get?key=a").status, 405);
+  EXPECT_EQ(ask("POST", "/get?key=a").status, 405);
+  EXPECT_EQ(ask("HEAD", "/set?key=a&value=1").status, 405);
+  EXPECT_EQ(ask("get", "/get?key=a").status, 405);
+  EXPECT_EQ(ask("OPTIONS", "*").status, 400);
+  EXPECT_EQ(backend.operations(), 0u);
+}
+
+TEST_F(Api, IgnoresWhatHttplibWouldActOn) {
+  ask("PUT", path, std::string(5000, 'v'));
+  const auto read =
+      ask("GET", path, "",
+          "Range: bytes=0-1\r\nAccept-Encoding: gzip, br\r\nREMOTE_ADDR: 1.2.3.4\r\nIf-Match: \"x\"\r\n");
+  EXPECT_EQ(read.status, 200);
+  EXPECT_EQ(read.body, std::string(5000, 'v'));
+  EXPECT_EQ(read.header("content-encoding"), "");
+  const auto topology = ask("GET", "/v1/topology", "", "Accept-Encoding: gzip, br\r\n");
+  EXPECT_EQ(topology.header("content-encoding"), "");
+}
+
+TEST_F(Api, TellsReadinessAndWhyNot) {
+  backend.status.ready = true;
+  EXPECT_EQ(ask("GET", "/readyz").body, "ready\n");
+  backend.status.ready = false;
+  MemberStatus member;
+  member.shard_name = "mumbai";
+  member.state = "catching_up";
+  member.problem = "the primary does not answer";
+  backend.status.members = {member};
+  const auto response = ask("GET", "/readyz");
+  EXPECT_EQ(response.status, 503);
+  const auto json = nlohmann::json::parse(response.body);
+  EXPECT_EQ(json["error"]["message"],
+            "not ready: shard mumbai (replica): catching_up, the primary does not answer");
+  EXPECT_EQ(json["not_ready"][0]["state"], "catching_up");
+}
+
+TEST_F(Api, ShowsTheStatus) {
+  backend.status = {"delhi", "1.2.3", 5, true, {}};
+  MemberStatus member{ShardId{1}, "delhi",
+                      true,       true,
+                      "serving",  "bad \xff text",
+                      Epoch{2},   Seq{9},
+                      Seq{8},     Seq{7},
+                      Seq{6},     0,
+                      3,          {{"delhi-replica", true, Seq{5}, 4, 12}}};
+  backend.status.members = {member};
+  const auto json = nlohmann::json::parse(ask("GET", "/v1/status").body);
+  EXPECT_EQ(json["node"], "delhi");
+  EXPECT_EQ(json["version"], "1.2.3");
+  EXPECT_EQ(json["topology_version"], 5);
+  const auto& shown = json["members"][0];
+  EXPECT_EQ(shown["role"], "primary");
+  EXPECT_EQ(shown["epoch"], 2);
+  EXPECT_EQ(shown["head"], 9);
+  EXPECT_EQ(shown["durable"], 8);
+  EXPECT_EQ(shown["commit"], 7);
+  EXPECT_EQ(shown["applied"], 6);
+  EXPECT_EQ(shown["gaps_repaired"], 3);
+  EXPECT_EQ(shown["problem"], "bad \xEF\xBF\xBD text");
+  EXPECT_EQ(shown["replicas"][0]["node"], "delhi-replica");
+  EXPECT_EQ(shown["replicas"][0]["lag_events"], 4);
+}
+
+TEST_F(Api, ShowsTheTopology) {
+  const auto json = nlohmann::json::parse(ask("GET", "/v1/topology").body);
+  EXPECT_EQ(json["version"], 3);
+  EXPECT_EQ(json["name"], "test");
+  EXPECT_EQ(json["nodes"][1]["http"], "127.0.0.3:8080");
+  EXPECT_EQ(json["keepers"], nlohmann::json::parse(R"(["delhi"])"));
+  EXPECT_EQ(json["shards"][0]["slots"], nlohmann::json::parse("[[0,8191]]"));
+  EXPECT_EQ(json["shards"][1]["slots"], nlohmann::json::parse("[[8192,16383]]"));
+  EXPECT_EQ(json["shards"][1]["slot_count"], 8192);
+  EXPECT_EQ(json["shards"][1]["primary"], "mumbai");
+}
+
+TEST_F(Api, FetchesTheTopologyForShardNamesRarely) {
+  auto client = connect();
+  for (int i = 0; i < 100; ++i) {
+    client.send(request("GET", path));
+    EXPECT_EQ(client.receive().header("x-shard"), "delhi");
+  }
+  EXPECT_LT(backend.topology_fetches(), 20u);
+}
+
+TEST_F(Api, ListsItselfAtTheRoot) {
+  const auto index = ask("GET", "/");
+  EXPECT_EQ(index.status, 200);
+  EXPECT_EQ(index.header("content-type"), "text/plain");
+  EXPECT_NE(index.body.find("curl -L HOST/v1/kv/name"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace dkv::testing

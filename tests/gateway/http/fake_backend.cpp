@@ -1,0 +1,122 @@
+#include "tests/gateway/http/fake_backend.hpp"
+
+#include <stdexcept>
+
+#include "topology/codec.hpp"
+
+namespace dkv::testing {
+
+Topology two_shards() {
+  Topology topology;
+  topology.version = 3;
+  topology.id = 77;
+  topology.name = "test";
+  std::uint32_t id = 1;
+  for (const std::string name : {"delhi", "mumbai"}) {
+    const std::string host = "127.0.0." + std::to_string(id + 1);
+    topology.nodes.push_back(
+        {NodeId{id}, name, host + ":8080", host + ":7001", host + ":7002", host + ":7003", host + ":7004"});
+    topology.shards.push_back({ShardId{id}, name, 1, NodeId{id}, {}, {}});
+    ++id;
+  }
+  topology.keepers = {NodeId{1}};
+  for (std::size_t slot = 0; slot < kSlotCount; ++slot) topology.slots[slot] = ShardId{slot < 8192 ? 1u : 2u};
+  return topology;
+}
+
+std::string key_of_shard(std::string_view shard_name, const std::string& stem) {
+  const auto topology = two_shards();
+  const auto shard = topology.find_shard(shard_name)->id;
+  for (int i = 0;; ++i) {
+    const auto key = stem + std::to_string(i);
+    if (topology.slots[slot_of(key).value] == shard) return key;
+  }
+}
+
+rpc::Reply FakeBackend::call(rpc::Request request, std::chrono::milliseconds) {
+  if (throws) throw std::runtime_error("a secret of the inside");
+  if (refuses_all) return {0, *refuses_all};
+  if (request.type == rpc::Type::status) return {0, status};
+  if (request.type == rpc::Type::topology) {
+    const std::lock_guard lock(mutex_);
+    ++topology_fetches_;
+    return {0, rpc::TopologyReply{topology_.version, encode(topology_)}};
+  }
+  std::unique_lock lock(mutex_);
+  ++waiting_;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return !held_; });
+  --waiting_;
+  std::vector<OperationResult> results;
+  for (const auto& operation : request.operations) results.push_back(perform(operation));
+  last_ = request;
+  last_.operations.clear();
+  return {0, std::move(results)};
+}
+
+OperationResult FakeBackend::perform(const Operation& operation) {
+  ++operations_;
+  if (answers_all) return *answers_all;
+  const std::string key(operation.key);
+  if (two_shards().slots[slot_of(key).value] != ShardId{1}) return moved(key);
+  const auto found = records_.find(key);
+  OperationResult result;
+  if (operation.code == OpCode::put) {
+    result.created = found == records_.end();
+    result.version = {Epoch{4}, Seq{++seq_}};
+    records_[key] = {std::string(operation.value), result.version};
+    return result;
+  }
+  if (found == records_.end()) return OperationResult::failed(Errc::not_found, "no such key");
+  result.version = found->second.version;
+  if (operation.code == OpCode::get) result.value = found->second.value;
+  if (operation.code == OpCode::remove) records_.erase(found);
+  return result;
+}
+
+OperationResult FakeBackend::moved(std::string_view) const {
+  auto result = OperationResult::failed(Errc::moved, "elsewhere");
+  result.moved = std::make_shared<const Moved>(
+      Moved{ShardId{2}, "mumbai", moves_to_node, "127.0.0.3:7001", "127.0.0.3:8080", 3});
+  return result;
+}
+
+void FakeBackend::hold() {
+  const std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void FakeBackend::release() {
+  const std::lock_guard lock(mutex_);
+  held_ = false;
+  changed_.notify_all();
+}
+
+void FakeBackend::await_held(int count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return waiting_ >= count; });
+}
+
+std::size_t FakeBackend::operations() const {
+  const std::lock_guard lock(mutex_);
+  return operations_;
+}
+
+std::size_t FakeBackend::topology_fetches() const {
+  const std::lock_guard lock(mutex_);
+  return topology_fetches_;
+}
+
+std::map<std::string, std::string> FakeBackend::records() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> values;
+  for (const auto& [key, record] : records_) values[key] = record.value;
+  return values;
+}
+
+rpc::Request FakeBackend::last() const {
+  const std::lock_guard lock(mutex_);
+  return last_;
+}
+
+}  // namespace dkv::testing

@@ -1,0 +1,55 @@
+// A client that sends exactly the bytes it is told to, for what no well-behaved one would send.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dkv::testing {
+
+struct Response {
+  int status = 0;                              // 0: none came
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+
+  std::string header(const std::string& lower_case_name) const {
+    const auto found = headers.find(lower_case_name);
+    return found == headers.end() ? "" : found->second;
+  }
+};
+
+/// One connection. Reads give up after 10 s: then a test has failed.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port);
+  ~RawClient();
+  RawClient(RawClient&& other) noexcept;
+  RawClient(const RawClient&) = delete;
+
+  /// False once the server has closed.
+  bool send(std::string_view bytes);
+  void end_sending();
+  /// The next response, skipping "100 Continue". `has_body`: false for the answer to a HEAD.
+  Response receive(bool has_body = true);
+  /// The bytes that come until the server closes.
+  std::string receive_all();
+  /// Whether the server closes (in order, or by reset) without sending anything more.
+  bool closes();
+  /// Waits for an interim "100 Continue".
+  bool receives_continue();
+
+ private:
+  bool fill();
+  std::optional<std::string> line();
+
+  int fd_ = -1;
+  std::string buffer_;
+};
+
+/// A whole request with Host and, for a body, Content-Length. `headers`: lines with CRLF.
+std::string request(std::string_view method, std::string_view target, std::string_view body = "",
+                    std::string_view headers = "");
+
+}  // namespace dkv::testing
