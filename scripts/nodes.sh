@@ -5,6 +5,7 @@
 # script starts or stops nodes.
 # shellcheck shell=bash
 
+: "${root:?the script that sources this sets it to the top of the tree}"
 run_marker=.distrikv-run
 
 # lock_run_folder DIR: waits for other scripts that start or stop nodes in it.
@@ -16,6 +17,9 @@ lock_run_folder() {
 
 # The topology file that a run folder was made with; nothing when there is none.
 topology_of_run() { if [[ -f $1/$run_marker ]]; then head -n 1 -- "$1/$run_marker"; fi; }
+
+# run_dir_option DIR: the option that makes the scripts use this run folder; nothing for the default one.
+run_dir_option() { if [[ $1 != "$root/.run" ]]; then printf " --run-dir %s" "$(display_path "$1")"; fi; }
 
 # is_alive PID: it exists and is not a zombie.
 is_alive() {
@@ -68,13 +72,18 @@ is_ready() { curl --silent --fail --output /dev/null --max-time 2 "http://$1/rea
 stop_nodes() {
   local run_dir=$1 seconds=$2 node pid deadline
   local -A pids=()
-  stopped=0
+  local running=()
   for node in $(nodes_of_run "$run_dir"); do
-    pid=$(running_pid "$run_dir" "$node") && pids[$node]=$pid
+    pid=$(running_pid "$run_dir" "$node") || continue
+    pids[$node]=$pid
+    running+=("$node")
   done
-  stopped=${#pids[@]}
-  ((stopped)) || { remove_stale_pids "$run_dir"; return 0; }
-  step "Stopping $stopped nodes: ${!pids[*]}"
+  stopped=${#running[@]}
+  if ((stopped == 0)); then
+    remove_stale_pids "$run_dir"
+    return
+  fi
+  step "Stopping $stopped nodes: ${running[*]}"
   kill -TERM "${pids[@]}" 2>/dev/null || true
   deadline=$((SECONDS + seconds))
   while ((${#pids[@]} && SECONDS < deadline)); do
@@ -104,4 +113,12 @@ programs_folder() {
   [[ -x $folder/distrikvd && -x $folder/distrikv ]] ||
     fail "distrikvd and distrikv are not in $folder." "Type scripts/build first."
   (cd -- "$folder" && pwd)
+}
+
+# read_topology BIN FILE: fills names, http, rpc and role from what distrikv makes of the file.
+read_topology() {
+  local name http_endpoint rpc_endpoint
+  while read -r name http_endpoint rpc_endpoint; do
+    names+=("$name") http[$name]=$http_endpoint rpc[$name]=$rpc_endpoint role[$name]=x
+  done < <("$1/distrikv" topology show --topology "$2")
 }

@@ -36,9 +36,13 @@ usage_error() {
 
 # next_lines "COMMAND | what it does"...: what to type now.
 next_lines() {
-  local line
+  local line command width=0
+  for line in "$@"; do
+    command=${line%% | *}
+    if ((${#command} > width)); then width=${#command}; fi
+  done
   printf '\n%sNext:%s\n' "$bold" "$plain"
-  for line in "$@"; do printf '  %-38s %s\n' "${line%% | *}" "$dim${line#* | }$plain"; done
+  for line in "$@"; do printf "  %-${width}s   %s%s%s\n" "${line%% | *}" "$dim" "${line#* | }" "$plain"; done
 }
 
 # A path as the user would type it from where they stand.
