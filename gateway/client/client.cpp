@@ -1,0 +1,83 @@
+#include "gateway/client/client.hpp"
+
+#include "gateway/client/dispatcher.hpp"
+
+namespace dkv {
+
+using client::Clock;
+using client::Time;
+
+Client::Client(ClientOptions options)
+    : deadline_(options.deadline), dispatcher_(std::make_unique<client::Dispatcher>(std::move(options))) {}
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+
+OperationResult Client::run(const Operation& operation, ReadMode read) {
+  return std::move(execute({&operation, 1}, read).front());
+}
+
+Result<GetResult> Client::get(std::string_view key, ReadMode read) {
+  OperationResult result = run({OpCode::get, key, {}}, read);
+  if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
+  return GetResult{std::move(result.value), result.version};
+}
+
+Result<PutResult> Client::put(std::string_view key, std::string_view value) {
+  OperationResult result = run({OpCode::put, key, value}, ReadMode::linearizable);
+  if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
+  return PutResult{result.version, result.created};
+}
+
+Result<RemoveResult> Client::remove(std::string_view key) {
+  OperationResult result = run({OpCode::remove, key, {}}, ReadMode::linearizable);
+  if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
+  return RemoveResult{result.version};
+}
+
+std::vector<OperationResult> Client::execute(std::span<const Operation> operations, ReadMode read) {
+  auto completion = wait(submit(operations, read));
+  DKV_ASSERT(completion.has_value());
+  return std::move(completion->results);
+}
+
+Ticket Client::submit(std::span<const Operation> operations, ReadMode read) {
+  return dispatcher_->submit(operations, read);
+}
+
+Result<Completion> Client::wait_any(std::chrono::milliseconds timeout) {
+  const Time until = Clock::now() + timeout;
+  for (;;) {
+    if (auto completion = dispatcher_->take_any()) return std::move(*completion);
+    if (!dispatcher_->has_pending()) return Error{Errc::bad_request, "nothing was submitted"};
+    if (Clock::now() >= until) return Error{Errc::unavailable, "nothing was finished in this time"};
+    dispatcher_->turn(until);
+  }
+}
+
+Result<Completion> Client::wait(Ticket ticket) {
+  while (dispatcher_->is_pending(ticket)) dispatcher_->turn(Time::max());
+  if (auto completion = dispatcher_->take(ticket)) return std::move(*completion);
+  return Error{Errc::bad_request, "no such ticket, or it was waited for already"};
+}
+
+Result<TopologyPtr> Client::topology() {
+  const Time until = Clock::now() + deadline_;
+  while (!dispatcher_->topology()) {
+    if (Clock::now() >= until)
+      return Error{Errc::unavailable, "no node told us the topology: " + dispatcher_->last_problem()};
+    if (!dispatcher_->topology_wanted()) dispatcher_->want_topology();
+    dispatcher_->turn(until);
+  }
+  return dispatcher_->topology();
+}
+
+Result<NodeStatus> Client::status(const std::string& endpoint) {
+  return std::move(status(std::span(&endpoint, 1)).front());
+}
+
+std::vector<Result<NodeStatus>> Client::status(std::span<const std::string> endpoints) {
+  return dispatcher_->status_of(endpoints, Clock::now() + deadline_);
+}
+
+}  // namespace dkv

@@ -1,0 +1,93 @@
+// A client of a distri-kv cluster over ZeroMQ. It fetches the topology from any node that answers, sends
+// each key straight to its owner's primary, and follows MOVED.
+//
+//     dkv::Client client({.seeds = {"127.0.0.2:7001", "127.0.0.3:7001"}});
+//     auto put = client.put("city", "Delhi");
+//     auto got = client.get("city");       // got->value == "Delhi"
+//
+// Errors, beside those that the node answers (messages/result.hpp):
+// - unavailable: no node could be asked within the deadline, and nothing was done;
+// - unknown_outcome: a write was sent and not answered in time. It may have happened, or may yet: it is never
+//   repeated here. Read the key before you decide.
+//
+// Not thread-safe, and without a thread of its own: make one Client per thread. Progress happens only inside
+// its calls; a batch that was submitted waits for its answer, and for its retries, until the next wait. Not
+// to be used in a child after fork(). All clients of a process share one ZeroMQ context with one I/O thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/client/options.hpp"
+#include "messages/result.hpp"
+#include "messages/status.hpp"
+#include "topology/topology.hpp"
+
+namespace dkv {
+
+namespace client {
+class Dispatcher;
+}
+
+struct GetResult {
+  std::string value;
+  Position version;
+};
+
+struct PutResult {
+  Position version;
+  bool created = false;  // the key was missing before
+};
+
+struct RemoveResult {
+  Position version;
+};
+
+class Client {
+ public:
+  explicit Client(ClientOptions options);
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  /// Errors: not_found for a missing key.
+  Result<GetResult> get(std::string_view key, ReadMode read = ReadMode::linearizable);
+  Result<PutResult> put(std::string_view key, std::string_view value);
+  /// Errors: not_found for a missing key.
+  Result<RemoveResult> remove(std::string_view key);
+
+  /// Any number of operations on any keys, together; one result each, in their order. Each is answered
+  /// for itself: some may fail where others succeed. Those of one shard run in their order as long as none
+  /// has to be sent again; where an order matters, wait for the first answer.
+  std::vector<OperationResult> execute(std::span<const Operation> operations,
+                                       ReadMode read = ReadMode::linearizable);
+
+  /// Starts the operations without waiting for their results; keys and values are copied. Waits only while
+  /// ClientOptions::max_in_flight frames are on their way.
+  Ticket submit(std::span<const Operation> operations, ReadMode read = ReadMode::linearizable);
+  /// The next batch to be finished, of any, within `timeout`. Every batch is, by its deadline.
+  /// Errors: bad_request when nothing was submitted that was not waited for, unavailable when none finished
+  /// within `timeout`.
+  Result<Completion> wait_any(std::chrono::milliseconds timeout);
+  /// Errors: bad_request for a ticket that was waited for already.
+  Result<Completion> wait(Ticket ticket);
+
+  /// The topology that this client goes by; fetched when it has none yet. Errors: unavailable.
+  Result<TopologyPtr> topology();
+  /// What a node says of itself, by its rpc endpoint. Errors: unavailable.
+  Result<NodeStatus> status(const std::string& endpoint);
+  /// The same of many, asked all at once: nodes that do not answer cost one deadline together.
+  std::vector<Result<NodeStatus>> status(std::span<const std::string> endpoints);
+
+ private:
+  OperationResult run(const Operation& operation, ReadMode read);
+
+  std::chrono::milliseconds deadline_;
+  std::unique_ptr<client::Dispatcher> dispatcher_;
+};
+
+}  // namespace dkv

@@ -1,0 +1,512 @@
+#include "gateway/client/dispatcher.hpp"
+
+#include <algorithm>
+
+#include "messages/limits.hpp"
+#include "topology/codec.hpp"
+
+namespace dkv::client {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Between asking one node for the topology and the next: the first may be dead, or only slow.
+constexpr auto kAskPause = 100ms;
+constexpr auto kFirstPause = 5ms;
+constexpr auto kLongestPause = 500ms;
+// A key that moves more often than this in one batch is going round in circles: pauses begin.
+constexpr std::uint32_t kMovesAtOnce = 3;
+// What an operation takes in a request beside its key and value, and a request beside its operations.
+constexpr std::size_t kOperationOverhead = 16;
+constexpr std::size_t kRequestOverhead = 64;
+
+bool nothing_was_done(Errc code) {
+  return code == Errc::moved || code == Errc::unavailable || code == Errc::overloaded;
+}
+
+std::chrono::milliseconds try_time_of(std::chrono::milliseconds deadline) {
+  return std::clamp<std::chrono::milliseconds>(deadline / 4, 20ms, 1s);
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(ClientOptions options)
+    : options_(std::move(options)),
+      try_time_(try_time_of(options_.deadline)),
+      transport_(static_cast<int>(options_.max_in_flight) + 1024),
+      last_problem_("no node was named"),
+      // Spreads pauses and first choices of many clients; nothing depends on how random it is.
+      random_(static_cast<std::uint64_t>(Clock::now().time_since_epoch().count()) ^
+              reinterpret_cast<std::uintptr_t>(this)) {
+  for (const std::string& seed : options_.seeds) {
+    if (const auto peer = transport_.peer(seed)) seeds_.push_back(*peer);
+  }
+  rotation_ = random_ % 997;
+}
+
+Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) {
+  while (flights_.size() + overdue_.size() >= options_.max_in_flight) turn(Clock::now() + 1h);
+  const Ticket ticket{++last_ticket_};
+  Batch& batch = batches_[ticket];
+  batch.read = read;
+  batch.deadline = Clock::now() + options_.deadline;
+  batch.operations.assign(operations.begin(), operations.end());
+  batch.results.resize(operations.size());
+  batch.finished.resize(operations.size());
+  batch.unfinished = operations.size();
+
+  std::size_t bytes = 0;
+  for (const Operation& operation : operations) bytes += operation.key.size() + operation.value.size();
+  batch.storage.reserve(bytes);
+  const auto keep = [&](std::string_view text) {
+    const std::size_t start = batch.storage.size();
+    batch.storage.append(text);
+    return std::string_view(batch.storage.data() + start, text.size());
+  };
+  Share share{ticket, {}, {}};
+  for (std::uint32_t place = 0; place < operations.size(); ++place) {
+    Operation& operation = batch.operations[place];
+    if (operation.code != OpCode::put) operation.value = {};
+    if (auto legal = check(operation, kMaxValueBytes); !legal) {
+      finish(batch, place, OperationResult::failed(legal.error().code, legal.error().message));
+      continue;
+    }
+    operation.key = keep(operation.key);
+    operation.value = keep(operation.value);
+    share.places.push_back(place);
+  }
+  if (share.places.empty()) {
+    complete_if_done(ticket);
+  } else {
+    dispatch(std::move(share));
+  }
+  return ticket;
+}
+
+// ---- sending ----
+
+void Dispatcher::dispatch(Share share) {
+  Batch* batch = find_batch(share.ticket);
+  if (batch == nullptr) return;
+  if (share.target) return send(*batch, share.ticket, *share.target, share.places);
+  if (!routes_) {
+    if (!topology_wanted()) want_topology();
+    unrouted_.push_back(std::move(share));
+    return;
+  }
+  ++rotation_;
+  // A batch touches few shards, so a list is searched faster than a map.
+  std::vector<std::pair<Target, std::vector<std::uint32_t>>> groups;
+  for (const std::uint32_t place : share.places) {
+    const Target target = target_of(*batch, place);
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.first == target; });
+    if (group == groups.end()) group = groups.insert(group, {target, {}});
+    group->second.push_back(place);
+  }
+  for (const auto& [target, places] : groups) send(*batch, share.ticket, target, places);
+}
+
+Dispatcher::Target Dispatcher::target_of(const Batch& batch, std::uint32_t place) {
+  const Operation& operation = batch.operations[place];
+  const Route& route = routes_->route_of(operation.key);
+  if (batch.read == ReadMode::replica && operation.code == OpCode::get) {
+    return {route.members[rotation_ % route.members.size()], route.shard};
+  }
+  return {route.primary, route.shard};
+}
+
+void Dispatcher::send(Batch& batch, Ticket ticket, const Target& target,
+                      std::span<const std::uint32_t> places) {
+  std::size_t first = 0;
+  std::size_t bytes = kRequestOverhead;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Operation& operation = batch.operations[places[i]];
+    const std::size_t size = operation.key.size() + operation.value.size() + kOperationOverhead;
+    if (i - first == kMaxOperations || (i > first && bytes + size > kMaxRequestBytes)) {
+      send_flight(batch, ticket, target, places.subspan(first, i - first));
+      first = i;
+      bytes = kRequestOverhead;
+    }
+    bytes += size;
+  }
+  send_flight(batch, ticket, target, places.subspan(first));
+}
+
+void Dispatcher::send_flight(Batch& batch, Ticket ticket, const Target& target,
+                             std::span<const std::uint32_t> places) {
+  rpc::Request request;
+  request.request_id = ++last_request_;
+  request.read = batch.read;
+  request.ack = options_.ack;
+  Flight flight{Kind::operations, ticket, target.peer, Clock::now() + try_time_, false, {}, {}};
+  flight.places.assign(places.begin(), places.end());
+  for (const std::uint32_t place : places) {
+    request.operations.push_back(batch.operations[place]);
+    flight.codes.push_back(batch.operations[place].code);
+    if (batch.operations[place].code != OpCode::get) flight.writes = true;
+  }
+  if (fly(target.peer, request.request_id, rpc::encode(request))) {
+    flights_.emplace_hint(flights_.end(), request.request_id, std::move(flight));
+    return;
+  }
+  for (const std::uint32_t place : places) {
+    batch.results[place] = OperationResult::failed(Errc::unavailable, last_problem_);
+  }
+  retry_later(batch, {ticket, flight.places, {}}, false);
+}
+
+bool Dispatcher::fly(Peer peer, std::uint64_t id, std::string bytes) {
+  if (auto sent = transport_.send(peer, id, std::move(bytes)); !sent) {
+    last_problem_ = sent.error().message;
+    return false;
+  }
+  return true;
+}
+
+void Dispatcher::want_topology() {
+  asks_left_ = seeds_.size() + (routes_ ? routes_->nodes().size() : 0);
+  next_ask_ = std::max(next_ask_, Clock::now());
+}
+
+void Dispatcher::ask_for_topology(Time now) {
+  if (asks_left_ == 0 || now < next_ask_) return;
+  const std::size_t known = routes_ ? routes_->nodes().size() : 0;
+  const std::size_t choice = ++rotation_ % (seeds_.size() + known);
+  Peer peer = choice < known ? routes_->nodes()[choice] : seeds_[choice - known];
+  if (ask_first_) peer = *std::exchange(ask_first_, std::nullopt);
+  next_ask_ = now + kAskPause;
+  --asks_left_;
+  // Without any topology there is nothing else to do than to go on asking.
+  if (asks_left_ == 0 && !routes_ && !unrouted_.empty()) asks_left_ = seeds_.size();
+
+  rpc::Request request;
+  request.type = rpc::Type::topology;
+  request.request_id = ++last_request_;
+  Flight flight{Kind::topology, {}, peer, now + try_time_, false, {}, {}};
+  if (fly(peer, request.request_id, rpc::encode(request))) {
+    flights_.emplace_hint(flights_.end(), request.request_id, std::move(flight));
+  }
+}
+
+std::vector<Result<NodeStatus>> Dispatcher::status_of(std::span<const std::string> endpoints, Time deadline) {
+  statuses_.assign(endpoints.size(), std::nullopt);
+  std::vector<std::uint64_t> ids;
+  for (std::uint32_t place = 0; place < endpoints.size(); ++place) {
+    const auto peer = transport_.peer(endpoints[place]);
+    rpc::Request request;
+    request.type = rpc::Type::status;
+    request.request_id = ++last_request_;
+    ids.push_back(request.request_id);
+    Flight flight{Kind::status, {}, peer ? *peer : Peer{}, deadline, false, {place}, {}};
+    if (!peer || !fly(*peer, request.request_id, rpc::encode(request))) {
+      statuses_[place] = Error{Errc::unavailable, peer ? last_problem_ : peer.error().message};
+    } else {
+      overdue_.emplace(request.request_id, std::move(flight));
+    }
+  }
+  const auto open = [this] {
+    return std::any_of(statuses_.begin(), statuses_.end(), [](const auto& status) { return !status; });
+  };
+  while (open() && Clock::now() < deadline) turn(deadline);
+
+  std::vector<Result<NodeStatus>> answers;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    if (const auto flight = overdue_.find(ids[i]); flight != overdue_.end()) {
+      transport_.withdraw(flight->second.peer, ids[i]);
+      overdue_.erase(flight);
+    }
+    answers.push_back(statuses_[i] ? std::move(*statuses_[i])
+                                   : Error{Errc::unavailable, "no answer from " + endpoints[i]});
+  }
+  statuses_.clear();
+  return answers;
+}
+
+// ---- receiving ----
+
+void Dispatcher::turn(Time until) {
+  const Time now = Clock::now();
+  const std::size_t completed = completed_.size();
+  expire_flights(now);
+  expire_batches(now);
+  retry_due(now);
+  ask_for_topology(now);
+  // Somebody may be waiting for just what a deadline has ended.
+  const bool news = completed_.size() != completed;
+  transport_.receive(news ? now : next_wake(until),
+                     [this](Peer peer, std::string_view bytes) { on_message(peer, bytes); });
+}
+
+void Dispatcher::on_message(Peer peer, std::string_view bytes) {
+  // Whatever is not the answer of the asked node to something still open is none of our business: late
+  // answers, and garbage.
+  const auto id = rpc::peek_request_id(bytes);
+  if (!id) return;
+  Flights* holder = &flights_;
+  auto found = flights_.find(*id);
+  if (found == flights_.end()) {
+    holder = &overdue_;
+    found = overdue_.find(*id);
+    if (found == overdue_.end()) return;
+  }
+  if (found->second.peer != peer) return;
+  auto reply = rpc::decode_reply(bytes, found->second.codes);
+  if (!reply && reply.error().code != Errc::wrong_version) return;
+  const Flight flight = std::move(holder->extract(found).mapped());
+  if (!reply) return on_refusal(flight, reply.error());
+  on_reply(flight, std::move(*reply));
+}
+
+void Dispatcher::on_reply(const Flight& flight, rpc::Reply reply) {
+  if (const auto* error = std::get_if<Error>(&reply.body)) return on_refusal(flight, *error);
+  if (auto* results = std::get_if<std::vector<OperationResult>>(&reply.body)) {
+    if (flight.kind == Kind::operations) return on_results(flight, std::move(*results));
+  } else if (const auto* topology = std::get_if<rpc::TopologyReply>(&reply.body)) {
+    if (flight.kind == Kind::topology) return on_topology(*topology);
+  } else if (auto* status = std::get_if<NodeStatus>(&reply.body)) {
+    if (flight.kind == Kind::status) {
+      statuses_[flight.places.front()] = std::move(*status);
+      return;
+    }
+  }
+  on_refusal(flight,
+             {Errc::internal, transport_.endpoint(flight.peer) + " answered something else than was asked"});
+}
+
+void Dispatcher::on_refusal(const Flight& flight, const Error& error) {
+  last_problem_ = transport_.endpoint(flight.peer) + ": " + error.message;
+  if (flight.kind == Kind::status) statuses_[flight.places.front()] = error;
+  if (flight.kind != Kind::operations) return;
+  std::vector<OperationResult> results(flight.places.size(),
+                                       OperationResult::failed(error.code, last_problem_));
+  on_results(flight, std::move(results));
+}
+
+void Dispatcher::on_results(const Flight& flight, std::vector<OperationResult> results) {
+  Batch* batch = find_batch(flight.ticket);
+  if (batch == nullptr) return;
+  Share later{flight.ticket, {}, {}};
+  std::map<Target, Share> elsewhere;
+  bool refused = false;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const std::uint32_t place = flight.places[i];
+    OperationResult& result = results[i];
+    if (!nothing_was_done(result.code)) {
+      finish(*batch, place, std::move(result));
+      continue;
+    }
+    std::optional<Target> target;
+    if (result.code == Errc::moved) target = follow(*result.moved, flight.peer);
+    if (result.code == Errc::unavailable) refused = true;
+    batch->results[place] = std::move(result);
+    if (target) {
+      Share& share = elsewhere[*target];
+      share.ticket = flight.ticket;
+      share.target = target;
+      share.places.push_back(place);
+    } else {
+      later.places.push_back(place);
+    }
+  }
+  if (refused) want_topology();
+  for (auto& [target, share] : elsewhere) {
+    retry_later(*batch, std::move(share), ++batch->moves <= kMovesAtOnce);
+  }
+  if (!later.places.empty()) retry_later(*batch, std::move(later), false);
+  complete_if_done(flight.ticket);
+}
+
+/// Where to send what moved, or nothing when our own topology knows better.
+std::optional<Dispatcher::Target> Dispatcher::follow(const Moved& moved, Peer teller) {
+  const std::uint64_t ours = routes_ ? routes_->topology()->version : 0;
+  if (moved.topology_version < ours) return std::nullopt;
+  if (moved.topology_version > ours) {
+    want_topology();
+    ask_first_ = teller;
+  }
+  const auto peer = transport_.peer(moved.rpc_endpoint);
+  if (!peer) return std::nullopt;
+  return Target{*peer, moved.shard};
+}
+
+void Dispatcher::on_topology(const rpc::TopologyReply& reply) {
+  auto decoded = decode_topology(reply.encoded);
+  if (!decoded) {
+    last_problem_ = decoded.error().message;
+    return;
+  }
+  if (routes_) {
+    const Topology& ours = *routes_->topology();
+    if (decoded->id != ours.id) {
+      last_problem_ = "the nodes named belong to different clusters";
+      return;
+    }
+    if (decoded->version <= ours.version) return;
+  }
+  auto routes = RouteTable::make(std::make_shared<const Topology>(std::move(*decoded)), transport_);
+  if (!routes) {
+    last_problem_ = routes.error().message;
+    return;
+  }
+  routes_ = std::make_unique<RouteTable>(std::move(*routes));
+  asks_left_ = 0;
+  for (Share& share : std::exchange(unrouted_, {})) dispatch(std::move(share));
+  reroute_unsent();
+}
+
+/// What still waits for a connection may have a better place to go by now.
+void Dispatcher::reroute_unsent() {
+  for (auto at = flights_.begin(); at != flights_.end();) {
+    const auto flight = at++;
+    if (flight->second.kind != Kind::operations || !transport_.withdraw(flight->second.peer, flight->first))
+      continue;
+    const Flight unsent = std::move(flights_.extract(flight).mapped());
+    if (Batch* batch = find_batch(unsent.ticket))
+      retry_later(*batch, {unsent.ticket, unsent.places, {}}, true);
+  }
+}
+
+// ---- time ----
+
+void Dispatcher::expire_flights(Time now) {
+  while (!flights_.empty() && flights_.begin()->second.expires <= now) {
+    auto node = flights_.extract(flights_.begin());
+    Flight& flight = node.mapped();
+    const bool unsent = transport_.withdraw(flight.peer, node.key());
+    const std::string& endpoint = transport_.endpoint(flight.peer);
+    last_problem_ = (unsent ? "no connection to " : "no answer from ") + endpoint;
+    if (flight.kind != Kind::operations) continue;
+    Batch* batch = find_batch(flight.ticket);
+    if (batch == nullptr) continue;
+    want_topology();
+    if (!unsent && flight.writes) {
+      overdue_.insert(std::move(node));
+      continue;
+    }
+    for (const std::uint32_t place : flight.places) {
+      batch->results[place] = OperationResult::failed(Errc::unavailable, last_problem_);
+    }
+    retry_later(*batch, {flight.ticket, std::move(flight.places), {}}, true);
+  }
+}
+
+void Dispatcher::expire_batches(Time now) {
+  while (!batches_.empty() && batches_.begin()->second.deadline <= now) {
+    const Ticket ticket = batches_.begin()->first;
+    fail_unfinished(ticket, batches_.begin()->second);
+    complete_if_done(ticket);
+  }
+}
+
+void Dispatcher::retry_due(Time now) {
+  while (!retries_.empty() && retries_.begin()->first <= now) {
+    dispatch(std::move(retries_.extract(retries_.begin()).mapped()));
+  }
+}
+
+Time Dispatcher::next_wake(Time until) const {
+  Time wake = until;
+  if (!flights_.empty()) wake = std::min(wake, flights_.begin()->second.expires);
+  if (!batches_.empty()) wake = std::min(wake, batches_.begin()->second.deadline);
+  if (!retries_.empty()) wake = std::min(wake, retries_.begin()->first);
+  if (topology_wanted()) wake = std::min(wake, next_ask_);
+  return wake;
+}
+
+// ---- ends ----
+
+void Dispatcher::finish(Batch& batch, std::uint32_t place, OperationResult result) {
+  if (batch.finished[place]) return;
+  batch.finished[place] = true;
+  batch.results[place] = std::move(result);
+  --batch.unfinished;
+}
+
+void Dispatcher::fail_unfinished(Ticket ticket, Batch& batch) {
+  abandon(flights_, ticket, batch);
+  abandon(overdue_, ticket, batch);
+  for (std::uint32_t place = 0; place < batch.results.size(); ++place) {
+    if (batch.finished[place]) continue;
+    // Its last try failed without having done anything, or it had none for want of a topology.
+    OperationResult& last = batch.results[place];
+    std::string why = last.code == Errc::ok ? "no node told us the topology: " + last_problem_
+                      : last.code == Errc::moved
+                          ? "the key kept being moved, last to " + last.moved->node_name
+                          : std::move(last.message);
+    const Errc code = last.code == Errc::overloaded ? Errc::overloaded : Errc::unavailable;
+    finish(batch, place, OperationResult::failed(code, std::move(why)));
+  }
+}
+
+/// Ends the flights of a batch whose time is up.
+void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
+  for (auto at = flights.begin(); at != flights.end();) {
+    const Flight& flight = at->second;
+    if (flight.kind != Kind::operations || flight.ticket != ticket) {
+      ++at;
+      continue;
+    }
+    const std::string& endpoint = transport_.endpoint(flight.peer);
+    const bool unsent = transport_.withdraw(flight.peer, at->first);
+    for (std::size_t i = 0; i < flight.places.size(); ++i) {
+      const bool unknown = !unsent && flight.codes[i] != OpCode::get;
+      finish(batch, flight.places[i],
+             unknown ? OperationResult::failed(Errc::unknown_outcome,
+                                               "no answer from " + endpoint +
+                                                   " in time: the write may have happened, or may yet; read "
+                                                   "the key before deciding")
+                     : OperationResult::failed(
+                           Errc::unavailable, (unsent ? "no connection to " : "no answer from ") + endpoint));
+    }
+    at = flights.erase(at);
+  }
+}
+
+void Dispatcher::complete_if_done(Ticket ticket) {
+  const auto found = batches_.find(ticket);
+  if (found == batches_.end() || found->second.unfinished > 0) return;
+  completed_.push_back({ticket, std::move(found->second.results)});
+  batches_.erase(found);
+}
+
+void Dispatcher::retry_later(Batch& batch, Share share, bool at_once) {
+  const Time when = Clock::now() + (at_once ? 0ms : pause(batch.setbacks++));
+  retries_.emplace(when, std::move(share));
+}
+
+/// Doubles with each setback, and spreads, so that the clients of a recovering shard do not come in step.
+std::chrono::milliseconds Dispatcher::pause(std::uint32_t setbacks) {
+  const auto longest =
+      std::min<std::chrono::milliseconds>(kFirstPause * (1 << std::min(setbacks, 10U)), kLongestPause);
+  random_ ^= random_ << 13;
+  random_ ^= random_ >> 7;
+  random_ ^= random_ << 17;
+  const auto half = longest.count() / 2;
+  return std::chrono::milliseconds(half + 1 +
+                                   static_cast<std::int64_t>(random_ % static_cast<std::uint64_t>(half + 1)));
+}
+
+Dispatcher::Batch* Dispatcher::find_batch(Ticket ticket) {
+  const auto found = batches_.find(ticket);
+  return found == batches_.end() ? nullptr : &found->second;
+}
+
+std::optional<Completion> Dispatcher::take_any() {
+  if (completed_.empty()) return std::nullopt;
+  Completion completion = std::move(completed_.front());
+  completed_.pop_front();
+  return completion;
+}
+
+std::optional<Completion> Dispatcher::take(Ticket ticket) {
+  const auto found = std::find_if(completed_.begin(), completed_.end(),
+                                  [&](const auto& one) { return one.ticket == ticket; });
+  if (found == completed_.end()) return std::nullopt;
+  Completion completion = std::move(*found);
+  completed_.erase(found);
+  return completion;
+}
+
+}  // namespace dkv::client

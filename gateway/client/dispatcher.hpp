@@ -1,0 +1,147 @@
+// Carries batches of operations to the right nodes and their results back: routing, retries, deadlines.
+// Client is its face; the rules of what may be retried live here:
+//
+// - MOVED, unavailable and overloaded say that nothing was done: such an operation is sent again, with
+//   growing pauses, until its batch's deadline.
+// - A frame of reads alone that is not answered within the try time is sent again, by a fresh topology.
+// - A frame that holds a write is sent once. Without an answer by the deadline its writes are
+//   unknown_outcome; only a frame that never left this process may go elsewhere.
+//
+// Terms: a *batch* is what submit() was given; a *flight* is one frame on its way. Operations of a batch
+// that belong to one shard travel in one flight, cut only by the limits of a request.
+//
+// One thread only. Limits: Options::max_in_flight flights.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gateway/client/options.hpp"
+#include "gateway/client/route_table.hpp"
+#include "messages/rpc.hpp"
+
+namespace dkv::client {
+
+class Dispatcher {
+ public:
+  explicit Dispatcher(ClientOptions options);
+
+  /// Starts a batch; keys and values are copied. Waits while too many flights are on their way.
+  Ticket submit(std::span<const Operation> operations, ReadMode read);
+  /// Does what is due, then waits for something to happen, at most until `until`.
+  void turn(Time until);
+  /// Whether the ticket's batch is neither finished nor unknown.
+  bool is_pending(Ticket ticket) const { return batches_.contains(ticket); }
+  bool has_pending() const { return !batches_.empty(); }
+  std::optional<Completion> take(Ticket ticket);
+  std::optional<Completion> take_any();
+
+  /// The newest topology known, nullptr before the first.
+  TopologyPtr topology() const { return routes_ ? routes_->topology() : nullptr; }
+  /// Has it fetched (again) from any node; topology_wanted() ends when that is done.
+  void want_topology();
+  bool topology_wanted() const { return asks_left_ > 0; }
+  /// What went wrong most recently, for people.
+  const std::string& last_problem() const { return last_problem_; }
+
+  /// Asks these nodes, all at once, each at most until `deadline`.
+  std::vector<Result<NodeStatus>> status_of(std::span<const std::string> endpoints, Time deadline);
+
+ private:
+  /// One shard's share of a batch, when somebody said where to send it.
+  struct Target {
+    Peer peer;
+    ShardId shard;
+    auto operator<=>(const Target&) const = default;
+  };
+  /// Operations of a batch, by their places in it, that are still to be sent.
+  struct Share {
+    Ticket ticket;
+    std::vector<std::uint32_t> places;
+    std::optional<Target> target;
+  };
+  struct Batch {
+    std::string storage;  // the bytes of keys and values
+    std::vector<Operation> operations;
+    std::vector<OperationResult> results;  // of an unfinished operation: why its last try failed
+    std::vector<bool> finished;
+    std::size_t unfinished = 0;
+    ReadMode read = ReadMode::linearizable;
+    Time deadline;
+    std::uint32_t setbacks = 0;  // so far: the pause grows with them
+    std::uint32_t moves = 0;
+  };
+  enum class Kind : std::uint8_t { operations, topology, status };
+  struct Flight {
+    Kind kind = Kind::operations;
+    Ticket ticket;
+    Peer peer;
+    Time expires;  // end of its try
+    bool writes = false;
+    std::vector<std::uint32_t> places;  // in the batch
+    std::vector<OpCode> codes;          // of these
+  };
+  using Flights = std::map<std::uint64_t, Flight>;
+
+  // Sending.
+  void dispatch(Share share);
+  Target target_of(const Batch& batch, std::uint32_t place);
+  void send(Batch& batch, Ticket ticket, const Target& target, std::span<const std::uint32_t> places);
+  void send_flight(Batch& batch, Ticket ticket, const Target& target, std::span<const std::uint32_t> places);
+  void ask_for_topology(Time now);
+  bool fly(Peer peer, std::uint64_t id, std::string bytes);
+
+  // Receiving.
+  void on_message(Peer peer, std::string_view bytes);
+  void on_reply(const Flight& flight, rpc::Reply reply);
+  void on_results(const Flight& flight, std::vector<OperationResult> results);
+  void on_refusal(const Flight& flight, const Error& error);
+  void on_topology(const rpc::TopologyReply& reply);
+  void reroute_unsent();
+  std::optional<Target> follow(const Moved& moved, Peer teller);
+
+  // Time.
+  void expire_flights(Time now);
+  void expire_batches(Time now);
+  void retry_due(Time now);
+  Time next_wake(Time until) const;
+
+  // Ends of operations and batches.
+  void finish(Batch& batch, std::uint32_t place, OperationResult result);
+  void fail_unfinished(Ticket ticket, Batch& batch);
+  void abandon(Flights& flights, Ticket ticket, Batch& batch);
+  void complete_if_done(Ticket ticket);
+  void retry_later(Batch& batch, Share share, bool at_once);
+  std::chrono::milliseconds pause(std::uint32_t setbacks);
+  Batch* find_batch(Ticket ticket);
+
+  ClientOptions options_;
+  std::chrono::milliseconds try_time_;
+  Transport transport_;
+  std::vector<Peer> seeds_;
+  std::unique_ptr<RouteTable> routes_;
+  std::string last_problem_;
+
+  // Tickets and request ids grow, and each kind has one time-out: the first of each map expires first.
+  std::map<Ticket, Batch> batches_;
+  Flights flights_;
+  Flights overdue_;  // past their try: writes that may only wait for the batch's deadline; status flights
+  std::multimap<Time, Share> retries_;
+  std::vector<Share> unrouted_;  // waiting for the first topology
+  std::deque<Completion> completed_;
+  std::vector<std::optional<Result<NodeStatus>>> statuses_;  // of status_of()
+
+  std::uint64_t last_ticket_ = 0;
+  std::uint64_t last_request_ = 0;
+  std::uint64_t rotation_ = 0;  // takes turns among nodes, replicas
+  std::uint64_t random_;
+  std::size_t asks_left_ = 0;      // nodes still to be asked for a topology
+  std::optional<Peer> ask_first_;  // it spoke of a topology that is newer than ours
+  Time next_ask_{};
+};
+
+}  // namespace dkv::client

@@ -1,0 +1,35 @@
+// What a Client is made with, and what it hands out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "messages/operation.hpp"
+
+namespace dkv {
+
+struct ClientOptions {
+  /// rpc endpoints, "host:port", of nodes to ask first. One that lives is enough.
+  std::vector<std::string> seeds;
+  /// Of each call or submitted batch: it ends by then, with whatever is known.
+  std::chrono::milliseconds deadline{5000};
+  /// When a write's answer may leave.
+  AckMode ack = AckMode::committed;
+  /// Frames on their way at once; submit() waits while there are more.
+  std::size_t max_in_flight = 4096;
+};
+
+/// Names a batch that submit() started.
+struct Ticket {
+  std::uint64_t value = 0;
+  auto operator<=>(const Ticket&) const = default;
+};
+
+struct Completion {
+  Ticket ticket;
+  std::vector<OperationResult> results;  // one per operation of the batch, in its order
+};
+
+}  // namespace dkv

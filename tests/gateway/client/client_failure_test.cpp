@@ -1,0 +1,340 @@
+// A client among nodes that move keys, refuse, keep silent, die, and talk nonsense.
+#include <csignal>
+#include <gtest/gtest.h>
+#include <pthread.h>
+
+#include "gateway/client/client.hpp"
+#include "messages/pack.hpp"
+#include "tests/gateway/client/fake_node.hpp"
+
+namespace dkv::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Long where success is expected, so that a slow machine does not fail the test; short where the test is
+// about what happens when it ends.
+constexpr auto kPatient = 20s;
+constexpr auto kShort = 400ms;
+
+ClientOptions seeded(const FakeNode& node, std::chrono::milliseconds deadline = kPatient) {
+  return {.seeds = {node.endpoint()}, .deadline = deadline};
+}
+
+/// An endpoint where nobody listens.
+std::string dead_endpoint() {
+  FakeNode node;
+  return node.endpoint();
+}
+
+struct TwoNodes {
+  FakeNode a;
+  FakeNode b;
+  const std::string key = key_of_shard(0, 2);  // a's
+
+  TwoNodes() {
+    a.set_topology(topology_of({&a, &b}));
+    b.set_topology(topology_of({&a, &b}));
+  }
+};
+
+FakeNode::Script silence() {
+  return [](const rpc::Request&) { return std::vector<std::string>{}; };
+}
+
+TEST(ClientFailure, FollowsMovedAtOnceAndLearnsTheNewTopology) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.a));
+  ASSERT_TRUE(client.topology());
+  // b takes over both shards in version 2.
+  Topology next = topology_of({&cluster.a, &cluster.b}, 2);
+  next.shards[0].primary = NodeId{2};
+  cluster.a.set_topology(next);
+  cluster.b.set_topology(next);
+  cluster.a.set_script(
+      [&](const rpc::Request& request) { return std::vector<std::string>{move_all(request, cluster.b, 2)}; });
+  ASSERT_TRUE(client.put(cluster.key, "v"));
+  EXPECT_EQ(client.get(cluster.key)->value, "v");
+  // Once the topology has arrived, a is not asked any more.
+  while ((*client.topology())->version != 2) ASSERT_TRUE(client.get(cluster.key));
+  const int asked = cluster.a.requests();
+  ASSERT_TRUE(client.get(cluster.key));
+  EXPECT_EQ(cluster.a.requests(), asked);
+}
+
+TEST(ClientFailure, DoesNotFollowANodeWithAnOlderTopology) {
+  TwoNodes cluster;
+  const Topology third = topology_of({&cluster.a, &cluster.b}, 3);
+  cluster.b.set_topology(third);
+  std::atomic<int> stale = 2;
+  cluster.a.set_script([&](const rpc::Request& request) {
+    return std::vector<std::string>{stale-- > 0 ? move_all(request, cluster.b, 2)
+                                                : cluster.a.answer(request)};
+  });
+  Client client(seeded(cluster.b));
+  ASSERT_TRUE(client.put(cluster.key, "v"));
+  EXPECT_EQ(cluster.b.requests(), 0);
+  EXPECT_EQ(cluster.a.requests(), 3);
+}
+
+TEST(ClientFailure, GivesUpOnAKeyThatMovesInCircles) {
+  TwoNodes cluster;
+  cluster.a.set_script(
+      [&](const rpc::Request& r) { return std::vector<std::string>{move_all(r, cluster.b, 1)}; });
+  cluster.b.set_script(
+      [&](const rpc::Request& r) { return std::vector<std::string>{move_all(r, cluster.a, 1)}; });
+  Client client(seeded(cluster.a, kShort));
+  const auto put = client.put(cluster.key, "v");
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code, Errc::unavailable);
+  // With pauses in between: not as fast as the network allows.
+  EXPECT_LT(cluster.a.requests() + cluster.b.requests(), 40);
+}
+
+class ClientRetries : public ::testing::TestWithParam<Errc> {};
+
+TEST_P(ClientRetries, AnOperationOfWhichNothingWasDone) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  std::atomic<int> refusals = 3;
+  node.set_script([&](const rpc::Request& request) {
+    return std::vector<std::string>{refusals-- > 0 ? refuse_all(request, GetParam()) : node.answer(request)};
+  });
+  Client client(seeded(node));
+  ASSERT_TRUE(client.put("k", "v"));
+  EXPECT_EQ(node.requests(), 4);
+}
+
+TEST_P(ClientRetries, AWholeRequestThatWasRefused) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  std::atomic<int> refusals = 2;
+  node.set_script([&](const rpc::Request& request) {
+    const rpc::Reply refusal{request.request_id, Error{GetParam(), "by script"}};
+    return std::vector<std::string>{refusals-- > 0 ? rpc::encode(refusal) : node.answer(request)};
+  });
+  Client client(seeded(node));
+  ASSERT_TRUE(client.put("k", "v"));
+  EXPECT_EQ(node.requests(), 3);
+}
+
+TEST_P(ClientRetries, OnlyUntilTheDeadlineAndThenSaysWhatTheNodeSaid) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script([](const rpc::Request& r) { return std::vector<std::string>{refuse_all(r, GetParam())}; });
+  Client client(seeded(node, kShort));
+  const auto put = client.put("k", "v");
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code, GetParam());
+  EXPECT_EQ(put.error().message, "by script");
+}
+
+INSTANTIATE_TEST_SUITE_P(Codes, ClientRetries, ::testing::Values(Errc::unavailable, Errc::overloaded),
+                         [](const auto& param) { return std::string(name_of(param.param)); });
+
+TEST(ClientFailure, OtherErrorsAreFinal) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script(
+      [](const rpc::Request& r) { return std::vector<std::string>{refuse_all(r, Errc::disk_full)}; });
+  Client client(seeded(node));
+  EXPECT_EQ(client.put("k", "v").error().code, Errc::disk_full);
+  EXPECT_EQ(node.requests(), 1);
+}
+
+TEST(ClientFailure, AWriteWithoutAnAnswerIsUnknownAndNeverSentTwice) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script(silence());
+  Client client(seeded(node, kShort));
+  EXPECT_EQ(client.put("k", "v").error().code, Errc::unknown_outcome);
+  EXPECT_EQ(client.remove("k").error().code, Errc::unknown_outcome);
+  EXPECT_EQ(node.requests(), 2);
+}
+
+TEST(ClientFailure, AReadWithoutAnAnswerIsTriedAgain) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  std::atomic<int> silent = 1;
+  node.set_script([&](const rpc::Request& request) {
+    return silent-- > 0 ? std::vector<std::string>{} : std::vector<std::string>{node.answer(request)};
+  });
+  Client client(seeded(node));
+  EXPECT_EQ(client.get("k").error().code, Errc::not_found);
+  EXPECT_EQ(node.requests(), 2);
+}
+
+TEST(ClientFailure, AReadWithoutAnyAnswerIsUnavailable) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script(silence());
+  Client client(seeded(node, kShort));
+  EXPECT_EQ(client.get("k").error().code, Errc::unavailable);
+  EXPECT_GT(node.requests(), 1);
+}
+
+TEST(ClientFailure, AReadInAFrameWithAWriteIsNotRepeated) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script(silence());
+  Client client(seeded(node, kShort));
+  const std::vector<Operation> operations = {{OpCode::get, "k", {}}, {OpCode::put, "k", "v"}};
+  const auto results = client.execute(operations);
+  EXPECT_EQ(results[0].code, Errc::unavailable);
+  EXPECT_EQ(results[1].code, Errc::unknown_outcome);
+  EXPECT_EQ(node.requests(), 1);
+}
+
+TEST(ClientFailure, AWriteThatNeverLeftIsUnavailableAndNotUnknown) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  Client client(seeded(node, kShort));
+  ASSERT_TRUE(client.topology());
+  node.stop();
+  // The client may still believe in its connection for a moment: then the outcome is rightly unknown.
+  Errc code = client.put("k", "v").error().code;
+  if (code == Errc::unknown_outcome) code = client.put("k", "v").error().code;
+  EXPECT_EQ(code, Errc::unavailable);
+}
+
+TEST(ClientFailure, AWriteThatNeverLeftGoesToTheNewPrimary) {
+  TwoNodes cluster;
+  const std::string dead = dead_endpoint();
+  Topology first = topology_of({&cluster.a, &cluster.b});
+  first.nodes[0].rpc = dead;
+  cluster.b.set_topology(first);
+  Client client(seeded(cluster.b));
+  ASSERT_TRUE(client.topology());
+  Topology second = first;
+  second.version = 2;
+  second.shards[0].primary = NodeId{2};
+  cluster.b.set_topology(second);
+  EXPECT_TRUE(client.put(cluster.key, "v"));
+  EXPECT_EQ(cluster.b.requests(), 1);
+}
+
+TEST(ClientFailure, ReconnectsToANodeThatCameBack) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  Client client(seeded(node));
+  ASSERT_TRUE(client.put("k", "v"));
+  node.stop();
+  node.start();
+  // A read, since a write sent into the dying connection would rightly have an unknown outcome.
+  const auto got = client.get("k");
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_EQ(got->value, "v");
+}
+
+TEST(ClientFailure, OneLivingSeedIsEnough) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  Client client({.seeds = {dead_endpoint(), dead_endpoint(), node.endpoint()}, .deadline = kPatient});
+  EXPECT_TRUE(client.put("k", "v"));
+}
+
+TEST(ClientFailure, WithoutALivingSeedEverythingIsUnavailable) {
+  Client client({.seeds = {dead_endpoint()}, .deadline = kShort});
+  EXPECT_EQ(client.put("k", "v").error().code, Errc::unavailable);
+  EXPECT_EQ(client.topology().error().code, Errc::unavailable);
+  EXPECT_EQ(client.status(dead_endpoint()).error().code, Errc::unavailable);
+}
+
+TEST(ClientFailure, ASeedThatIsNoEndpointIsNamedInTheError) {
+  Client client({.seeds = {"not an endpoint"}, .deadline = kShort});
+  const auto put = client.put("k", "v");
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code, Errc::unavailable);
+  EXPECT_NE(put.error().message.find("not an endpoint"), std::string::npos) << put.error().message;
+}
+
+TEST(ClientFailure, NodesThatDoNotAnswerDoNotHideTheStatusOfThoseThatDo) {
+  FakeNode node;
+  Client client(seeded(node, kShort));
+  const std::vector<std::string> endpoints = {dead_endpoint(), node.endpoint(), "nonsense"};
+  const auto answers = client.status(endpoints);
+  EXPECT_FALSE(answers[0]);
+  EXPECT_TRUE(answers[1]);
+  EXPECT_FALSE(answers[2]);
+}
+
+TEST(ClientFailure, GarbageIsIgnored) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script([&](const rpc::Request& request) {
+    std::string two_results;  // to a request of one operation
+    Packer(two_results).array(4).uint(1).uint(1).uint(request.request_id).array(2).array(0).array(0);
+    const rpc::Reply another{request.request_id + 1000, Error{Errc::internal, "nobody asked this"}};
+    const std::string good = node.answer(request);
+    return std::vector<std::string>{"",
+                                    "\xc1",
+                                    std::string(1000, '\x94'),
+                                    two_results,
+                                    rpc::encode(another),
+                                    good.substr(0, good.size() - 1),
+                                    good,
+                                    good};
+  });
+  Client client(seeded(node));
+  ASSERT_TRUE(client.put("k", "v"));
+  EXPECT_EQ(client.get("k")->value, "v");
+}
+
+TEST(ClientFailure, AnAnswerFromAnotherNodeThanTheAskedOneIsIgnored) {
+  TwoNodes cluster;
+  // a leaves its answer to b, which gives it together with its own.
+  std::mutex mutex;
+  std::vector<std::string> stolen;
+  cluster.a.set_script([&](const rpc::Request& request) {
+    const std::lock_guard lock(mutex);
+    stolen.push_back(refuse_all(request, Errc::internal));
+    return std::vector<std::string>{};
+  });
+  cluster.b.set_script([&](const rpc::Request& request) {
+    const std::lock_guard lock(mutex);
+    std::vector<std::string> replies = std::exchange(stolen, {});
+    replies.push_back(cluster.b.answer(request));
+    return replies;
+  });
+  Client client(seeded(cluster.a, 1s));
+  const std::vector<Operation> to_a = {{OpCode::put, cluster.key, "v"}};
+  const Ticket unanswered = client.submit(to_a);
+  ASSERT_EQ(client.wait_any(100ms).error().code, Errc::unavailable);
+  ASSERT_TRUE(client.put(key_of_shard(1, 2), "v"));
+  EXPECT_EQ(client.wait(unanswered)->results[0].code, Errc::unknown_outcome);
+}
+
+TEST(ClientFailure, ANodeOfAnotherProtocolVersionIsNamedAsSuch) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script([](const rpc::Request& request) {
+    std::string bytes;
+    Packer(bytes).array(4).uint(2).uint(0).uint(request.request_id).array(2).uint(5).text("speak 2");
+    return std::vector<std::string>{bytes};
+  });
+  Client client(seeded(node));
+  EXPECT_EQ(client.put("k", "v").error().code, Errc::wrong_version);
+}
+
+TEST(ClientFailure, ASignalDoesNotEndAWait) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  struct sigaction before {};
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  const pthread_t waiting = pthread_self();
+  node.set_script([&](const rpc::Request& request) {
+    for (int i = 0; i < 20; ++i) {
+      pthread_kill(waiting, SIGUSR1);
+      std::this_thread::yield();
+    }
+    return std::vector<std::string>{node.answer(request)};
+  });
+  Client client(seeded(node));
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(client.put("k", "v"));
+  sigaction(SIGUSR1, &before, nullptr);
+}
+
+}  // namespace
+}  // namespace dkv::test

@@ -1,0 +1,213 @@
+// A client among nodes that behave.
+#include "gateway/client/client.hpp"
+
+#include <gtest/gtest.h>
+
+#include "messages/limits.hpp"
+#include "tests/gateway/client/fake_node.hpp"
+
+namespace dkv::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+ClientOptions seeded(const FakeNode& node) { return {.seeds = {node.endpoint()}, .deadline = 20s}; }
+
+/// Two nodes that know of each other, each the primary of its half of the slots.
+struct TwoNodes {
+  FakeNode a;
+  FakeNode b;
+  const std::string key_of_a = key_of_shard(0, 2);
+  const std::string key_of_b = key_of_shard(1, 2);
+
+  explicit TwoNodes(bool with_replicas = false) {
+    const Topology topology = topology_of({&a, &b}, 1, with_replicas);
+    a.set_topology(topology);
+    b.set_topology(topology);
+  }
+};
+
+struct OneNode {
+  FakeNode node;
+  OneNode() { node.set_topology(topology_of({&node})); }
+};
+
+TEST(Client, PutsGetsAndRemoves) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  EXPECT_EQ(client.get("city").error().code, Errc::not_found);
+  const auto created = client.put("city", "Delhi");
+  ASSERT_TRUE(created);
+  EXPECT_TRUE(created->created);
+  EXPECT_FALSE(client.put("city", "Mumbai")->created);
+  const auto got = client.get("city");
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->value, "Mumbai");
+  EXPECT_GT(got->version, created->version);
+  EXPECT_TRUE(client.remove("city"));
+  EXPECT_EQ(client.remove("city").error().code, Errc::not_found);
+}
+
+TEST(Client, KeepsEmptyAndBinaryValuesAsTheyAre) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  const std::string binary("\0\xff\n", 3);
+  ASSERT_TRUE(client.put(binary, binary));
+  EXPECT_EQ(client.get(binary)->value, binary);
+  ASSERT_TRUE(client.put("empty", ""));
+  EXPECT_EQ(client.get("empty")->value, "");
+}
+
+TEST(Client, SendsEachKeyStraightToItsOwner) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.a));
+  ASSERT_TRUE(client.put(cluster.key_of_b, "1"));
+  EXPECT_EQ(cluster.a.requests(), 0);
+  EXPECT_EQ(cluster.b.requests(), 1);
+}
+
+TEST(Client, SplitsABatchByShardAndReturnsResultsInItsOrder) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.b));
+  const std::vector<Operation> operations = {{OpCode::put, cluster.key_of_b, "b"},
+                                             {OpCode::put, cluster.key_of_a, "a"},
+                                             {OpCode::get, cluster.key_of_b, {}},
+                                             {OpCode::get, cluster.key_of_a, {}},
+                                             {OpCode::remove, "missing", {}}};
+  const auto results = client.execute(operations);
+  ASSERT_EQ(results.size(), 5U);
+  EXPECT_EQ(results[2].value, "b");
+  EXPECT_EQ(results[3].value, "a");
+  EXPECT_EQ(results[4].code, Errc::not_found);
+  EXPECT_EQ(cluster.a.requests(), 1);
+  EXPECT_EQ(cluster.b.requests(), 1);
+}
+
+TEST(Client, CutsABatchToTheOperationsOfOneRequest) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kMaxOperations * 2 + 1; ++i) keys.push_back("k" + std::to_string(i));
+  std::vector<Operation> puts;
+  std::vector<Operation> gets;
+  for (const std::string& key : keys) {
+    puts.push_back({OpCode::put, key, key});
+    gets.push_back({OpCode::get, key, {}});
+  }
+  for (const OperationResult& result : client.execute(puts)) ASSERT_EQ(result.code, Errc::ok);
+  EXPECT_EQ(cluster.node.requests(), 3);
+  const auto results = client.execute(gets);
+  for (std::size_t i = 0; i < keys.size(); ++i) ASSERT_EQ(results[i].value, keys[i]);
+}
+
+TEST(Client, CutsABatchToTheBytesOfOneRequest) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  const std::string value(kMaxValueBytes / 2, 'v');
+  const std::vector<Operation> puts(5, Operation{OpCode::put, "k", value});
+  for (const OperationResult& result : client.execute(puts)) EXPECT_EQ(result.code, Errc::ok);
+  EXPECT_EQ(cluster.node.requests(), 3);
+}
+
+TEST(Client, CarriesTheLargestValueBothWays) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  const std::string value(kMaxValueBytes, 'v');
+  ASSERT_TRUE(client.put("large", value));
+  EXPECT_EQ(client.get("large")->value, value);
+}
+
+TEST(Client, RefusesABadKeyItselfAndServesItsNeighbours) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  const std::string too_long(kMaxKeyBytes + 1, 'k');
+  const std::vector<Operation> operations = {
+      {OpCode::put, too_long, "v"}, {OpCode::put, "", "v"}, {OpCode::put, "k", "v"}};
+  const auto results = client.execute(operations);
+  EXPECT_EQ(results[0].code, Errc::too_large);
+  EXPECT_EQ(results[1].code, Errc::bad_request);
+  EXPECT_EQ(results[2].code, Errc::ok);
+  EXPECT_EQ(client.put("k", std::string(kMaxValueBytes + 1, 'v')).error().code, Errc::too_large);
+}
+
+TEST(Client, FinishesAnEmptyBatchAtOnce) {
+  Client client({.seeds = {}});
+  EXPECT_TRUE(client.execute({}).empty());
+}
+
+TEST(Client, KeepsManyRequestsInFlight) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  constexpr int kBatches = 500;
+  std::map<Ticket, std::string> keys;
+  for (int i = 0; i < kBatches; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    const std::string value = "v" + std::to_string(i);
+    // The client copies: key and value may go before the answer comes.
+    const std::vector<Operation> operations = {{OpCode::put, key, value}, {OpCode::get, key, {}}};
+    keys.emplace(client.submit(operations), value);
+  }
+  for (int i = 0; i < kBatches; ++i) {
+    const auto completion = client.wait_any(20s);
+    ASSERT_TRUE(completion) << completion.error().message;
+    ASSERT_EQ(completion->results.size(), 2U);
+    EXPECT_EQ(completion->results[1].value, keys.at(completion->ticket));
+    keys.erase(completion->ticket);
+  }
+  EXPECT_TRUE(keys.empty());
+  EXPECT_EQ(client.wait_any(20s).error().code, Errc::bad_request);
+}
+
+TEST(Client, MatchesAnswersThatComeInAnotherOrder) {
+  OneNode cluster;
+  std::vector<std::string> held;
+  cluster.node.set_script([&](const rpc::Request& request) -> std::vector<std::string> {
+    held.insert(held.begin(), cluster.node.answer(request));
+    return held.size() < 3 ? std::vector<std::string>{} : std::exchange(held, {});
+  });
+  Client client(seeded(cluster.node));
+  std::vector<Ticket> tickets;
+  for (const char* key : {"x", "y", "z"}) {
+    const std::vector<Operation> operations = {{OpCode::put, key, key}, {OpCode::get, key, {}}};
+    tickets.push_back(client.submit(operations));
+  }
+  EXPECT_EQ(client.wait(tickets[0])->results[1].value, "x");
+  EXPECT_EQ(client.wait(tickets[2])->results[1].value, "z");
+  EXPECT_EQ(client.wait(tickets[1])->results[1].value, "y");
+  EXPECT_EQ(client.wait(tickets[1]).error().code, Errc::bad_request);
+}
+
+TEST(Client, WaitsForRoomWhenTooMuchIsInFlight) {
+  OneNode cluster;
+  ClientOptions options = seeded(cluster.node);
+  options.max_in_flight = 2;
+  Client client(options);
+  for (int i = 0; i < 50; ++i) {
+    const std::vector<Operation> operations = {{OpCode::put, "k", "v"}};
+    client.submit(operations);
+  }
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(client.wait_any(20s)->results[0].code, Errc::ok);
+}
+
+TEST(Client, SpreadsReplicaReadsOverTheMembersAndSendsWritesToThePrimary) {
+  TwoNodes cluster(/*with_replicas=*/true);
+  Client client(seeded(cluster.a));
+  for (int i = 0; i < 10; ++i) (void)client.get(cluster.key_of_a, ReadMode::replica);
+  EXPECT_EQ(cluster.a.requests(), 5);
+  EXPECT_EQ(cluster.b.requests(), 5);
+  const std::vector<Operation> puts(3, Operation{OpCode::put, cluster.key_of_a, "v"});
+  for (int i = 0; i < 3; ++i) (void)client.execute(puts, ReadMode::replica);
+  EXPECT_EQ(cluster.a.requests(), 8);
+}
+
+TEST(Client, TellsTheTopologyAndTheStatusOfNodes) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.a));
+  const auto topology = client.topology();
+  ASSERT_TRUE(topology);
+  EXPECT_EQ(**topology, topology_of({&cluster.a, &cluster.b}));
+  EXPECT_EQ(client.status(cluster.b.endpoint())->node, "a");
+}
+
+}  // namespace
+}  // namespace dkv::test
