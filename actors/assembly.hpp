@@ -38,7 +38,7 @@ struct PlacedActor {
 
 /// All actors of `node`. Each of the router and the members still has to get TopologyChanged before all
 /// else. Errors: whatever `open_storage` reports.
-Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node, const NodeOptions& options,
-                                               const OpenStorage& open_storage);
+Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node,
+                                               const NodeOptions& options, const OpenStorage& open_storage);
 
 }  // namespace dkv

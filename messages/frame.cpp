@@ -37,7 +37,8 @@ std::uint32_t body_size_of(std::string_view bytes) {
 
 bool checksum_holds(std::string_view frame) {
   const std::string_view body = frame.substr(kFrameHeaderBytes);
-  return get_little_endian<std::uint64_t>(frame.substr(kTopicBytes + 4)) == XXH3_64bits(body.data(), body.size());
+  return get_little_endian<std::uint64_t>(frame.substr(kTopicBytes + 4)) ==
+         XXH3_64bits(body.data(), body.size());
 }
 
 Event read_event(Unpacker& in) {
@@ -56,7 +57,8 @@ Event read_event(Unpacker& in) {
 
 std::string topic_of(ShardId shard) {
   std::string topic(kMagic);
-  for (int shift = 24; shift >= 0; shift -= 8) topic.push_back(static_cast<char>((shard.value >> shift) & 0xff));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    topic.push_back(static_cast<char>((shard.value >> shift) & 0xff));
   return topic;
 }
 

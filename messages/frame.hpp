@@ -35,9 +35,9 @@ struct Event {
 /// A decoded frame: views into the frame's bytes.
 struct FrameView {
   ShardId shard;
-  Epoch epoch;     // of all its events
-  Position prev;   // of the event before the first of these
-  Seq commit;      // what the primary knew committed when it packed this
+  Epoch epoch;                // of all its events
+  Position prev;              // of the event before the first of these
+  Seq commit;                 // what the primary knew committed when it packed this
   std::vector<Event> events;  // numbered prev.seq + 1 onward; none in a heartbeat
 
   /// The position of the last event; a heartbeat's is the primary's head.

@@ -31,19 +31,19 @@ struct Operation {
 struct Moved {
   ShardId shard;
   std::string shard_name;
-  std::string node_name;         // its primary
-  std::string rpc_endpoint;      // "host:port"
-  std::string http_endpoint;     // "host:port"
+  std::string node_name;      // its primary
+  std::string rpc_endpoint;   // "host:port"
+  std::string http_endpoint;  // "host:port"
   std::uint64_t topology_version = 0;
   bool operator==(const Moved&) const = default;
 };
 
 struct OperationResult {
   Errc code = Errc::ok;
-  bool created = false;          // put: the key was missing before
-  Position version;              // ok: of the record read or written
-  std::string value;             // ok get: the value
-  std::string message;           // an error: for people
+  bool created = false;                // put: the key was missing before
+  Position version;                    // ok: of the record read or written
+  std::string value;                   // ok get: the value
+  std::string message;                 // an error: for people
   std::shared_ptr<const Moved> moved;  // Errc::moved only
 
   static OperationResult failed(Errc errc, std::string text) {

@@ -104,17 +104,25 @@ Result<Message> decode(std::string_view bytes) {
   if (in.array() == 0) in.fail();
   const std::uint64_t version = in.uint();
   if (in.ok() && version != kVersion) {
-    return Error{Errc::wrong_version, "a peer message of version " + std::to_string(version) + ": this node speaks 1"};
+    return Error{Errc::wrong_version,
+                 "a peer message of version " + std::to_string(version) + ": this node speaks 1"};
   }
   const auto type = static_cast<Type>(in.uint(UINT8_MAX));
   Message message;
   message.from = NodeId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
   message.topology_id = in.uint();
   switch (type) {
-    case Type::replica_ack: message.body = read_replica_ack(in); break;
-    case Type::pull_request: message.body = read_pull_request(in); break;
-    case Type::pull_reply: message.body = read_pull_reply(in); break;
-    default: in.fail();
+    case Type::replica_ack:
+      message.body = read_replica_ack(in);
+      break;
+    case Type::pull_request:
+      message.body = read_pull_request(in);
+      break;
+    case Type::pull_reply:
+      message.body = read_pull_reply(in);
+      break;
+    default:
+      in.fail();
   }
   if (!in.done()) return Error{Errc::bad_request, "a peer message that makes no sense"};
   return message;

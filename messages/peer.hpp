@@ -17,9 +17,9 @@ inline constexpr std::uint64_t kVersion = 1;
 /// Replica to primary, after each of its syncs and when idle: what is on its disk.
 struct ReplicaAck {
   ShardId shard;
-  Epoch epoch;        // the one it is aligned with
+  Epoch epoch;  // the one it is aligned with
   Position durable;
-  Seq applied;        // the last committed event that its readers see
+  Seq applied;  // the last committed event that its readers see
   bool operator==(const ReplicaAck&) const = default;
 };
 
@@ -45,10 +45,10 @@ struct PullReply {
   std::uint64_t process = 0;
   std::uint64_t request = 0;
   PullOutcome outcome = PullOutcome::ok;
-  Epoch epoch;          // of the primary
-  Position head;        // its last durable event
+  Epoch epoch;    // of the primary
+  Position head;  // its last durable event
   Seq commit;
-  std::string frames;   // whole frames, one after the other
+  std::string frames;  // whole frames, one after the other
   bool operator==(const PullReply&) const = default;
 };
 

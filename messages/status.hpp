@@ -12,10 +12,10 @@ namespace dkv {
 /// A replica as its primary sees it.
 struct ReplicaStatus {
   std::string node;
-  bool heard = false;               // it has acknowledged something since this primary started
-  Seq durable;                      // the last event that is on its disk
-  std::uint64_t lag_events = 0;     // primary's head less that
-  std::uint64_t silent_ms = 0;      // since its last acknowledgement
+  bool heard = false;            // it has acknowledged something since this primary started
+  Seq durable;                   // the last event that is on its disk
+  std::uint64_t lag_events = 0;  // primary's head less that
+  std::uint64_t silent_ms = 0;   // since its last acknowledgement
   bool operator==(const ReplicaStatus&) const = default;
 };
 
@@ -24,23 +24,23 @@ struct MemberStatus {
   ShardId shard;
   std::string shard_name;
   bool primary = false;
-  bool ready = false;               // a primary serves; a replica has caught up
-  std::string state;                // one word for people: starting, serving, catching_up, failed, …
-  std::string problem;              // empty, or what is wrong and what to do
+  bool ready = false;   // a primary serves; a replica has caught up
+  std::string state;    // one word for people: starting, serving, catching_up, failed, …
+  std::string problem;  // empty, or what is wrong and what to do
   Epoch epoch;
-  Seq head;                         // the last event appended to the log
-  Seq durable;                      // the last event on this disk
-  Seq commit;                       // the last event known committed
-  Seq applied;                      // the last event checkpointed to the store
-  std::uint64_t lag_events = 0;     // a replica: primary's head less its own
-  std::uint64_t gaps_repaired = 0;  // a replica: how often a lost event was noticed and fetched
+  Seq head;                             // the last event appended to the log
+  Seq durable;                          // the last event on this disk
+  Seq commit;                           // the last event known committed
+  Seq applied;                          // the last event checkpointed to the store
+  std::uint64_t lag_events = 0;         // a replica: primary's head less its own
+  std::uint64_t gaps_repaired = 0;      // a replica: how often a lost event was noticed and fetched
   std::vector<ReplicaStatus> replicas;  // a primary's
   bool operator==(const MemberStatus&) const = default;
 };
 
 struct NodeStatus {
   std::string node;
-  std::string version;              // of the program
+  std::string version;  // of the program
   std::uint64_t topology_version = 0;
   bool ready = false;
   std::vector<MemberStatus> members;

@@ -51,7 +51,8 @@ bool Unpacker::parse(std::string_view bytes, std::size_t max_tokens) {
   next_ = 0;
   Visitor visitor(tokens_, max_tokens);
   std::size_t offset = 0;
-  ok_ = !bytes.empty() && msgpack::parse(bytes.data(), bytes.size(), offset, visitor) && offset == bytes.size();
+  ok_ =
+      !bytes.empty() && msgpack::parse(bytes.data(), bytes.size(), offset, visitor) && offset == bytes.size();
   return ok_;
 }
 

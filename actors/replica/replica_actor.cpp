@@ -198,7 +198,8 @@ void ReplicaActor::diverge(TimePoint now, Effects& out) {
     problem_ = "this copy's history, up to " + to_string(head_) +
                ", is not in the primary's log: one of the two data folders is old or was emptied. Find out "
                "which one is right; if it is the primary's, stop this node and empty this shard's folder";
-    out.log(LogLevel::error, "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + problem_);
+    out.log(LogLevel::error,
+            "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + problem_);
   }
   state_ = State::diverged;
   aligned_epoch_ = Epoch{};
@@ -266,8 +267,9 @@ void ReplicaActor::handle(PartRequest message, const Address&, TimePoint, Effect
 rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
   rpc::Reply reply{request.request_id, {}};
   if (state_ == State::waiting || state_ == State::opening || state_ == State::failed) {
-    reply.body = Error{Errc::unavailable, state_ == State::failed ? "this replica has stopped: " + problem_
-                                                                  : "this replica is starting: try again in a moment"};
+    reply.body =
+        Error{Errc::unavailable, state_ == State::failed ? "this replica has stopped: " + problem_
+                                                         : "this replica is starting: try again in a moment"};
     return reply;
   }
   std::vector<OperationResult> results;
@@ -282,7 +284,8 @@ rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
 
 bool ReplicaActor::caught_up(TimePoint now) const {
   return state_ == State::following && aligned_epoch_ == highest_epoch_ && reached_head_ &&
-         now - heard_ < kSilenceLimit && primary_head_.value - std::min(primary_head_, head_.seq).value < kCaughtUpLag;
+         now - heard_ < kSilenceLimit &&
+         primary_head_.value - std::min(primary_head_, head_.seq).value < kCaughtUpLag;
 }
 
 void ReplicaActor::handle(StatusQuery message, const Address& from, TimePoint now, Effects& out) {
@@ -297,10 +300,18 @@ MemberStatus ReplicaActor::status(TimePoint now) const {
   status.problem = problem_.empty() ? copy_.problem() : problem_;
   switch (state_) {
     case State::waiting:
-    case State::opening: status.state = "starting"; break;
-    case State::following: status.state = status.ready ? "following" : "catching_up"; break;
-    case State::diverged: status.state = "diverged"; break;
-    case State::failed: status.state = "failed"; break;
+    case State::opening:
+      status.state = "starting";
+      break;
+    case State::following:
+      status.state = status.ready ? "following" : "catching_up";
+      break;
+    case State::diverged:
+      status.state = "diverged";
+      break;
+    case State::failed:
+      status.state = "failed";
+      break;
   }
   if (state_ == State::following && heard_once_ && now - heard_ >= kSilenceLimit) {
     status.state = "primary_silent";

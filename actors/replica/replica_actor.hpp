@@ -95,14 +95,14 @@ class ReplicaActor : public Actor {
     Position last;
     FrameBytes bytes;
   };
-  std::deque<Unapplied> unapplied_;       // appended, not yet committed and durable
-  std::map<Seq, FrameBytes> stash_;       // live frames beyond a gap, by what they follow
+  std::deque<Unapplied> unapplied_;  // appended, not yet committed and durable
+  std::map<Seq, FrameBytes> stash_;  // live frames beyond a gap, by what they follow
   std::size_t stash_bytes_ = 0;
 
   bool pull_wanted_ = false;
-  std::uint64_t pull_request_ = 0;        // the one outstanding, or 0
+  std::uint64_t pull_request_ = 0;  // the one outstanding, or 0
   std::uint64_t next_request_ = 1;
-  TimePoint pull_due_at_{};               // when to ask next, at the earliest
+  TimePoint pull_due_at_{};  // when to ask next, at the earliest
   TimePoint acknowledged_at_{};
   bool acknowledge_wanted_ = false;
   std::uint64_t gaps_repaired_ = 0;

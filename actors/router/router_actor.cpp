@@ -20,7 +20,8 @@ void RouterActor::handle(TopologyChanged message, Effects&) {
   local_shards_.clear();
   for (const ShardInfo& shard : topology_->shards) {
     Place& place = places_[shard.id];
-    const bool is_replica = std::find(shard.replicas.begin(), shard.replicas.end(), self_.node) != shard.replicas.end();
+    const bool is_replica =
+        std::find(shard.replicas.begin(), shard.replicas.end(), self_.node) != shard.replicas.end();
     if (shard.primary == self_.node) {
       place.local = Place::Local::primary;
     } else if (is_replica) {
@@ -33,7 +34,8 @@ void RouterActor::handle(TopologyChanged message, Effects&) {
         Moved{shard.id, shard.name, primary->name, primary->rpc, primary->http, topology_->version});
   }
   place_of_slot_.resize(kSlotCount);
-  for (std::size_t slot = 0; slot < kSlotCount; ++slot) place_of_slot_[slot] = &places_.at(topology_->slots[slot]);
+  for (std::size_t slot = 0; slot < kSlotCount; ++slot)
+    place_of_slot_[slot] = &places_.at(topology_->slots[slot]);
 }
 
 const RouterActor::Place& RouterActor::place_of(const Operation& operation) const {
@@ -56,11 +58,15 @@ void RouterActor::handle(ClientRequest message, Effects& out) {
                  {id, Error{Errc::unavailable, "the node is starting: try again in a moment"}}, out);
   }
   switch (message.request.type) {
-    case rpc::Type::operations: return route(std::move(message), out);
+    case rpc::Type::operations:
+      return route(std::move(message), out);
     case rpc::Type::topology:
-      return reply(std::move(message.origin), {id, rpc::TopologyReply{topology_->version, encoded_topology_}}, out);
-    case rpc::Type::status: return query_status(std::move(message), out);
-    case rpc::Type::error: break;
+      return reply(std::move(message.origin), {id, rpc::TopologyReply{topology_->version, encoded_topology_}},
+                   out);
+    case rpc::Type::status:
+      return query_status(std::move(message), out);
+    case rpc::Type::error:
+      break;
   }
   reply(std::move(message.origin), {id, Error{Errc::bad_request, "not a request"}}, out);
 }
@@ -70,7 +76,8 @@ void RouterActor::route(ClientRequest message, Effects& out) {
   const Place* only = nullptr;
   for (const Operation& operation : message.request.operations) {
     const Place& place = place_of(operation);
-    const bool fits = check(operation, max_value_bytes_).has_value() && serves(place, operation, message.request.read);
+    const bool fits =
+        check(operation, max_value_bytes_).has_value() && serves(place, operation, message.request.read);
     if (!fits || (only != nullptr && only != &place)) return split(std::move(message), out);
     only = &place;
   }

@@ -1,11 +1,10 @@
 #include "actors/shard/lmdb_store.hpp"
 
-#include <lmdb.h>
-#include <xxhash.h>
-
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <lmdb.h>
+#include <xxhash.h>
 
 #include "messages/limits.hpp"
 
@@ -42,7 +41,8 @@ Error failure(const std::string& what, int code) {
 }
 
 std::uint64_t checksum_of(std::string_view key, std::string_view header, std::string_view value) {
-  const std::uint64_t seed = XXH3_64bits_withSeed(header.data(), header.size(), XXH3_64bits(key.data(), key.size()));
+  const std::uint64_t seed =
+      XXH3_64bits_withSeed(header.data(), header.size(), XXH3_64bits(key.data(), key.size()));
   return XXH3_64bits_withSeed(value.data(), value.size(), seed);
 }
 
@@ -62,7 +62,8 @@ Result<StoredRecord> decode_record(std::string_view key, std::string_view stored
   if (stored.size() < kHeaderBytes) return corrupt("too short");
   if (static_cast<std::uint8_t>(stored[0]) != kRecordVersion) return corrupt("unknown version");
   const std::string_view value = stored.substr(kHeaderBytes);
-  if (get_u64(stored.data() + kChecksumOffset) != checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
+  if (get_u64(stored.data() + kChecksumOffset) !=
+      checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
     return corrupt("wrong checksum");
   }
   StoredRecord record;
@@ -108,7 +109,8 @@ struct LmdbStore::Environment {
   /// The cached read transaction, made live.
   Result<MDB_txn*> read() {
     if (reader_live) return reader;
-    const int code = reader == nullptr ? mdb_txn_begin(env, nullptr, MDB_RDONLY, &reader) : mdb_txn_renew(reader);
+    const int code =
+        reader == nullptr ? mdb_txn_begin(env, nullptr, MDB_RDONLY, &reader) : mdb_txn_renew(reader);
     if (code != 0) return failure("cannot begin reading", code);
     reader_live = true;
     return reader;
@@ -146,7 +148,8 @@ Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
                                           ", this program reads version " + std::string(kFormat)};
   }
   if (lookup("shard", found) != 0 || found != own_shard) {
-    return Error{Errc::in_use, "store: it belongs to shard number " + std::string(found) + ", not " + own_shard};
+    return Error{Errc::in_use,
+                 "store: it belongs to shard number " + std::string(found) + ", not " + own_shard};
   }
   if (lookup("applied", found) == 0) {
     if (found.size() != 16) return Error{Errc::corrupt, "store: its applied position is not readable"};
@@ -252,7 +255,8 @@ Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
       code = mdb_put(txn.get(), environment_->records, &key, &value, MDB_RESERVE);
       if (code == 0) {
         fill_header(static_cast<char*>(value.mv_data), key_bytes, record);
-        std::memcpy(static_cast<char*>(value.mv_data) + kHeaderBytes, record.value.data(), record.value.size());
+        std::memcpy(static_cast<char*>(value.mv_data) + kHeaderBytes, record.value.data(),
+                    record.value.size());
       }
     }
     if (code != 0) return failure("cannot write a record", code);

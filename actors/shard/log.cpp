@@ -21,8 +21,9 @@ void Log::note(Segment& segment, Position prev, std::uint64_t offset) {
 
 /// The last segment that begins at or before what follows `from`.
 std::size_t Log::segment_after(Position from) const {
-  const auto after = std::upper_bound(segments_.begin(), segments_.end(), from.seq,
-                                      [](Seq seq, const Segment& segment) { return seq < segment.header.prev.seq; });
+  const auto after =
+      std::upper_bound(segments_.begin(), segments_.end(), from.seq,
+                       [](Seq seq, const Segment& segment) { return seq < segment.header.prev.seq; });
   return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
 }
 
@@ -46,7 +47,8 @@ Result<void> Log::open_segments() {
       return at_offset(Errc::corrupt, name, 0, header.error().message);
     }
     if (header->shard != options_.shard) {
-      return at_offset(Errc::in_use, name, 0, "it belongs to shard number " + std::to_string(header->shard.value));
+      return at_offset(Errc::in_use, name, 0,
+                       "it belongs to shard number " + std::to_string(header->shard.value));
     }
     segment.header = *header;
     segments_.push_back(std::move(segment));
@@ -156,7 +158,8 @@ Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) 
 }
 
 /// Collects the frames of one segment that follow `from`, and moves `from` past them.
-Result<void> Log::read_segment(Segment& segment, Position& from, std::uint64_t max_bytes, ReadResult& result) {
+Result<void> Log::read_segment(Segment& segment, Position& from, std::uint64_t max_bytes,
+                               ReadResult& result) {
   const auto after = std::upper_bound(segment.index.begin(), segment.index.end(), from.seq,
                                       [](Seq seq, const auto& entry) { return seq < entry.first.seq; });
   const std::uint64_t start = after == segment.index.begin() ? kSegmentHeaderBytes : std::prev(after)->second;

@@ -19,7 +19,7 @@ namespace dkv {
 
 struct LogOptions {
   ShardId shard;
-  std::uint64_t salt = 0;                            // any number that clients cannot know
+  std::uint64_t salt = 0;                                 // any number that clients cannot know
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  // a new segment begins past this
 };
 
@@ -34,8 +34,8 @@ class Log {
   Log(std::unique_ptr<Disk> disk, LogOptions options) : disk_(std::move(disk)), options_(options) {}
 
   /// Opens the log, calls `replay` with each frame that has events above `applied`, in order, and leaves
-  /// everything that was replayed durable. Once, before all else. Errors: corrupt (with file and offset), io_error,
-  /// disk_full.
+  /// everything that was replayed durable. Once, before all else. Errors: corrupt (with file and offset),
+  /// io_error, disk_full.
   using Replay = std::function<void(std::string_view frame_bytes, const FrameView& frame)>;
   Result<void> open(Position applied, const Replay& replay);
 

@@ -1,9 +1,8 @@
 #include "actors/shard/log_segment.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <xxhash.h>
 
 #include "messages/limits.hpp"
 

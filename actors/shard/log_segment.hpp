@@ -65,9 +65,9 @@ class SegmentReader {
 
   const File& file_;
   SegmentHeader header_;
-  std::uint64_t offset_;      // of the next item
+  std::uint64_t offset_;  // of the next item
   std::uint64_t at_ = 0;
-  std::string buffer_;        // file bytes from buffer_offset_ on
+  std::string buffer_;  // file bytes from buffer_offset_ on
   std::uint64_t buffer_offset_ = 0;
   std::string_view frame_bytes_;
   FrameView frame_;

@@ -15,7 +15,8 @@ constexpr std::size_t kMaxPulls = 64;
 bool writes(const Operation& operation) { return operation.code != OpCode::get; }
 }  // namespace
 
-ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options, ShardOptions options)
+ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
+                       ShardOptions options)
     : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
 
 void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
@@ -72,9 +73,9 @@ void ShardActor::handle(PartRequest message, const Address&, TimePoint, Effects&
 void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   Waiting waiting{std::move(asker), false, {request.request_id, {}}};
   if (state_ != State::serving) {
-    waiting.reply.body = Error{Errc::unavailable, state_ == State::failed
-                                                      ? "the shard has stopped: " + problem_
-                                                      : "the shard is starting: try again in a moment"};
+    waiting.reply.body =
+        Error{Errc::unavailable, state_ == State::failed ? "the shard has stopped: " + problem_
+                                                         : "the shard is starting: try again in a moment"};
     ready_.push_back(std::move(waiting));
     return;
   }
@@ -92,7 +93,8 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
 }
 
-OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out) {
+OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on, std::size_t& room,
+                                    Effects& out) {
   if (auto checked = check(operation, options_.max_value_bytes); !checked) {
     return OperationResult::failed(checked.error().code, checked.error().message);
   }
@@ -105,7 +107,8 @@ OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on,
 
 OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, Effects& out) {
   if (in_flight_bytes_ + packer_.size() > options_.max_in_flight_bytes || copy_.full()) {
-    return OperationResult::failed(Errc::overloaded, "the disk is behind with writing: try again in a moment");
+    return OperationResult::failed(Errc::overloaded,
+                                   "the disk is behind with writing: try again in a moment");
   }
   const auto existed = copy_.contains(operation.key);
   if (!existed) return OperationResult::failed(existed.error().code, existed.error().message);
@@ -232,8 +235,9 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
   out.log(LogLevel::error, "shard " + shard_->name + " has stopped: " + problem);
   const auto give_up = [&](std::vector<Waiting>& all) {
     for (Waiting& waiting : all) {
-      waiting.reply.body = waiting.writes ? Error{Errc::unknown_outcome, "the write may or may not be on disk: " + problem}
-                                          : Error{Errc::unavailable, "the shard has stopped: " + problem};
+      waiting.reply.body =
+          waiting.writes ? Error{Errc::unknown_outcome, "the write may or may not be on disk: " + problem}
+                         : Error{Errc::unavailable, "the shard has stopped: " + problem};
       ready_.push_back(std::move(waiting));
     }
     all.clear();
@@ -248,7 +252,9 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
   in_flight_bytes_ = 0;
 }
 
-void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects&) { copy_.handle(message); }
+void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects&) {
+  copy_.handle(message);
+}
 
 void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
   copy_.handle(message, now);
@@ -265,7 +271,8 @@ void ShardActor::handle(peer::ReplicaAck message, const Address& from, TimePoint
 void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoint, Effects& out) {
   if (state_ == State::serving && message.from.epoch > epoch_) {
     // R4: never serve below the highest epoch seen.
-    fail("node " + std::to_string(from.node.value) + " holds a newer history, up to " + to_string(message.from) +
+    fail("node " + std::to_string(from.node.value) + " holds a newer history, up to " +
+             to_string(message.from) +
              ": this data folder is old or was emptied. Stop the node and put the right folder back",
          out);
   }

@@ -108,13 +108,13 @@ class ShardActor : public Actor {
   Position published_;  // the last event sent to replicas
   Seq commit_;
   Seq published_commit_;
-  Seq serves_from_;     // this epoch's first event
+  Seq serves_from_;  // this epoch's first event
   TimePoint published_at_{};
 
   FramePacker packer_;
   std::vector<Waiting> turn_for_durable_;  // wait for the frame that this turn is packing
   std::vector<Waiting> turn_for_commit_;
-  std::vector<Waiting> ready_;             // depend on nothing uncommitted
+  std::vector<Waiting> ready_;  // depend on nothing uncommitted
   std::deque<InFlight> in_flight_;
   std::size_t in_flight_bytes_ = 0;
   std::map<NodeId, Progress> replicas_;

@@ -37,11 +37,14 @@ Result<bool> ShardCopy::contains(std::string_view key) {
 }
 
 OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
+  if (operation.code != OpCode::get)
+    return OperationResult::failed(Errc::bad_request, "only reads are answered here");
   auto found = get(operation.key);
   if (!found) return OperationResult::failed(found.error().code, found.error().message);
   if (!found->has_value()) return OperationResult::failed(Errc::not_found, "no such key");
   if ((*found)->value.size() > room) {
-    return OperationResult::failed(Errc::too_large, "the values are too large for one reply: ask for fewer keys");
+    return OperationResult::failed(Errc::too_large,
+                                   "the values are too large for one reply: ask for fewer keys");
   }
   room -= (*found)->value.size();
   OperationResult result;
@@ -55,9 +58,14 @@ void ShardCopy::apply(const Event& event, Position position) {
   last_ = position;
   log_bytes_ += event.key.size() + event.value.size() + kEventOverheadBytes;
   switch (event.type) {
-    case EventType::put: active_->set(event.key, {position, false, std::string(event.value)}); break;
-    case EventType::remove: active_->set(event.key, {position, true, {}}); break;
-    case EventType::epoch_start: break;
+    case EventType::put:
+      active_->set(event.key, {position, false, std::string(event.value)});
+      break;
+    case EventType::remove:
+      active_->set(event.key, {position, true, {}});
+      break;
+    case EventType::epoch_start:
+      break;
   }
 }
 

@@ -11,8 +11,8 @@ namespace dkv::sim {
 namespace {
 
 constexpr Duration kCalmBefore = 1s;
-constexpr Duration kClientsRestBefore = 5s;   // before the end
-constexpr Duration kFaultsEndBefore = 10s;    // before the end
+constexpr Duration kClientsRestBefore = 5s;  // before the end
+constexpr Duration kFaultsEndBefore = 10s;   // before the end
 constexpr Duration kClientTimeout = 800ms;
 constexpr std::size_t kClients = 4;
 constexpr std::size_t kKeysPerClient = 6;
@@ -97,21 +97,28 @@ class Run {
   // ---- clients
 
   void schedule_client(std::size_t client) {
-    world_.at(world_.now() + random().between(Duration{5ms}, Duration{60ms}), [this, client] { act(client); });
+    world_.at(world_.now() + random().between(Duration{5ms}, Duration{60ms}),
+              [this, client] { act(client); });
   }
 
   void act(std::size_t client) {
     if (world_.now() >= end_ - kClientsRestBefore) return;
-    const std::string key = "client-" + std::to_string(client) + "-key-" + std::to_string(random().below(kKeysPerClient));
+    const std::string key =
+        "client-" + std::to_string(client) + "-key-" + std::to_string(random().below(kKeysPerClient));
     const ShardInfo& shard = *world_.topology().find_shard(world_.topology().slots[slot_of(key).value]);
     switch (random().below(10)) {
       case 0:
-      case 1: return read(client, key, shard.primary);
-      case 2: return read_at_replica(client, key, shard.replicas[random().below(shard.replicas.size())]);
-      case 3: return write(client, key, std::nullopt, shard.primary);
-      case 4: return ask_anywhere(client, key, shard);
+      case 1:
+        return read(client, key, shard.primary);
+      case 2:
+        return read_at_replica(client, key, shard.replicas[random().below(shard.replicas.size())]);
+      case 3:
+        return write(client, key, std::nullopt, shard.primary);
+      case 4:
+        return ask_anywhere(client, key, shard);
       default:
-        return write(client, key, "value-" + std::to_string(++written_) + std::string(random().below(120), 'x'),
+        return write(client, key,
+                     "value-" + std::to_string(++written_) + std::string(random().below(120), 'x'),
                      shard.primary);
     }
   }
@@ -145,13 +152,15 @@ class Run {
   }
 
   static OperationResult single(const rpc::Reply& reply) {
-    if (const auto* error = std::get_if<Error>(&reply.body)) return OperationResult::failed(error->code, error->message);
+    if (const auto* error = std::get_if<Error>(&reply.body))
+      return OperationResult::failed(error->code, error->message);
     return std::get<std::vector<OperationResult>>(reply.body).at(0);
   }
 
   void write(std::size_t client, const std::string& key, const History::Value& value, NodeId primary) {
     send(
-        client, primary, value ? OpCode::put : OpCode::remove, key, value.value_or(""), ReadMode::linearizable,
+        client, primary, value ? OpCode::put : OpCode::remove, key, value.value_or(""),
+        ReadMode::linearizable,
         [this, key, value](const OperationResult& result) {
           if (result.code == Errc::unknown_outcome) return history_.wrote_perhaps(key, value);
           if (result.code != Errc::ok && result.code != Errc::not_found) return;  // nothing was done
@@ -207,10 +216,18 @@ class Run {
     const NodeId node = nodes[random().below(nodes.size())].id;
     switch (random().below(6)) {
       case 0:
-      case 1: crash(node, false); break;
-      case 2: crash(node, is_replica(node)); break;
-      case 3: world_.freeze(node, world_.now() + random().between(Duration{50ms}, Duration{3s})); break;
-      default: partition(node, nodes[random().below(nodes.size())].id); break;
+      case 1:
+        crash(node, false);
+        break;
+      case 2:
+        crash(node, is_replica(node));
+        break;
+      case 3:
+        world_.freeze(node, world_.now() + random().between(Duration{50ms}, Duration{3s}));
+        break;
+      default:
+        partition(node, nodes[random().below(nodes.size())].id);
+        break;
     }
     world_.at(world_.now() + random().between(Duration{100ms}, Duration{3s}), [this] { cause_trouble(); });
   }
@@ -256,7 +273,8 @@ class Run {
       auto& primary = dynamic_cast<ShardActor&>(*world_.actor({shard.primary, Role::member, shard.id}));
       check_primary(shard, primary);
       for (const NodeId node : shard.replicas) {
-        check_replica(dynamic_cast<ReplicaActor&>(*world_.actor({node, Role::member, shard.id})), primary, shard, node);
+        check_replica(dynamic_cast<ReplicaActor&>(*world_.actor({node, Role::member, shard.id})), primary,
+                      shard, node);
       }
     }
     for (const std::string& alarm : world_.alarms()) history_.violated("alarm: " + alarm);
@@ -264,7 +282,9 @@ class Run {
 
   std::vector<std::string> keys_of(const ShardInfo& shard) const {
     std::vector<std::string> keys = history_.keys();
-    std::erase_if(keys, [&](const std::string& key) { return world_.topology().slots[slot_of(key).value] != shard.id; });
+    std::erase_if(keys, [&](const std::string& key) {
+      return world_.topology().slots[slot_of(key).value] != shard.id;
+    });
     return keys;
   }
 
@@ -273,7 +293,8 @@ class Run {
       const auto found = primary.copy().get(key);
       const History::Value value = found->has_value() ? History::Value{(*found)->value} : History::Value{};
       if (!history_.possible(key).contains(value)) {
-        history_.violated("in the end " + key + " is " + value.value_or("(missing)") + ": an acknowledged write is lost");
+        history_.violated("in the end " + key + " is " + value.value_or("(missing)") +
+                          ": an acknowledged write is lost");
       }
     }
   }
@@ -288,7 +309,8 @@ class Run {
       const auto ours = replica.copy().get(key);
       const auto theirs = primary.copy().get(key);
       const bool same = ours->has_value() == theirs->has_value() &&
-                        (!ours->has_value() || ((*ours)->value == (*theirs)->value && (*ours)->version == (*theirs)->version));
+                        (!ours->has_value() ||
+                         ((*ours)->value == (*theirs)->value && (*ours)->version == (*theirs)->version));
       if (!same) history_.violated(name + " differs from its primary in " + key);
     }
   }

@@ -65,14 +65,20 @@ void lose_unsynced(FileState& file, Random& random) {
   if (tail.empty() && !file.cut_tail.empty() && random.chance(500'000)) tail = file.cut_tail;
   file.content.resize(kept);
   switch (random.below(4)) {
-    case 0: break;
-    case 1: file.content += tail; break;
-    case 2: file.content += tail.substr(0, random.below(tail.size() + 1)); break;
+    case 0:
+      break;
+    case 1:
+      file.content += tail;
+      break;
+    case 2:
+      file.content += tail.substr(0, random.below(tail.size() + 1));
+      break;
     case 3:
       for (std::size_t at = 0; at < tail.size(); at += kSectorBytes) {
         if (!random.chance(300'000)) continue;
         const std::size_t end = std::min(at + kSectorBytes, tail.size());
-        std::fill(tail.begin() + static_cast<std::ptrdiff_t>(at), tail.begin() + static_cast<std::ptrdiff_t>(end), '\0');
+        std::fill(tail.begin() + static_cast<std::ptrdiff_t>(at),
+                  tail.begin() + static_cast<std::ptrdiff_t>(end), '\0');
       }
       file.content += tail;
       break;

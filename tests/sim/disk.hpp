@@ -19,11 +19,11 @@ struct Stopwatch {
 };
 
 struct FileState {
-  std::string content;        // as the running process sees it
-  std::size_t durable = 0;    // covered by a finished sync
-  std::size_t syncing = 0;    // covered by the last sync, which finishes at sync_ends
+  std::string content;      // as the running process sees it
+  std::size_t durable = 0;  // covered by a finished sync
+  std::size_t syncing = 0;  // covered by the last sync, which finishes at sync_ends
   TimePoint sync_ends{};
-  std::string cut_tail;       // what an unsynced truncate took away; it may come back
+  std::string cut_tail;  // what an unsynced truncate took away; it may come back
 };
 
 /// One folder's platters.
@@ -37,7 +37,8 @@ struct Platter {
 
 class SimDisk : public Disk {
  public:
-  SimDisk(Platter& platter, Stopwatch& watch, Random& random) : platter_(platter), watch_(watch), random_(random) {}
+  SimDisk(Platter& platter, Stopwatch& watch, Random& random)
+      : platter_(platter), watch_(watch), random_(random) {}
 
   Result<std::vector<std::string>> list() const override;
   Result<std::unique_ptr<File>> open(const std::string& name, bool create) override;

@@ -29,7 +29,8 @@ void History::wrote(const std::string& key, const Value& value, const OperationR
     }
     known.version = result.version;
     if (value && result.created && was_present) violated("put of " + key + " said created, but it was there");
-    if (value && !result.created && was_missing) violated("put of " + key + " said not created, but it was missing");
+    if (value && !result.created && was_missing)
+      violated("put of " + key + " said not created, but it was missing");
   }
   known.possible = {value};
   known.ever.insert(value);
@@ -52,7 +53,8 @@ void History::read(const std::string& key, const OperationResult& result) {
   known.possible = {value};
 }
 
-void History::read_at_replica(const std::string& reader, const std::string& key, const OperationResult& result) {
+void History::read_at_replica(const std::string& reader, const std::string& key,
+                              const OperationResult& result) {
   const Value value = value_of(result);
   if (!keys_[key].ever.contains(value)) violated("replica " + reader + " has " + key + " = " + show(value));
   if (result.code != Errc::ok) return;

@@ -1,7 +1,6 @@
 // Replication under faults, in simulation. DKV_SIM_SEEDS sets how many seeds are run.
-#include <gtest/gtest.h>
-
 #include <cstdlib>
+#include <gtest/gtest.h>
 
 #include "tests/sim/cluster_run.hpp"
 
@@ -37,8 +36,9 @@ TEST(SimulatedCluster, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(total.reads, seed_count() * 20);
   EXPECT_GT(total.replica_reads, seed_count() * 10);
   EXPECT_GT(total.faults, seed_count() * 10);
-  std::cout << seed_count() << " seeds: " << total.acknowledged_writes << " acknowledged writes, " << total.reads
-            << " reads, " << total.replica_reads << " replica reads, " << total.faults << " faults\n";
+  std::cout << seed_count() << " seeds: " << total.acknowledged_writes << " acknowledged writes, "
+            << total.reads << " reads, " << total.replica_reads << " replica reads, " << total.faults
+            << " faults\n";
 }
 
 TEST(SimulatedCluster, ReplaysASeedToTheSameTrace) {

@@ -252,12 +252,14 @@ void SimWorld::connect_subscription(const std::pair<Address, NodeId>& key, Subsc
 void SimWorld::publish(const Address& from, const FrameBytes& frame) {
   for (auto& [key, subscription] : subscriptions_) {
     if (key.second != from.node || key.first.shard != from.shard) continue;
-    if (subscription.publisher_generation != nodes_.at(from.node).generation) connect_subscription(key, subscription);
+    if (subscription.publisher_generation != nodes_.at(from.node).generation)
+      connect_subscription(key, subscription);
     if (subscription.connected_at > now_) continue;
     const Address to = key.first;
-    through_network(from.node, to.node, true, [this, from, to, frame, generation = subscription.subscriber_generation] {
-      if (nodes_.at(to.node).generation == generation) deliver({from, to, EventFrame{frame}});
-    });
+    through_network(from.node, to.node, true,
+                    [this, from, to, frame, generation = subscription.subscriber_generation] {
+                      if (nodes_.at(to.node).generation == generation) deliver({from, to, EventFrame{frame}});
+                    });
   }
 }
 
@@ -274,9 +276,7 @@ void SimWorld::ask(NodeId id, rpc::Request request, Done done) {
 
 // ---- trace
 
-void SimWorld::mix(std::uint64_t value) {
-  trace_hash_ = Random(trace_hash_ ^ value).next();
-}
+void SimWorld::mix(std::uint64_t value) { trace_hash_ = Random(trace_hash_ ^ value).next(); }
 
 void SimWorld::trace(const Envelope& envelope) {
   mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()));

@@ -1,0 +1,206 @@
+#include "actors/replica/replica_actor.hpp"
+
+#include "actors/shard/memory_store.hpp"
+#include "tests/actors/conversation.hpp"
+
+namespace dkv::test {
+namespace {
+
+constexpr std::uint64_t kProcess = 77;
+
+class Replica : public testing::Test {
+ protected:
+  Replica()
+      : replica_({kReplicaNode, Role::member, kShard}, std::make_shared<MemoryStore>(), {}, {kProcess, {}}),
+        world_(replica_) {}
+
+  static FrameBytes frame_of(Epoch epoch, Position prev, Seq commit,
+                             std::vector<std::pair<std::string, std::string>> puts) {
+    FramePacker packer;
+    for (const auto& [key, value] : puts) packer.add({EventType::put, key, value});
+    return packer.finish(kShard, epoch, prev, commit);
+  }
+
+  /// Up to its first pull.
+  peer::PullRequest start(Position log_head = {}) {
+    world_.tell(TopologyChanged{one_shard()});
+    world_.said<OpenLog>();
+    world_.tell(LogOpened{log_head});
+    return world_.said<peer::PullRequest>();
+  }
+
+  peer::PullReply answer_to(const peer::PullRequest& request, Epoch epoch, Position head, Seq commit,
+                            const std::string& frames = {}) {
+    return {kShard, request.process, request.request, peer::PullOutcome::ok, epoch, head, commit, frames};
+  }
+
+  /// Aligned in epoch 1 with nothing in the log yet.
+  void align() { world_.tell(answer_to(start(), Epoch{1}, {}, Seq{})); }
+
+  Errc read(const std::string& key) {
+    rpc::Request request = get(key);
+    request.read = ReadMode::replica;
+    world_.tell(ClientRequest{{0, "reader"}, std::move(request)});
+    return result_of(world_.said<ClientReply>()).code;
+  }
+
+  ReplicaActor replica_;
+  Conversation world_;
+};
+
+TEST_F(Replica, SubscribesBeforeItAsks) {
+  start();
+  EXPECT_EQ(world_.subscribed(), std::vector<NodeId>{kPrimaryNode});
+}
+
+TEST_F(Replica, AppendsNothingBeforeItIsAligned) {  // R3
+  const auto pull = start();
+  world_.tell(EventFrame{frame_of(Epoch{1}, {}, Seq{1}, {{"k", "v"}})});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  EXPECT_FALSE(world_.has_said<peer::ReplicaAck>());
+  world_.tell(answer_to(pull, Epoch{1}, {}, Seq{}));
+  EXPECT_EQ(world_.said<AppendFrame>().last, (Position{Epoch{1}, Seq{1}}));  // it had been kept
+}
+
+TEST_F(Replica, AppliesOnlyWhatIsCommittedAndOnItsDisk) {  // R17
+  align();
+  world_.tell(EventFrame{frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}})});
+  const auto append = world_.said<AppendFrame>();
+  world_.tell(Durable{append.last});
+  EXPECT_EQ(read("k"), Errc::not_found);
+  world_.tell(EventFrame{frame_of(Epoch{1}, append.last, Seq{1}, {})});  // a heartbeat commits it
+  EXPECT_EQ(read("k"), Errc::ok);
+}
+
+TEST_F(Replica, AcknowledgesOnlyWhatIsOnItsDisk) {  // R2
+  align();
+  world_.forget();
+  world_.tell(EventFrame{frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}})});
+  EXPECT_FALSE(world_.has_said<peer::ReplicaAck>());
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  const auto ack = world_.said<peer::ReplicaAck>();
+  EXPECT_EQ(ack.durable, (Position{Epoch{1}, Seq{1}}));
+  EXPECT_EQ(ack.epoch, Epoch{1});
+}
+
+TEST_F(Replica, PullsWhatWasLost) {
+  align();
+  world_.pass(60ms);
+  const auto one = frame_of(Epoch{1}, {}, Seq{0}, {{"a", "1"}});
+  const auto two = frame_of(Epoch{1}, {Epoch{1}, Seq{1}}, Seq{1}, {{"b", "2"}});
+  world_.tell(EventFrame{two});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  const auto pull = world_.said<peer::PullRequest>();
+  EXPECT_EQ(pull.from, Position{});
+  world_.tell(answer_to(pull, Epoch{1}, {Epoch{1}, Seq{1}}, Seq{1}, *one));
+  EXPECT_EQ(world_.said<AppendFrame>().last.seq, Seq{1});
+  EXPECT_EQ(world_.said<AppendFrame>().last.seq, Seq{2});  // the live one that had waited
+}
+
+TEST_F(Replica, NoticesTheLossOfTheLastEvent) {
+  align();
+  world_.pass(60ms);
+  world_.forget();
+  world_.tell(EventFrame{frame_of(Epoch{1}, {Epoch{1}, Seq{5}}, Seq{5}, {})});
+  EXPECT_TRUE(world_.has_said<peer::PullRequest>());
+}
+
+TEST_F(Replica, AsksAgainWhenThereIsNoAnswer) {
+  const auto first = start();
+  world_.pass(400ms);
+  const auto second = world_.said<peer::PullRequest>();
+  EXPECT_NE(first.request, second.request);
+  world_.tell(answer_to(first, Epoch{1}, {}, Seq{}, *frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}})));
+  EXPECT_FALSE(world_.has_said<AppendFrame>());  // R5: a late answer to an earlier question
+}
+
+TEST_F(Replica, AnAnswerToAnEarlierProcessDoesNotCount) {  // R5
+  auto pull = start();
+  pull.process = kProcess - 1;
+  world_.tell(answer_to(pull, Epoch{1}, {}, Seq{}, *frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}})));
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, DropsFramesOfAnEarlierEpoch) {  // R4
+  world_.tell(answer_to(start(), Epoch{3}, {}, Seq{}));
+  world_.tell(EventFrame{frame_of(Epoch{2}, {}, Seq{0}, {{"k", "v"}})});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, ANewEpochIsAlignedAnew) {
+  align();
+  world_.tell(EventFrame{frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}})});
+  const auto append = world_.said<AppendFrame>();
+  world_.pass(60ms);
+  world_.tell(EventFrame{frame_of(Epoch{2}, append.last, Seq{1}, {{"k", "w"}})});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  const auto pull = world_.said<peer::PullRequest>();
+  EXPECT_EQ(pull.from, append.last);
+  world_.tell(answer_to(pull, Epoch{2}, append.last, Seq{1}));
+  EXPECT_EQ(world_.said<AppendFrame>().last, (Position{Epoch{2}, Seq{2}}));
+}
+
+TEST_F(Replica, DropsDuplicates) {
+  align();
+  const auto frame = frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}});
+  world_.tell(EventFrame{frame});
+  world_.said<AppendFrame>();
+  world_.tell(EventFrame{frame});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, IgnoresGarbage) {
+  align();
+  world_.forget();
+  std::string broken = *frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}});
+  broken.back() = static_cast<char>(broken.back() ^ 1);
+  world_.tell(EventFrame{std::make_shared<const std::string>(broken)});
+  world_.tell(EventFrame{std::make_shared<const std::string>("garbage")});
+  world_.tell(EventFrame{std::make_shared<const std::string>()});
+  FramePacker packer;
+  packer.add({EventType::put, "k", "v"});
+  world_.tell(EventFrame{packer.finish(ShardId{9}, Epoch{1}, {}, Seq{1})});  // another shard's
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, SaysSoWhenHistoriesDiffer) {
+  auto pull = start({Epoch{3}, Seq{50}});
+  auto answer = answer_to(pull, Epoch{4}, {Epoch{4}, Seq{2}}, Seq{2});
+  answer.outcome = peer::PullOutcome::diverged;
+  world_.tell(answer);
+  ASSERT_EQ(world_.logged().size(), 1U);
+  world_.tell(StatusQuery{5});
+  const auto report = world_.said<StatusReport>();
+  EXPECT_EQ(report.status.state, "diverged");
+  EXPECT_FALSE(report.status.ready);
+  EXPECT_FALSE(report.status.problem.empty());
+  world_.tell(EventFrame{frame_of(Epoch{4}, {Epoch{3}, Seq{50}}, Seq{2}, {{"k", "v"}})});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, IsReadyOnceLevelWithItsPrimaryAndWhileItHearsIt) {
+  const auto ready = [&] {
+    world_.tell(StatusQuery{1});
+    return world_.said<StatusReport>().status.ready;
+  };
+  const auto pull = start();
+  EXPECT_FALSE(ready());
+  const auto frame = frame_of(Epoch{1}, {}, Seq{1}, {{"k", "v"}});
+  world_.tell(answer_to(pull, Epoch{1}, {Epoch{1}, Seq{2}}, Seq{2}, *frame));
+  EXPECT_FALSE(ready());
+  const auto next = frame_of(Epoch{1}, {Epoch{1}, Seq{1}}, Seq{1}, {{"k", "w"}});
+  world_.tell(answer_to(world_.said<peer::PullRequest>(), Epoch{1}, {Epoch{1}, Seq{2}}, Seq{2}, *next));
+  EXPECT_TRUE(ready());
+  world_.pass(2s);
+  EXPECT_FALSE(ready());
+}
+
+TEST_F(Replica, AnswersReadsOnly) {
+  align();
+  world_.tell(ClientRequest{{0, "writer"}, put("k", "v")});
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::bad_request);
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+}  // namespace
+}  // namespace dkv::test

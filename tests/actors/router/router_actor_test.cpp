@@ -1,0 +1,156 @@
+#include "actors/router/router_actor.hpp"
+
+#include "messages/limits.hpp"
+#include "tests/actors/conversation.hpp"
+#include "topology/codec.hpp"
+
+namespace dkv::test {
+namespace {
+
+constexpr ShardId kFar{2};
+constexpr ShardId kReplicated{3};
+constexpr ShardId kNear{4};
+
+/// Node 1 is the primary of shards 1 and 4 and a replica of shard 3; node 2 is the primary of 2 and 3.
+TopologyPtr four_shards() {
+  auto topology = std::make_shared<Topology>(*one_shard());
+  topology->version = 9;
+  topology->shards = {{kShard, "city", 1, kPrimaryNode, {kReplicaNode}, {}},
+                      {kFar, "far", 1, kReplicaNode, {}, {}},
+                      {kReplicated, "replicated", 1, kReplicaNode, {kPrimaryNode}, {}},
+                      {kNear, "near", 1, kPrimaryNode, {}, {}}};
+  const ShardId owners[] = {kShard, kFar, kReplicated, kNear};
+  for (std::size_t slot = 0; slot < kSlotCount; ++slot) topology->slots[slot] = owners[slot % 4];
+  return topology;
+}
+
+class Router : public testing::Test {
+ protected:
+  Router() : router_({kPrimaryNode, Role::router, {}}, kMaxValueBytes), world_(router_) {
+    world_.tell(TopologyChanged{topology_});
+  }
+
+  std::string key_of(ShardId shard, int skip = 0) const {
+    for (int i = 0;; ++i) {
+      std::string key = "key-" + std::to_string(i);
+      if (topology_->slots[slot_of(key).value] == shard && skip-- == 0) return key;
+    }
+  }
+  void ask(rpc::Request request) { world_.tell(ClientRequest{{3, "caller"}, std::move(request)}); }
+  static rpc::Reply versions(std::initializer_list<std::uint64_t> seqs) {
+    std::vector<OperationResult> results;
+    for (const auto seq : seqs) results.emplace_back().version.seq = Seq{seq};
+    return {1, std::move(results)};
+  }
+
+  TopologyPtr topology_ = four_shards();
+  RouterActor router_;
+  Conversation world_;
+};
+
+TEST_F(Router, HandsARequestForOneLocalShardOnWhole) {
+  ask(request_of({{OpCode::put, {key_of(kShard), "v"}}, {OpCode::get, {key_of(kShard, 1), ""}}}, 42));
+  const auto request = world_.said<ClientRequest>();
+  EXPECT_EQ(world_.last_to(), (Address{kPrimaryNode, Role::member, kShard}));
+  EXPECT_EQ(request.origin.connection, "caller");
+  EXPECT_EQ(request.request.request_id, 42U);
+  EXPECT_EQ(request.request.operations.size(), 2U);
+}
+
+TEST_F(Router, TellsWhereAnotherShardLives) {
+  ask(get(key_of(kFar)));
+  const auto result = result_of(world_.said<ClientReply>());
+  EXPECT_EQ(result.code, Errc::moved);
+  EXPECT_EQ(*result.moved, (Moved{kFar, "far", "beta", "127.0.0.2:2", "127.0.0.2:1", 9}));
+}
+
+TEST_F(Router, AReplicaAnswersReadsThatAllowIt) {
+  rpc::Request request = get(key_of(kReplicated));
+  ask(request);
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::moved);
+  request.read = ReadMode::replica;
+  ask(request);
+  world_.said<ClientRequest>();
+  EXPECT_EQ(world_.last_to(), (Address{kPrimaryNode, Role::member, kReplicated}));
+  rpc::Request write = put(key_of(kReplicated), "v");
+  write.read = ReadMode::replica;
+  ask(write);
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::moved);
+}
+
+TEST_F(Router, PutsResultsTogetherInTheOrderAsked) {
+  ask(request_of({{OpCode::get, {key_of(kNear), ""}},
+                  {OpCode::get, {key_of(kFar), ""}},
+                  {OpCode::get, {key_of(kShard), ""}},
+                  {OpCode::get, {"", ""}},
+                  {OpCode::get, {key_of(kNear, 1), ""}}},
+                 7));
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  const auto city = world_.said<PartRequest>();
+  EXPECT_EQ(world_.last_to().shard, kShard);
+  EXPECT_EQ(city.request.operations.size(), 1U);
+  const auto near = world_.said<PartRequest>();
+  EXPECT_EQ(world_.last_to().shard, kNear);
+  EXPECT_EQ(near.request.operations.size(), 2U);
+  world_.tell(PartReply{near.token, versions({10, 11})});
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(PartReply{city.token, versions({20})});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(reply.reply.request_id, 7U);
+  EXPECT_EQ(reply.origin.connection, "caller");
+  EXPECT_EQ(result_of(reply, 0).version.seq, Seq{10});
+  EXPECT_EQ(result_of(reply, 1).code, Errc::moved);
+  EXPECT_EQ(result_of(reply, 2).version.seq, Seq{20});
+  EXPECT_EQ(result_of(reply, 3).code, Errc::bad_request);
+  EXPECT_EQ(result_of(reply, 4).version.seq, Seq{11});
+}
+
+TEST_F(Router, APartThatFailsFailsItsOperationsOnly) {
+  ask(request_of({{OpCode::get, {key_of(kNear), ""}}, {OpCode::get, {key_of(kShard), ""}}}));
+  const auto city = world_.said<PartRequest>();
+  const auto near = world_.said<PartRequest>();
+  world_.tell(PartReply{city.token, {1, Error{Errc::unavailable, "starting"}}});
+  world_.tell(PartReply{near.token, versions({5})});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply, 0).code, Errc::ok);
+  EXPECT_EQ(result_of(reply, 1).code, Errc::unavailable);
+}
+
+TEST_F(Router, GivesTheTopology) {
+  rpc::Request request;
+  request.type = rpc::Type::topology;
+  ask(request);
+  const auto reply = world_.said<ClientReply>();
+  const auto& topology = std::get<rpc::TopologyReply>(reply.reply.body);
+  EXPECT_EQ(topology.version, 9U);
+  EXPECT_EQ(topology.encoded, encode(*topology_));
+}
+
+TEST_F(Router, GathersStatusFromEveryLocalMember) {
+  rpc::Request request;
+  request.type = rpc::Type::status;
+  ask(request);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(world_.has_said<ClientReply>());
+    const auto query = world_.said<StatusQuery>();
+    MemberStatus status;
+    status.shard = world_.last_to().shard;
+    status.ready = status.shard != kNear;
+    world_.tell(StatusReport{query.token, status});
+  }
+  const auto reply = world_.said<ClientReply>();
+  const auto& status = std::get<NodeStatus>(reply.reply.body);
+  EXPECT_EQ(status.node, "alpha");
+  EXPECT_EQ(status.members.size(), 3U);
+  EXPECT_FALSE(status.ready);
+}
+
+TEST(RouterAtStart, AnswersNothingBeforeItHasATopology) {
+  RouterActor router({kPrimaryNode, Role::router, {}}, kMaxValueBytes);
+  Conversation world(router);
+  world.tell(ClientRequest{{0, "caller"}, get("k")});
+  EXPECT_EQ(error_of(world.said<ClientReply>()), Errc::unavailable);
+}
+
+}  // namespace
+}  // namespace dkv::test

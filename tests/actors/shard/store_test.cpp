@@ -1,0 +1,173 @@
+// What every store must do, and what LMDB alone must.
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+
+#include "actors/shard/lmdb_store.hpp"
+#include "actors/shard/memory_store.hpp"
+
+namespace dkv {
+namespace {
+
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "dkv-store-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) std::abort();
+    path_ = pattern;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+Position at(std::uint64_t seq) { return {Epoch{2}, Seq{seq}}; }
+
+Memtable memtable_of(std::vector<std::pair<std::string, std::string>> puts,
+                     std::vector<std::string> removes = {}, std::uint64_t seq = 1) {
+  Memtable memtable;
+  for (auto& [key, value] : puts) memtable.set(key, {at(seq++), false, value});
+  for (auto& key : removes) memtable.set(key, {at(seq++), true, {}});
+  return memtable;
+}
+
+struct LmdbKind {
+  Folder folder;
+  std::unique_ptr<Store> make() { return std::move(*LmdbStore::open(folder.path(), ShardId{1})); }
+};
+struct MemoryKind {
+  std::unique_ptr<Store> make() { return std::make_unique<MemoryStore>(); }
+};
+
+template <class Kind>
+class StoreConformance : public testing::Test {
+ protected:
+  Kind kind_;
+  std::unique_ptr<Store> store_ = kind_.make();
+
+  std::string value_of(const std::string& key) {
+    auto found = store_->get(key);
+    if (!found) return "error: " + found.error().message;
+    return found->has_value() ? (*found)->value : "(missing)";
+  }
+};
+using Kinds = testing::Types<LmdbKind, MemoryKind>;
+TYPED_TEST_SUITE(StoreConformance, Kinds);
+
+TYPED_TEST(StoreConformance, IsEmptyAtFirst) {
+  EXPECT_EQ(this->store_->applied(), Position{});
+  EXPECT_EQ(this->value_of("k"), "(missing)");
+  EXPECT_FALSE(*this->store_->contains("k"));
+}
+
+TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
+  const std::string binary("\0\xff\n/", 4);
+  ASSERT_TRUE(
+      this->store_->write(memtable_of({{"a", "1"}, {binary, binary}, {"empty", ""}}), at(3)).has_value());
+  EXPECT_EQ(this->store_->applied(), at(3));
+  EXPECT_EQ(this->value_of("a"), "1");
+  EXPECT_EQ(this->value_of(binary), binary);
+  EXPECT_EQ(this->value_of("empty"), "");
+  EXPECT_TRUE(*this->store_->contains("empty"));
+  EXPECT_EQ((*this->store_->get("a"))->version, at(1));
+}
+
+TYPED_TEST(StoreConformance, ReplacesAndRemoves) {
+  ASSERT_TRUE(this->store_->write(memtable_of({{"a", "1"}, {"b", "2"}}), at(2)).has_value());
+  this->store_->end_batch();
+  ASSERT_TRUE(this->store_->write(memtable_of({{"a", "longer than before"}}, {"b", "never there"}, 3), at(5))
+                  .has_value());
+  this->store_->end_batch();
+  EXPECT_EQ(this->value_of("a"), "longer than before");
+  EXPECT_EQ(this->value_of("b"), "(missing)");
+  EXPECT_FALSE(*this->store_->contains("b"));
+}
+
+TYPED_TEST(StoreConformance, ABatchOfReadsEndsBeforeNewRecordsMustShow) {
+  EXPECT_EQ(this->value_of("a"), "(missing)");
+  this->store_->end_batch();
+  ASSERT_TRUE(this->store_->write(memtable_of({{"a", "1"}}), at(1)).has_value());
+  EXPECT_EQ(this->value_of("a"), "1");
+}
+
+TYPED_TEST(StoreConformance, ScansInKeyOrder) {
+  ASSERT_TRUE(
+      this->store_->write(memtable_of({{"c", "3"}, {"a", "1"}, {"b", "2"}, {"d", "4"}}), at(4)).has_value());
+  std::string seen;
+  const auto visit = [&](std::string_view key, const StoredRecord& record) {
+    seen += std::string(key) + "=" + record.value + " ";
+    return key != "c";
+  };
+  ASSERT_TRUE(this->store_->scan("b", visit).has_value());
+  EXPECT_EQ(seen, "b=2 c=3 ");
+  seen.clear();
+  ASSERT_TRUE(this->store_->scan("", visit).has_value());
+  EXPECT_EQ(seen, "a=1 b=2 c=3 ");
+}
+
+TYPED_TEST(StoreConformance, TakesTheLargestKeyAndALargeValue) {
+  const std::string key(480, 'k');
+  const std::string value(std::size_t{16} << 20, 'v');
+  ASSERT_TRUE(this->store_->write(memtable_of({{key, value}}), at(1)).has_value());
+  EXPECT_EQ(this->value_of(key), value);
+}
+
+TEST(LmdbStore, KeepsItsRecordsOverARestart) {
+  Folder folder;
+  {
+    auto store = LmdbStore::open(folder.path(), ShardId{1});
+    ASSERT_TRUE((*store)->write(memtable_of({{"a", "1"}}), at(7)).has_value());
+  }
+  auto store = LmdbStore::open(folder.path(), ShardId{1});
+  ASSERT_TRUE(store.has_value());
+  EXPECT_EQ((*store)->applied(), at(7));
+  EXPECT_EQ((*(*store)->get("a"))->value, "1");
+}
+
+TEST(LmdbStore, RefusesAnotherShardsFolder) {
+  Folder folder;
+  { ASSERT_TRUE(LmdbStore::open(folder.path(), ShardId{1}).has_value()); }
+  const auto other = LmdbStore::open(folder.path(), ShardId{2});
+  ASSERT_FALSE(other.has_value());
+  EXPECT_EQ(other.error().code, Errc::in_use);
+}
+
+TEST(LmdbStore, NeverServesARecordWhoseChecksumFails) {
+  Folder folder;
+  const std::string value = "a value that is easy to find in the file";
+  {
+    auto store = LmdbStore::open(folder.path(), ShardId{1});
+    ASSERT_TRUE((*store)->write(memtable_of({{"a", value}, {"b", "good"}}), at(2)).has_value());
+  }
+  const std::string file = folder.path() + "/data.mdb";
+  std::string bytes;
+  {
+    std::ifstream in(file, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  std::size_t flipped = 0;
+  for (std::size_t found = bytes.find(value); found != std::string::npos;
+       found = bytes.find(value, found + 1)) {
+    bytes[found + 5] = static_cast<char>(bytes[found + 5] ^ 1);
+    ++flipped;
+  }
+  ASSERT_GT(flipped, 0U);
+  {
+    std::ofstream out(file, std::ios::binary);
+    out << bytes;
+  }
+  auto store = LmdbStore::open(folder.path(), ShardId{1});
+  ASSERT_TRUE(store.has_value());
+  EXPECT_EQ((*store)->get("a").error().code, Errc::corrupt);
+  EXPECT_EQ((*(*store)->get("b"))->value, "good");
+  EXPECT_EQ((*store)->scan("", [](auto, const auto&) { return true; }).error().code, Errc::corrupt);
+}
+
+TEST(LmdbStore, AFolderThatIsNotThereIsAnError) {
+  EXPECT_EQ(LmdbStore::open("/proc/no-such-folder", ShardId{1}).error().code, Errc::io_error);
+}
+
+}  // namespace
+}  // namespace dkv
