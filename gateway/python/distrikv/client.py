@@ -1,0 +1,451 @@
+"""The client: routes each key to its owner, follows MOVED, keeps deadlines."""
+
+import os
+import random
+import time
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
+
+import zmq
+
+from . import protocol
+from .errors import MOVED, NOT_FOUND, DistriKVError, Unavailable, UnknownOutcome, error_of
+from .protocol import Malformed, Operation, Refusal, Result, Topology, TopologyReply
+from .slots import slot_of
+
+Bytes = Union[bytes, str]
+
+_UNAVAILABLE, _OVERLOADED, _UNKNOWN_OUTCOME = Unavailable.code, 6, UnknownOutcome.code
+_NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
+# A key that moves more often than this in one call is going round in circles: pauses begin.
+_MOVES_AT_ONCE = 3
+
+
+def _key_bytes(text: Bytes) -> bytes:
+    return text.encode("utf-8") if isinstance(text, str) else bytes(text)
+
+
+def get(key: Bytes) -> Operation:
+    """For Client.execute."""
+    return Operation(protocol.GET, _key_bytes(key))
+
+
+def put(key: Bytes, value: Bytes) -> Operation:
+    """For Client.execute."""
+    return Operation(protocol.PUT, _key_bytes(key), _key_bytes(value))
+
+
+def delete(key: Bytes) -> Operation:
+    """For Client.execute."""
+    return Operation(protocol.REMOVE, _key_bytes(key))
+
+
+class _Flight:
+    """One request frame on its way."""
+
+    __slots__ = ("endpoint", "places", "codes", "writes", "expires")
+
+    def __init__(self, endpoint: str, places: List[int], codes: List[int], expires: float) -> None:
+        self.endpoint = endpoint
+        self.places = places
+        self.codes = codes
+        self.writes = any(code != protocol.GET for code in codes)
+        self.expires = expires
+
+
+class Client:
+    """A client of one cluster. Not thread-safe: make one per thread.
+
+    `nodes` are rpc endpoints ("host:port") of which one that lives is enough; by default those in the
+    environment variable DISTRIKV_NODES, separated by commas. Every call ends within `timeout` seconds.
+
+    Keys and values are bytes; a str is taken as its UTF-8. Errors are exceptions (errors.py), with two
+    answers that are none: get() of a missing key is None, delete() of one is False.
+
+    A write that was sent and not answered in time raises UnknownOutcome. It is never sent twice.
+    """
+
+    def __init__(self, nodes: Optional[Iterable[str]] = None, timeout: float = 5.0) -> None:
+        if nodes is None:
+            nodes = os.environ.get("DISTRIKV_NODES", "127.0.0.2:7001").split(",")
+        self._seeds = [node.strip() for node in nodes if node.strip()]
+        if not self._seeds:
+            raise ValueError("name at least one node, as HOST:PORT")
+        self._timeout = timeout
+        self._try_time = min(max(timeout / 4, 0.02), 1.0)
+        self._context = zmq.Context()
+        self._sockets: Dict[str, zmq.Socket] = {}
+        self._poller = zmq.Poller()
+        self._topology: Optional[Topology] = None
+        self._early: List[Tuple[str, bytes]] = []  # came while something else was waited for
+        self._last_id = 0
+
+    def close(self) -> None:
+        """Closes every connection. The client cannot be used afterwards."""
+        for socket in self._sockets.values():
+            socket.close(linger=0)
+        self._sockets.clear()
+        self._context.term()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- what it can do ----
+
+    def get(self, key: Bytes, from_replica: bool = False) -> Optional[bytes]:
+        """The value, or None for a missing key.
+
+        With `from_replica` any copy may answer: a state that was committed, but perhaps not the newest.
+        """
+        result = self.execute([get(key)], from_replica)[0]
+        if result.code == NOT_FOUND:
+            return None
+        _raise_unless_ok(result)
+        return result.value
+
+    def put(self, key: Bytes, value: Bytes) -> Tuple[int, int]:
+        """Stores the value durably; returns the record's version, (epoch, seq)."""
+        result = self.execute([put(key, value)])[0]
+        _raise_unless_ok(result)
+        assert result.version is not None
+        return result.version
+
+    def delete(self, key: Bytes) -> bool:
+        """Removes the key; False when there was none."""
+        result = self.execute([delete(key)])[0]
+        if result.code == NOT_FOUND:
+            return False
+        _raise_unless_ok(result)
+        return True
+
+    def execute(self, operations: Sequence[Operation], from_replica: bool = False) -> List[Result]:
+        """Many operations on any keys at once; one Result each, in their order. Raises nothing of theirs."""
+        return _Call(self, operations, from_replica, time.monotonic() + self._timeout).run()
+
+    def topology(self) -> Topology:
+        """The newest topology that this client knows; asked for when it has none."""
+        if self._topology is None:
+            self._fetch_topology(time.monotonic() + self._timeout)
+        assert self._topology is not None
+        return self._topology
+
+    def status(self, endpoint: str) -> Dict[str, object]:
+        """What a node says of itself."""
+        deadline = time.monotonic() + self._timeout
+        body = self._ask(endpoint, protocol.TYPE_STATUS, deadline)
+        if not isinstance(body, dict):
+            raise Unavailable(f"no answer from {endpoint}")
+        return body
+
+    # ---- connections ----
+
+    def _socket(self, endpoint: str) -> zmq.Socket:
+        socket = self._sockets.get(endpoint)
+        if socket is not None:
+            return socket
+        socket = self._context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_MESSAGE_BYTES)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, 3000)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
+        try:
+            socket.connect(f"tcp://{endpoint}")
+        except zmq.ZMQError as error:
+            socket.close()
+            raise Unavailable(f"cannot connect to {endpoint!r}: {error} (an endpoint is HOST:PORT)") from error
+        self._sockets[endpoint] = socket
+        self._poller.register(socket, zmq.POLLIN)
+        return socket
+
+    def _send(self, endpoint: str, data: bytes, until: float) -> bool:
+        """Whether the message was handed to a connection; if not, it never will be."""
+        socket = self._socket(endpoint)
+        while True:
+            try:
+                socket.send(data, zmq.DONTWAIT)
+                return True
+            except zmq.Again:
+                left = until - time.monotonic()
+                if left <= 0 or not socket.poll(max(1, int(left * 1000)), zmq.POLLOUT):
+                    return False
+
+    def _receive(self, until: float) -> List[Tuple[str, bytes]]:
+        """What has arrived, or arrives until then: (endpoint, message)."""
+        messages, self._early = self._early, []
+        wait = 0 if messages else max(0, int((until - time.monotonic()) * 1000) + 1)
+        ready = dict(self._poller.poll(wait))
+        for endpoint, socket in self._sockets.items():
+            if not ready.get(socket, 0) & zmq.POLLIN:
+                continue
+            try:
+                while True:
+                    parts = socket.recv_multipart(zmq.DONTWAIT)
+                    if len(parts) == 1:
+                        messages.append((endpoint, parts[0]))
+            except zmq.Again:
+                pass
+        return messages
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    # ---- topology ----
+
+    def _ask(self, endpoint: str, type_: int, until: float) -> object:
+        """The body of the answer to a request without operations, None without one. Raises on a refusal."""
+        request_id = self._next_id()
+        if not self._send(endpoint, protocol.encode_request(type_, request_id), until):
+            return None
+        answer: object = None
+        others: List[Tuple[str, bytes]] = []
+        while answer is None and time.monotonic() < until:
+            for sender, data in self._receive(until):
+                try:
+                    if sender == endpoint and protocol.peek_request_id(data) == request_id:
+                        answer = protocol.decode_reply(data, []).body
+                    else:
+                        others.append((sender, data))
+                except Malformed:
+                    pass
+        self._early += others
+        if isinstance(answer, Refusal):
+            raise error_of(answer.code, answer.message)
+        return answer
+
+    def _fetch_topology(self, deadline: float) -> None:
+        """Asks node after node until one answers; raises Unavailable when none does."""
+        nodes = list(self._seeds)
+        if self._topology is not None:
+            nodes += [node.rpc for node in self._topology.nodes.values()]
+        random.shuffle(nodes)
+        problem = f"none of {', '.join(self._seeds)} answered"
+        while True:
+            for endpoint in nodes:
+                until = min(deadline, time.monotonic() + self._try_time)
+                try:
+                    body = self._ask(endpoint, protocol.TYPE_TOPOLOGY, until)
+                    if isinstance(body, TopologyReply):
+                        self._adopt(protocol.decode_topology(body.encoded))
+                        return
+                except (DistriKVError, Malformed) as error:
+                    problem = f"{endpoint}: {error}"
+                if time.monotonic() >= deadline:
+                    raise Unavailable(f"no node told us the topology: {problem}")
+            time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
+
+    def _adopt(self, topology: Topology) -> None:
+        ours = self._topology
+        if ours is not None and topology.id != ours.id:
+            raise Unavailable("the nodes named belong to different clusters")
+        if ours is None or topology.version > ours.version:
+            self._topology = topology
+
+
+class _Call:
+    """One execute(): its operations, what is on its way, and what is still to be sent."""
+
+    def __init__(self, client: Client, operations: Sequence[Operation], from_replica: bool, deadline: float) -> None:
+        self.client = client
+        self.operations = operations
+        self.from_replica = from_replica
+        self.deadline = deadline
+        self.results: List[Optional[Result]] = [None] * len(operations)
+        self.last: Dict[int, Result] = {}  # why an unfinished operation's last try failed
+        self.flights: Dict[int, _Flight] = {}
+        self.to_send: List[Tuple[int, Optional[str]]] = []  # place, and where when a node told us
+        self.not_before = 0.0
+        self.pause = 0.005
+        self.moves = 0
+        self.refresh = False
+
+    def run(self) -> List[Result]:
+        for place, operation in enumerate(self.operations):
+            problem = _illegal(operation)
+            if problem is None:
+                self.to_send.append((place, None))
+            else:
+                self.results[place] = problem
+        while self.flights or self.to_send:
+            now = time.monotonic()
+            if now >= self.deadline:
+                break
+            if self.to_send and now >= self.not_before:
+                self._send_all()
+            self._receive()
+            self._expire()
+        self._give_up()
+        return [result for result in self.results if result is not None]
+
+    # ---- sending ----
+
+    def _send_all(self) -> None:
+        try:
+            if self.client._topology is None or self.refresh:
+                self.client._fetch_topology(self.deadline)
+                self.refresh = False
+        except DistriKVError as error:
+            for place, _ in self.to_send:
+                self.last[place] = Result(_UNAVAILABLE, message=str(error))
+            self._back_off()
+            return
+        groups: Dict[Tuple[str, int], List[int]] = {}
+        for place, told in self.to_send:
+            groups.setdefault(self._target(self.operations[place], told), []).append(place)
+        self.to_send = []
+        for (endpoint, _), places in groups.items():
+            for share in self._cut(places):
+                self._send(endpoint, share)
+
+    def _target(self, operation: Operation, told: Optional[str]) -> Tuple[str, int]:
+        """Where to, and for which shard: a request holds operations of one shard."""
+        topology = self.client.topology()
+        shard = topology.shards[topology.owners[slot_of(operation.key)]]
+        if told is not None:
+            return told, shard.id
+        member = shard.primary
+        if self.from_replica and operation.code == protocol.GET:
+            member = random.choice([shard.primary, *shard.replicas])
+        return topology.nodes[member].rpc, shard.id
+
+    def _cut(self, places: List[int]) -> Iterable[List[int]]:
+        """As many as the limits of a request need."""
+        share: List[int] = []
+        size = 64
+        for place in places:
+            operation = self.operations[place]
+            more = len(operation.key) + len(operation.value) + 16
+            if share and (len(share) == protocol.MAX_OPERATIONS or size + more > protocol.MAX_REQUEST_BYTES):
+                yield share
+                share, size = [], 64
+            share.append(place)
+            size += more
+        yield share
+
+    def _send(self, endpoint: str, places: List[int]) -> None:
+        operations = [self.operations[place] for place in places]
+        request_id = self.client._next_id()
+        read = protocol.REPLICA if self.from_replica else protocol.LINEARIZABLE
+        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read)
+        try_ends = min(self.deadline, time.monotonic() + self.client._try_time)
+        problem = f"no connection to {endpoint}"
+        try:
+            sent = self.client._send(endpoint, data, try_ends)
+        except Unavailable as error:
+            sent, problem = False, str(error)
+        if sent:
+            expires = time.monotonic() + self.client._try_time
+            self.flights[request_id] = _Flight(endpoint, places, [one.code for one in operations], expires)
+            return
+        for place in places:
+            self._again(place, Result(_UNAVAILABLE, message=problem), None)
+        self.refresh = True
+        self._back_off()
+
+    # ---- receiving ----
+
+    def _receive(self) -> None:
+        until = min([self.deadline] + [flight.expires for flight in self.flights.values() if not flight.writes])
+        if self.to_send:
+            until = min(until, self.not_before)
+        for endpoint, data in self.client._receive(until):
+            # What is not the asked node's answer to something open is late, or garbage.
+            try:
+                request_id = protocol.peek_request_id(data)
+                flight = self.flights.get(request_id)
+                if flight is None or flight.endpoint != endpoint:
+                    continue
+                body = protocol.decode_reply(data, flight.codes).body
+            except Malformed:
+                continue
+            del self.flights[request_id]
+            if isinstance(body, list):
+                self._take(flight, body)
+            else:
+                code, text = (body.code, body.message) if isinstance(body, Refusal) else (13, "not what was asked")
+                self._take(flight, [Result(code, message=f"{endpoint}: {text}")] * len(flight.places))
+
+    def _take(self, flight: _Flight, results: List[Result]) -> None:
+        refused = moved = False
+        for place, result in zip(flight.places, results):
+            if result.code not in _NOTHING_WAS_DONE:
+                self.results[place] = result
+                continue
+            told = None
+            if result.moved is not None:
+                told = self._follow(result.moved)
+            if told is not None:
+                moved = True
+            else:
+                refused = True
+            if result.code == _UNAVAILABLE:
+                self.refresh = True
+            self._again(place, result, told)
+        self.moves += moved
+        if refused or self.moves > _MOVES_AT_ONCE:
+            self._back_off()
+
+    def _follow(self, moved: protocol.Moved) -> Optional[str]:
+        """Where to send what moved; None when our own topology is newer."""
+        version = self.client.topology().version
+        if moved.topology_version < version:
+            return None
+        if moved.topology_version > version:
+            self.refresh = True
+        return moved.rpc
+
+    # ---- time ----
+
+    def _again(self, place: int, why: Result, told: Optional[str]) -> None:
+        self.last[place] = why
+        self.to_send.append((place, told))
+
+    def _back_off(self) -> None:
+        self.not_before = time.monotonic() + self.pause * random.uniform(0.5, 1.0)
+        self.pause = min(self.pause * 2, 0.5)
+
+    def _expire(self) -> None:
+        """A frame of reads alone may be asked again; one with a write only waits."""
+        now = time.monotonic()
+        for request_id, flight in list(self.flights.items()):
+            if flight.writes or flight.expires > now:
+                continue
+            del self.flights[request_id]
+            self.refresh = True
+            for place in flight.places:
+                self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+
+    def _give_up(self) -> None:
+        """Gives every operation without a result the one that is true at the deadline."""
+        for flight in self.flights.values():
+            for place, code in zip(flight.places, flight.codes):
+                unknown = code != protocol.GET
+                self.results[place] = Result(
+                    _UNKNOWN_OUTCOME if unknown else _UNAVAILABLE,
+                    message=f"no answer from {flight.endpoint} in time" +
+                    (": the write may have happened, or may yet; read the key before deciding" if unknown else ""))
+        for place, result in enumerate(self.results):
+            if result is None:
+                last = self.last.get(place, Result(_UNAVAILABLE, message="no time was left to send it"))
+                message = last.message if last.moved is None else "the key kept being moved"
+                code = _OVERLOADED if last.code == _OVERLOADED else _UNAVAILABLE
+                self.results[place] = Result(code, message=message)
+
+
+def _illegal(operation: Operation) -> Optional[Result]:
+    if not operation.key:
+        return Result(3, message="the key is empty: it must have 1 to 480 bytes")
+    if len(operation.key) > protocol.MAX_KEY_BYTES:
+        return Result(4, message=f"the key has {len(operation.key)} bytes: at most 480 are allowed")
+    if len(operation.value) > protocol.MAX_VALUE_BYTES:
+        return Result(4, message=f"the value has {len(operation.value)} bytes: at most 16 MiB are allowed")
+    return None
+
+
+def _raise_unless_ok(result: Result) -> None:
+    if not result.ok:
+        raise error_of(result.code, result.message)

@@ -1,0 +1,113 @@
+"""The Python client against messages/vectors.json and topology/slot_vectors.json. No server is needed."""
+
+import json
+import os
+import random
+import unittest
+
+from distrikv import protocol, slot_of
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
+TYPES = {"operations": protocol.TYPE_OPERATIONS, "topology": protocol.TYPE_TOPOLOGY, "status": protocol.TYPE_STATUS}
+CODES = {"get": protocol.GET, "put": protocol.PUT, "remove": protocol.REMOVE}
+
+
+def load(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return json.load(file)
+
+
+VECTORS = load("messages", "vectors.json")
+
+
+def expected_result(meaning):
+    if meaning["code"] == 0:
+        return protocol.Result(0, (meaning["epoch"], meaning["seq"]), meaning["created"],
+                               bytes.fromhex(meaning["value_hex"]))
+    if meaning["code"] == 2:
+        moved = meaning["moved"]
+        return protocol.Result(2, moved=protocol.Moved(
+            moved["shard"], moved["shard_name"], moved["node_name"], moved["rpc_endpoint"], moved["http_endpoint"],
+            moved["topology_version"]))
+    return protocol.Result(meaning["code"], message=meaning["message"])
+
+
+def expected_body(meaning):
+    if "error" in meaning:
+        return protocol.Refusal(meaning["error"]["code"], meaning["error"]["message"])
+    if "topology" in meaning:
+        return protocol.TopologyReply(meaning["topology"]["version"],
+                                      bytes.fromhex(meaning["topology"]["encoded_hex"]))
+    if "status" in meaning:
+        return meaning["status"]
+    return [expected_result(result) for result in meaning["results"]]
+
+
+class Vectors(unittest.TestCase):
+    def test_requests_are_encoded_to_exactly_these_bytes(self):
+        self.assertGreater(len(VECTORS["rpc_requests"]), 5)
+        for vector in VECTORS["rpc_requests"]:
+            with self.subTest(vector["name"]):
+                meaning = vector["request"]
+                operations = [protocol.Operation(CODES[one["op"]], bytes.fromhex(one["key_hex"]),
+                                                 bytes.fromhex(one.get("value_hex", "")))
+                              for one in meaning.get("operations", [])]
+                data = protocol.encode_request(
+                    TYPES[meaning["type"]], meaning["request_id"], operations,
+                    read=["linearizable", "replica"].index(meaning.get("read", "linearizable")),
+                    ack=["committed", "local"].index(meaning.get("ack", "committed")),
+                    client_id=meaning["client_id"], number=meaning["number"])
+                self.assertEqual(data.hex(), vector["hex"])
+
+    def test_replies_are_decoded_to_exactly_this_meaning(self):
+        self.assertGreater(len(VECTORS["rpc_replies"]), 5)
+        for vector in VECTORS["rpc_replies"]:
+            with self.subTest(vector["name"]):
+                data = bytes.fromhex(vector["hex"])
+                reply = protocol.decode_reply(data, [CODES[name] for name in vector["asked"]])
+                self.assertEqual(reply.request_id, vector["reply"]["request_id"])
+                self.assertEqual(reply.body, expected_body(vector["reply"]))
+                self.assertEqual(protocol.peek_request_id(data), reply.request_id)
+
+    def test_bad_replies_are_refused(self):
+        for vector in VECTORS["rpc_replies_refused"]:
+            with self.subTest(vector["name"]):
+                asked = [CODES[name] for name in vector["asked"]]
+                try:
+                    body = protocol.decode_reply(bytes.fromhex(vector["hex"]), asked).body
+                except protocol.Malformed:
+                    continue
+                self.assertIsInstance(body, protocol.Refusal)
+                self.assertEqual(body.code, 5)
+
+    def test_damaged_replies_raise_malformed_and_nothing_else(self):
+        rng = random.Random(1)
+        for vector in VECTORS["rpc_replies"]:
+            asked = [CODES[name] for name in vector["asked"]]
+            for _ in range(300):
+                data = bytearray.fromhex(vector["hex"])
+                for _ in range(rng.randint(1, 4)):
+                    data[rng.randrange(len(data))] = rng.randrange(256)
+                cut = bytes(data[:rng.randrange(1, len(data) + 1)])
+                try:
+                    protocol.decode_reply(cut, asked)
+                except protocol.Malformed:
+                    pass
+
+    def test_a_header_that_claims_gigabytes_is_refused(self):
+        for data in (b"\xdd\xff\xff\xff\xff", b"\x94\x01\x01\x01\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xffx"):
+            with self.assertRaises(protocol.Malformed):
+                protocol.decode_reply(data, [protocol.GET])
+
+
+class Slots(unittest.TestCase):
+    def test_every_slot_vector_agrees(self):
+        vectors = load("topology", "slot_vectors.json")["vectors"]
+        self.assertGreater(len(vectors), 5)
+        for vector in vectors:
+            with self.subTest(vector):
+                self.assertEqual(slot_of(bytes.fromhex(vector["key_hex"])), vector["slot"])
+
+
+if __name__ == "__main__":
+    unittest.main()
