@@ -8,22 +8,26 @@ namespace {
 
 const char* name_of(Role role) {
   switch (role) {
-    case Role::router: return "router";
-    case Role::member: return "member";
-    case Role::log: return "log";
-    case Role::checkpoint: return "checkpoint";
-    case Role::client: return "client";
+    case Role::router:
+      return "router";
+    case Role::member:
+      return "member";
+    case Role::log:
+      return "log";
+    case Role::checkpoint:
+      return "checkpoint";
+    case Role::client:
+      return "client";
   }
   return "unknown";
 }
 
 // In the order of the variant's alternatives.
 constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
-    "TopologyChanged",   "ClientRequest",   "ClientReply",  "PartRequest",  "PartReply",
-    "StatusQuery",       "StatusReport",    "EventFrame",   "ReplicaAck",   "PullRequest",
-    "PullReply",         "OpenLog",         "LogRecovered", "LogOpened",    "AppendFrame",
-    "Durable",           "ReadLog",         "LogRead",      "LogFailed",    "WriteCheckpoint",
-    "CheckpointWritten", "CheckpointFailed"};
+    "TopologyChanged", "ClientRequest",   "ClientReply",       "PartRequest",     "PartReply", "StatusQuery",
+    "StatusReport",    "EventFrame",      "ReplicaAck",        "PullRequest",     "PullReply", "OpenLog",
+    "LogRecovered",    "LogOpened",       "AppendFrame",       "Durable",         "ReadLog",   "LogRead",
+    "LogFailed",       "WriteCheckpoint", "CheckpointWritten", "CheckpointFailed"};
 
 }  // namespace
 

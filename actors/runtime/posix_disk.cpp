@@ -1,16 +1,15 @@
 #include "actors/runtime/posix_disk.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <dirent.h>
+#include <fcntl.h>
 #include <memory>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace dkv {
 

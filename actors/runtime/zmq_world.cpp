@@ -1,12 +1,11 @@
 #include "actors/runtime/zmq_world.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <latch>
 #include <optional>
+#include <pthread.h>
 #include <thread>
 #include <vector>
 #include <zmq.hpp>
@@ -104,7 +103,8 @@ void ZmqWorld::Impl::live(runtime::ActorThread& thread) {
     thread.run();
   } catch (const std::exception& error) {
     // Out of descriptors or memory; no socket call of ours fails otherwise.
-    const std::string text = "the thread " + thread.name() + " failed: " + error.what() + "; ending the process";
+    const std::string text =
+        "the thread " + thread.name() + " failed: " + error.what() + "; ending the process";
     shared_.log(LogLevel::error, text);
     std::fprintf(stderr, "%s\n", text.c_str());
     std::abort();

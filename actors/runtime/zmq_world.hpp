@@ -36,13 +36,13 @@ struct ZmqWorldOptions {
 
 /// What was lost or refused since the start. All of it is allowed; much of it wants an explanation.
 struct WorldCounters {
-  std::uint64_t requests_refused = 0;   // rpc: malformed, wrong version
-  std::uint64_t replies_dropped = 0;    // the client vanished, or does not read
-  std::uint64_t late_replies = 0;       // to call()s that had timed out
-  std::uint64_t peer_refused = 0;       // peer: malformed, another cluster, unknown sender
-  std::uint64_t peer_unsent = 0;        // the other node is away, or does not read
-  std::uint64_t frames_refused = 0;     // events: not one part
-  std::uint64_t undeliverable = 0;      // to an actor that is not here
+  std::uint64_t requests_refused = 0;  // rpc: malformed, wrong version
+  std::uint64_t replies_dropped = 0;   // the client vanished, or does not read
+  std::uint64_t late_replies = 0;      // to call()s that had timed out
+  std::uint64_t peer_refused = 0;      // peer: malformed, another cluster, unknown sender
+  std::uint64_t peer_unsent = 0;       // the other node is away, or does not read
+  std::uint64_t frames_refused = 0;    // events: not one part
+  std::uint64_t undeliverable = 0;     // to an actor that is not here
 };
 
 class ZmqWorld {

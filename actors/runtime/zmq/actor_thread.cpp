@@ -30,8 +30,9 @@ ActorThread::ActorThread(std::string name, std::size_t index, zmq::context_t& co
       shared_(shared) {}
 
 void ActorThread::add(const Address& address, std::unique_ptr<Actor> actor) {
-  const auto place = std::lower_bound(residents_.begin(), residents_.end(), address,
-                                      [](const Resident& one, const Address& key) { return one.address < key; });
+  const auto place =
+      std::lower_bound(residents_.begin(), residents_.end(), address,
+                       [](const Resident& one, const Address& key) { return one.address < key; });
   residents_.insert(place, Resident{address, std::move(actor)});
 }
 
@@ -120,8 +121,11 @@ void ActorThread::drain_inbox() {
   std::unique_ptr<Envelope> envelope;
   for (std::size_t count = 0; count < kBurstMessages; ++count) {
     switch (inbox_->take(envelope)) {
-      case Inbox::Outcome::nothing: return;
-      case Inbox::Outcome::message: queue_.push_back(std::move(*envelope)); break;
+      case Inbox::Outcome::nothing:
+        return;
+      case Inbox::Outcome::message:
+        queue_.push_back(std::move(*envelope));
+        break;
       case Inbox::Outcome::stop:
         stopping_ = true;
         give_up_ = boot_now() + shared_.options.stop_grace;
@@ -196,8 +200,9 @@ void ActorThread::route(const Address& from, const Address& to, Message message)
 }
 
 ActorThread::Resident* ActorThread::find(const Address& address) {
-  const auto place = std::lower_bound(residents_.begin(), residents_.end(), address,
-                                      [](const Resident& one, const Address& key) { return one.address < key; });
+  const auto place =
+      std::lower_bound(residents_.begin(), residents_.end(), address,
+                       [](const Resident& one, const Address& key) { return one.address < key; });
   return place != residents_.end() && place->address == address ? &*place : nullptr;
 }
 

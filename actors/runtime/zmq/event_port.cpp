@@ -11,7 +11,7 @@ namespace {
 /// Frames that wait for one subscriber: some ten milliseconds at full speed, and at worst, with frames of
 /// kTargetFrameBytes, 256 MiB. Beyond that pulling from the log is the better way.
 constexpr int kFrameQueue = 256;
-/// Who subscribes sends a topic, nothing larger.
+/// Who subscribes sends a topic, nothing larger. libzmq keeps a tree node per byte of it.
 constexpr std::size_t kMaxSubscriptionBytes = 1'024;
 constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 1'000;
@@ -52,7 +52,8 @@ EventPort::Subscription::Subscription(zmq::context_t& context, const Address& as
 void EventPort::subscribe(const Address& member, NodeId node) {
   const NodeInfo* publisher = shared_.options.topology->find_node(node);
   if (publisher == nullptr) {
-    shared_.log(LogLevel::error, to_string(member) + " asked for the events of a node that is not in the topology");
+    shared_.log(LogLevel::error,
+                to_string(member) + " asked for the events of a node that is not in the topology");
     return;
   }
   const bool known = std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const Subscription& one) {
@@ -90,11 +91,12 @@ void EventPort::drain(Subscription& subscription, std::vector<Envelope>& arrived
     burst.took(frame.size());
     if (outcome == PartReader::Outcome::refused) {
       ++shared_.counters.frames_refused;
-      refused_.say(shared_, "ignored an event of several parts from node " + std::to_string(subscription.node.value));
+      refused_.say(shared_,
+                   "ignored an event of several parts from node " + std::to_string(subscription.node.value));
       continue;
     }
-    arrived.push_back({Address{subscription.node, Role::member, subscription.member.shard}, subscription.member,
-                       EventFrame{std::make_shared<const std::string>(view(frame))}});
+    arrived.push_back({Address{subscription.node, Role::member, subscription.member.shard},
+                       subscription.member, EventFrame{std::make_shared<const std::string>(view(frame))}});
   }
 }
 

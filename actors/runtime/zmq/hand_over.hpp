@@ -1,7 +1,8 @@
 // How an object passes from one thread to another as a pointer in a message: whoever receives it owns it.
 //
 // ThreadSanitizer does not see libzmq's own synchronisation (the library is not instrumented), so the
-// hand-over is shown to it here. That leaves the rest of our code checked for real.
+// hand-over is shown to it here, and what it believes to see inside the library is suppressed (in
+// inbox.cpp, for every program that links this). That leaves our own code checked for real.
 #pragma once
 
 #if defined(__has_feature)

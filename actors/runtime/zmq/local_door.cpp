@@ -28,8 +28,8 @@ bool writes(const rpc::Request& request) {
 /// The reply of one who got none.
 rpc::Reply without_reply(std::uint64_t request_id, bool wrote) {
   if (wrote) {
-    return {request_id,
-            Error{Errc::unknown_outcome, "no reply in time: the write may or may not have happened, or may yet"}};
+    return {request_id, Error{Errc::unknown_outcome,
+                              "no reply in time: the write may or may not have happened, or may yet"}};
   }
   return {request_id, Error{Errc::unavailable, "no reply in time; retry"}};
 }
@@ -79,9 +79,9 @@ rpc::Reply LocalDoor::call(rpc::Request request, std::chrono::milliseconds timeo
   const std::uint64_t request_id = request.request_id;
   const bool wrote = writes(request);
   const auto slot = std::make_shared<Slot>();
-  auto envelope = std::make_unique<Envelope>(
-      Envelope{Address{shared_.options.self, Role::client, {}}, Address{shared_.options.self, Role::router, {}},
-               ClientRequest{Origin{kLocalDoor, {}}, std::move(request)}});
+  auto envelope = std::make_unique<Envelope>(Envelope{
+      Address{shared_.options.self, Role::client, {}}, Address{shared_.options.self, Role::router, {}},
+      ClientRequest{Origin{kLocalDoor, {}}, std::move(request)}});
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);

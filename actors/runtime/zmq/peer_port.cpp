@@ -102,7 +102,8 @@ void PeerPort::send(const Address& to, Message message) {
     return;
   }
   std::string bytes = peer::encode({shared_.options.self, shared_.options.topology->id, std::move(*body)});
-  if (runtime::send(node->second, make_message(std::move(bytes))) != Sent::yes) ++shared_.counters.peer_unsent;
+  if (runtime::send(node->second, make_message(std::move(bytes))) != Sent::yes)
+    ++shared_.counters.peer_unsent;
 }
 
 }  // namespace dkv::runtime

@@ -34,11 +34,13 @@ void Ports::drain(const zmq::pollitem_t* items, std::size_t count, std::vector<E
 void Ports::send(const Address& to, Message message) {
   if (to.node != shared_.options.self) {
     peer_.send(to, std::move(message));
-  } else if (auto* answer = std::get_if<ClientReply>(&message); answer != nullptr && to.role == Role::client) {
+  } else if (auto* answer = std::get_if<ClientReply>(&message);
+             answer != nullptr && to.role == Role::client) {
     reply(std::move(*answer));
   } else {
     ++shared_.counters.undeliverable;
-    undeliverable_.say(shared_, std::string("nobody here takes ") + name_of(message) + " for " + to_string(to));
+    undeliverable_.say(shared_,
+                       std::string("nobody here takes ") + name_of(message) + " for " + to_string(to));
   }
 }
 

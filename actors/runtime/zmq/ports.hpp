@@ -14,7 +14,11 @@ namespace dkv::runtime {
 class Ports {
  public:
   Ports(zmq::context_t& context, Shared& shared, LocalDoor& local)
-      : shared_(shared), local_(local), rpc_(context, shared), peer_(context, shared), events_(context, shared) {}
+      : shared_(shared),
+        local_(local),
+        rpc_(context, shared),
+        peer_(context, shared),
+        events_(context, shared) {}
 
   Result<void> bind();
 

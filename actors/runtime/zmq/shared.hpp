@@ -1,11 +1,10 @@
 // What all parts of one ZmqWorld share: its options, its counters, its clock and its way to log.
 #pragma once
 
-#include <time.h>
-
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <time.h>
 
 #include "actors/runtime/zmq_world.hpp"
 

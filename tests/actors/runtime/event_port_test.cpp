@@ -1,7 +1,6 @@
 // Frames from a primary's node to those who follow it, and what does not belong on those ports.
-#include <gtest/gtest.h>
-
 #include <atomic>
+#include <gtest/gtest.h>
 
 #include "messages/frame.hpp"
 #include "tests/actors/runtime/world_kit.hpp"
@@ -43,15 +42,14 @@ Script follower(NodeId node, Frames frames) {
   return script;
 }
 
-void expect_consecutive_frames_of(ShardId shard, const std::vector<std::string>& frames) {
+/// Not consecutive: a frame may be lost.
+void expect_growing_frames_of(ShardId shard, const std::vector<std::string>& frames) {
   std::uint64_t last = 0;
   for (const std::string& bytes : frames) {
     const auto decoded = decode_frame(bytes);
     ASSERT_TRUE(decoded) << decoded.error().message;
     EXPECT_EQ(decoded->shard, shard);
-    if (last != 0) {
-      EXPECT_EQ(decoded->prev.seq.value, last + 1);
-    }
+    EXPECT_GT(decoded->prev.seq.value, last);
     last = decoded->prev.seq.value;
   }
 }
@@ -77,8 +75,8 @@ TEST_P(EventPortFrames, ReachEachFollowerOfTheirShardInOrder) {
   const auto others_seen = other_frames->wait_for(kCount);
   EXPECT_GE(seen.size(), kCount);
   EXPECT_GE(others_seen.size(), kCount);
-  expect_consecutive_frames_of(kShard, seen);
-  expect_consecutive_frames_of(other, others_seen);
+  expect_growing_frames_of(kShard, seen);
+  expect_growing_frames_of(other, others_seen);
 }
 
 // Copied into messages, and shared with them.
@@ -123,6 +121,17 @@ TEST_F(EventPortInput, GivesBytesOnUncheckedButOnlyOfOnePart) {
   EXPECT_EQ(test_.world.counters().frames_refused, 1U);
 }
 
+/// A subscription to a topic of a megabyte, as bytes on the wire: libzmq's own XSUB, whose topic tree
+/// recurses once per byte, overflows its stack on sending one.
+std::string deep_subscription() {
+  std::string bytes("\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", 16);
+  bytes.resize(64, '\0');
+  bytes += std::string("\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB", 27);
+  bytes +=
+      std::string("\x02\0\0\0\0\0\x0f\x42\x41\x01", 10);  // a message of 1,000,001 bytes: subscribe to ...
+  return bytes + std::string(1'000'000, 't');
+}
+
 TEST(EventPort, SurvivesGarbageOnItsPorts) {
   const auto topology = make_topology(2);
   TestWorld one(topology, kOne);
@@ -133,7 +142,7 @@ TEST(EventPort, SurvivesGarbageOnItsPorts) {
     RawSocket subscriber(zmq::socket_type::xsub, endpoint);
     ASSERT_TRUE(subscriber.send({std::string(500, '\x01')}));
     ASSERT_TRUE(subscriber.send({"no subscription", "at all"}));
-    ASSERT_TRUE(subscriber.send({std::string(1'000'000, '\x01')}));  // over the limit
+    throw_at(endpoint, deep_subscription());
   }
   TestWorld two(topology, kTwo);
   const auto frames = std::make_shared<Seen<std::string>>();

@@ -55,8 +55,8 @@ TEST(LocalDoor, ServesManyThreadsAtOnce) {
 /// A router that keeps requests until it has `count`, then answers them all, oldest first.
 Script hoarding_router(std::size_t count) {
   Script script;
-  script.on_message = [count, kept = std::make_shared<std::vector<ClientRequest>>()](Envelope envelope, TimePoint,
-                                                                                      Effects& out) {
+  script.on_message = [count, kept = std::make_shared<std::vector<ClientRequest>>()](
+                          Envelope envelope, TimePoint, Effects& out) {
     auto* asked = std::get_if<ClientRequest>(&envelope.message);
     if (asked == nullptr) return;
     kept->push_back(std::move(*asked));

@@ -27,9 +27,16 @@ Script member(GotList got, Address to, std::function<Message()> first) {
     out.send(to, first());
   };
   script.on_message = [got](Envelope envelope, TimePoint, Effects&) {
-    std::visit(Overloaded{[&](peer::ReplicaAck& body) { got->add({envelope.from, std::move(body)}); },
-                          [&](peer::PullRequest& body) { got->add({envelope.from, std::move(body)}); },
-                          [&](peer::PullReply& body) { got->add({envelope.from, std::move(body)}); }, [](auto&) {}},
+    std::visit(Overloaded{[&](peer::ReplicaAck& body) {
+                            got->add({envelope.from, std::move(body)});
+                          },
+                          [&](peer::PullRequest& body) {
+                            got->add({envelope.from, std::move(body)});
+                          },
+                          [&](peer::PullReply& body) {
+                            got->add({envelope.from, std::move(body)});
+                          },
+                          [](auto&) {}},
                envelope.message);
   };
   return script;
@@ -44,7 +51,8 @@ TEST(PeerPort, CarriesMessagesBetweenTheMembersOfAShard) {
   const auto got_one = std::make_shared<Seen<Got>>();
   const auto got_two = std::make_shared<Seen<Got>>();
   one.spawn(kMainThread, member_of(kOne), member(got_one, member_of(kTwo), some_ack));
-  const peer::PullReply large{kShard, 5, 6, peer::PullOutcome::ok, Epoch{3}, {}, Seq{1}, std::string(1'000'000, 'f')};
+  const peer::PullReply large{kShard,   5,  6,      peer::PullOutcome::ok,
+                              Epoch{3}, {}, Seq{1}, std::string(1'000'000, 'f')};
   two.spawn(kMainThread, member_of(kTwo), member(got_two, member_of(kOne), [large] { return large; }));
   one.start();
   two.start();

@@ -1,7 +1,6 @@
 // The rpc door, as clients on the network see it.
-#include <gtest/gtest.h>
-
 #include <atomic>
+#include <gtest/gtest.h>
 
 #include "messages/limits.hpp"
 #include "tests/actors/runtime/world_kit.hpp"
@@ -124,8 +123,8 @@ TEST_F(RpcDoor, DropsTheRepliesOfAClientThatVanished) {
   // The router keeps the requests until another client says "go".
   Script router;
   auto arrived = std::make_shared<std::atomic<int>>(0);
-  router.on_message = [arrived, kept = std::make_shared<std::vector<ClientRequest>>()](Envelope envelope, TimePoint,
-                                                                                       Effects& out) {
+  router.on_message = [arrived, kept = std::make_shared<std::vector<ClientRequest>>()](
+                          Envelope envelope, TimePoint, Effects& out) {
     auto* asked = std::get_if<ClientRequest>(&envelope.message);
     if (asked == nullptr) return;
     const bool go = asked->request.operations.front().key == "go";

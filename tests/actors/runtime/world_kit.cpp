@@ -3,9 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
 #include <thread>
+#include <unistd.h>
 
 namespace dkv::test {
 
@@ -101,8 +100,8 @@ Address log_of(NodeId node, ShardId shard) { return {node, Role::log, shard}; }
 TestWorld::TestWorld(TopologyPtr topology_in, NodeId self_in, std::chrono::milliseconds grace)
     : topology(std::move(topology_in)),
       self(self_in),
-      world({self, topology, [kept = lines](LogLevel, std::string_view text) { kept->add(std::string(text)); },
-             grace}) {}
+      world({self, topology,
+             [kept = lines](LogLevel, std::string_view text) { kept->add(std::string(text)); }, grace}) {}
 
 void TestWorld::start() {
   const auto started = world.start();

@@ -2,10 +2,9 @@
 // wait for what they say, and raw clients of the sockets.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <condition_variable>
 #include <functional>
+#include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
 #include <string>

@@ -18,7 +18,9 @@ const Address kMember = member_of(kSelf);
 const Address kLog = log_of(kSelf);
 
 Durable numbered(std::uint64_t number) { return Durable{Position{Epoch{1}, Seq{number}}}; }
-std::uint64_t number_of(const Envelope& envelope) { return std::get<Durable>(envelope.message).last.seq.value; }
+std::uint64_t number_of(const Envelope& envelope) {
+  return std::get<Durable>(envelope.message).last.seq.value;
+}
 
 TEST(ZmqWorld, GivesTheTopologyToRouterAndMembersBeforeAllElse) {
   TestWorld test(make_topology());
@@ -28,7 +30,9 @@ TEST(ZmqWorld, GivesTheTopologyToRouterAndMembersBeforeAllElse) {
     out.send(kMember, StatusQuery{1});
     out.send(kRouter, StatusQuery{1});
   };
-  script.on_message = [seen](Envelope envelope, TimePoint, Effects&) { seen->add(name_of(envelope.message)); };
+  script.on_message = [seen](Envelope envelope, TimePoint, Effects&) {
+    seen->add(name_of(envelope.message));
+  };
   test.spawn(kMainThread, kRouter, script);
   test.spawn(kMainThread, kMember, script);
   test.spawn("log", kLog, script);
@@ -49,13 +53,16 @@ TEST(ZmqWorld, KeepsTheOrderBetweenTwoActorsOfDifferentThreads) {
   member.on_start = [](TimePoint, Effects& out) {
     for (std::uint64_t i = 1; i <= kCount; ++i) out.send(kLog, numbered(i));
   };
-  member.on_message = [wrong, done, expected = std::uint64_t{1}](Envelope envelope, TimePoint, Effects&) mutable {
+  member.on_message = [wrong, done, expected = std::uint64_t{1}](Envelope envelope, TimePoint,
+                                                                 Effects&) mutable {
     if (!std::holds_alternative<Durable>(envelope.message)) return;
     if (number_of(envelope) != expected++ || envelope.from != kLog) ++*wrong;
     if (number_of(envelope) == kCount) done->add(true);
   };
   Script log;
-  log.on_message = [](Envelope envelope, TimePoint, Effects& out) { out.send(kMember, numbered(number_of(envelope))); };
+  log.on_message = [](Envelope envelope, TimePoint, Effects& out) {
+    out.send(kMember, numbered(number_of(envelope)));
+  };
   test.spawn(kMainThread, kMember, std::move(member));
   test.spawn("log", kLog, std::move(log));
   test.start();
@@ -108,7 +115,9 @@ TEST(ZmqWorld, ReadsTheTimeAnewForTheEndOfATurn) {
     while (runtime::boot_now() < now + 5ms) std::this_thread::yield();
     *message_ended = now + 5ms;
   };
-  script.on_turn_end = [handled, message_ended](TimePoint now, Effects&) { handled->add({*message_ended, now}); };
+  script.on_turn_end = [handled, message_ended](TimePoint now, Effects&) {
+    handled->add({*message_ended, now});
+  };
   test.spawn(kMainThread, kMember, std::move(script));
   test.start();
   const auto times = handled->wait_for(1);
@@ -144,7 +153,8 @@ TEST(ZmqWorld, EndsATurnOnceForAllItsMessages) {
   member.on_turn_end = [log](TimePoint, Effects&) { log->add("end"); };
   test.spawn(kMainThread, kMember, std::move(member));
   test.start();
-  const std::vector<std::string> expected = {"TopologyChanged", "end", "Durable", "Durable", "Durable", "end"};
+  const std::vector<std::string> expected = {"TopologyChanged", "end",     "Durable",
+                                             "Durable",         "Durable", "end"};
   EXPECT_EQ(log->wait_for(expected.size()), expected);
 }
 
