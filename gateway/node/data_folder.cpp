@@ -1,0 +1,202 @@
+#include "gateway/node/data_folder.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <utility>
+
+#include "actors/runtime/posix_disk.hpp"
+
+namespace dkv {
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr const char* kLockFile = "lock";
+constexpr const char* kIdentityFile = "node.json";
+constexpr const char* kNewIdentityFile = "node.json.new";
+/// A node.json has some 200 bytes.
+constexpr std::size_t kMaxIdentityBytes = 64 << 10;
+
+std::string to_hex(std::uint64_t number) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(number));
+  return text;
+}
+
+/// The whole of a small file; nothing when it does not exist.
+Result<std::optional<std::string>> read_small_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return std::optional<std::string>();
+  if (file < 0) return system_error(errno, "cannot open", path);
+  std::string text(kMaxIdentityBytes, '\0');
+  const ssize_t size = ::read(file, text.data(), text.size());
+  const int code = errno;
+  ::close(file);
+  if (size < 0) return system_error(code, "cannot read", path);
+  text.resize(static_cast<std::size_t>(size));
+  return std::optional<std::string>(std::move(text));
+}
+
+/// Writes and syncs a new file of this content.
+Result<void> write_small_file(const std::string& path, const std::string& text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (file < 0) return system_error(errno, "cannot create", path);
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const bool synced = written && ::fsync(file) == 0;
+  const int code = errno;
+  ::close(file);
+  if (!synced) return system_error(written ? code : ENOSPC, "cannot write", path);
+  return {};
+}
+
+/// Whether the folder holds something, but nothing that a first start could have left behind.
+Result<bool> is_somebody_elses(const std::string& path) {
+  std::error_code code;
+  bool foreign = false;
+  for (std::filesystem::directory_iterator entry(path, code), end; !code && entry != end;
+       entry.increment(code)) {
+    const std::string name = entry->path().filename().string();
+    if (name == kIdentityFile) return false;
+    foreign = foreign || (name != kLockFile && name != kNewIdentityFile);
+  }
+  if (code) return system_error(code.value(), "cannot list folder", path);
+  return foreign;
+}
+
+/// Makes a folder whose name is durable, unless it is there.
+Result<void> make_folder(const std::string& path) {
+  std::error_code code;
+  if (!std::filesystem::create_directories(path, code) && !code) return {};
+  if (code) return system_error(code.value(), "cannot create folder", path);
+  return sync_folder(std::filesystem::absolute(path).parent_path().string());
+}
+
+std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+Result<int> lock(const std::string& folder) {
+  const std::string path = folder + "/" + kLockFile;
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (file < 0) return system_error(errno, "cannot open", path);
+  if (::flock(file, LOCK_EX | LOCK_NB) == 0) return file;
+  const int code = errno;
+  std::string pid(32, '\0');
+  const ssize_t size = ::pread(file, pid.data(), pid.size(), 0);
+  ::close(file);
+  if (code != EWOULDBLOCK) return system_error(code, "cannot lock", path);
+  pid.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  while (!pid.empty() && pid.back() == '\n') pid.pop_back();
+  return Error{Errc::in_use, "the data folder " + folder + " is in use by another process" +
+                                 (pid.empty() ? "" : " (pid " + pid + ")") +
+                                 "; stop it, or choose another folder"};
+}
+
+}  // namespace
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  DKV_ASSERT(::getrandom(&number, sizeof(number), 0) == static_cast<ssize_t>(sizeof(number)));
+  return number;
+}
+
+DataFolder::DataFolder(DataFolder&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_(std::exchange(other.lock_, -1)),
+      incarnation_(std::move(other.incarnation_)) {}
+
+DataFolder::~DataFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+Result<DataFolder> DataFolder::take(const std::string& wanted_path, const std::string& node,
+                                    std::uint64_t cluster_id) {
+  const std::string path = without_trailing_slashes(wanted_path);
+  if (auto made = make_folder(path); !made) return made.error();
+  const auto foreign = is_somebody_elses(path);
+  if (!foreign) return foreign.error();
+  if (*foreign) {
+    return Error{Errc::in_use, "the folder " + path +
+                                   " holds other files and no node.json: it is not a data folder; give "
+                                   "an empty or new folder"};
+  }
+  const auto locked = lock(path);
+  if (!locked) return locked.error();
+  DataFolder folder(path, *locked);
+  if (auto claimed = folder.claim(node, cluster_id); !claimed) return claimed.error();
+  return folder;
+}
+
+Result<void> DataFolder::claim(const std::string& node, std::uint64_t cluster_id) {
+  const auto identity = read_small_file(path_ + "/" + kIdentityFile);
+  if (!identity) return identity.error();
+  const auto known =
+      *identity ? check_identity(**identity, node, cluster_id) : write_identity(node, cluster_id);
+  if (!known) return known;
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
+    return system_error(errno, "cannot write", path_ + "/" + kLockFile);
+  }
+  return {};
+}
+
+Result<void> DataFolder::check_identity(const std::string& text, const std::string& node,
+                                        std::uint64_t cluster_id) {
+  const std::string file = path_ + "/" + kIdentityFile;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto text_of = [&json](const char* name) -> std::string {
+    return json.is_object() && json.contains(name) && json[name].is_string() ? json[name].get<std::string>()
+                                                                             : "";
+  };
+  if (!json.is_object() || !json.contains("format") || !json["format"].is_number_unsigned()) {
+    return Error{Errc::corrupt, file + " cannot be understood; it was damaged or written by somebody else"};
+  }
+  if (json["format"].get<std::uint64_t>() != kFormat) {
+    return Error{Errc::wrong_version, file + " has format " + json["format"].dump() +
+                                          ", and this program knows " + std::to_string(kFormat) +
+                                          " only; start the version that wrote it"};
+  }
+  if (text_of("node") != node) {
+    return Error{Errc::in_use, "the data folder " + path_ + " belongs to node '" + text_of("node") +
+                                   "', not to '" + node + "'; nothing was changed"};
+  }
+  if (text_of("cluster") != to_hex(cluster_id)) {
+    return Error{Errc::in_use,
+                 "the data folder " + path_ + " belongs to another cluster (" + text_of("cluster") +
+                     ", the topology file describes " + to_hex(cluster_id) +
+                     "); use the file that it was made with, or another folder; nothing was changed"};
+  }
+  incarnation_ = text_of("incarnation");
+  if (incarnation_.empty()) return Error{Errc::corrupt, file + " names no incarnation; it was damaged"};
+  return {};
+}
+
+Result<void> DataFolder::write_identity(const std::string& node, std::uint64_t cluster_id) {
+  incarnation_ = to_hex(random_number()) + to_hex(random_number());
+  const nlohmann::ordered_json identity = {
+      {"format", kFormat}, {"node", node}, {"cluster", to_hex(cluster_id)}, {"incarnation", incarnation_}};
+  const std::string new_file = path_ + "/" + kNewIdentityFile;
+  const std::string file = path_ + "/" + kIdentityFile;
+  if (auto written = write_small_file(new_file, identity.dump(2) + "\n"); !written) return written;
+  if (::rename(new_file.c_str(), file.c_str()) != 0) return system_error(errno, "cannot create", file);
+  return sync_folder(path_);
+}
+
+Result<DataFolder::ShardFolder> DataFolder::shard_folder(const std::string& shard_name) const {
+  ShardFolder folder;
+  folder.log = path_ + "/shard-" + shard_name;
+  folder.store = folder.log + "/store";
+  if (auto made = make_folder(folder.log); !made) return made.error();
+  if (auto made = make_folder(folder.store); !made) return made.error();
+  return folder;
+}
+
+}  // namespace dkv

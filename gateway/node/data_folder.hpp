@@ -1,0 +1,53 @@
+// A node's data folder: whose it is, and that only one process uses it. Layout:
+//   lock         held (flock) while the node runs; its pid
+//   node.json    format version, node, cluster and incarnation; written once, when the folder is first used
+//   shard-NAME/  one per shard placed here: log segments; store/ below it is the LMDB environment
+// LMDB and the log both break when two processes open them, and would serve anything that a wrong folder
+// holds: so both are checked before anything is opened, and a refusal changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "messages/result.hpp"
+
+namespace dkv {
+
+class DataFolder {
+ public:
+  /// Makes the folder if it is missing, locks it, and makes or checks its identity. Errors: in_use (another
+  /// process has it, or it belongs to another node or cluster, or to somebody else altogether),
+  /// wrong_version, io_error, disk_full (it cannot be written to).
+  static Result<DataFolder> take(const std::string& path, const std::string& node, std::uint64_t cluster_id);
+  /// Lets go of the lock.
+  ~DataFolder();
+  DataFolder(DataFolder&& other) noexcept;
+  DataFolder& operator=(DataFolder&&) = delete;
+
+  const std::string& path() const { return path_; }
+  /// Made with the folder, and like no other's: a wiped folder is a new member.
+  const std::string& incarnation() const { return incarnation_; }
+
+  /// The folder of a shard's log, and in it that of its store; made durably if missing.
+  struct ShardFolder {
+    std::string log;
+    std::string store;
+  };
+  Result<ShardFolder> shard_folder(const std::string& shard_name) const;
+
+ private:
+  DataFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+
+  Result<void> claim(const std::string& node, std::uint64_t cluster_id);
+  Result<void> check_identity(const std::string& text, const std::string& node, std::uint64_t cluster_id);
+  Result<void> write_identity(const std::string& node, std::uint64_t cluster_id);
+
+  std::string path_;
+  int lock_;
+  std::string incarnation_;
+};
+
+/// Bits that nobody can guess, from the system.
+std::uint64_t random_number();
+
+}  // namespace dkv

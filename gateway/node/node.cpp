@@ -1,0 +1,136 @@
+#include "gateway/node/node.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "actors/assembly.hpp"
+#include "actors/runtime/posix_disk.hpp"
+#include "actors/runtime/zmq_world.hpp"
+#include "actors/shard/lmdb_store.hpp"
+#include "gateway/http/server.hpp"
+#include "gateway/node/data_folder.hpp"
+#include "topology/endpoint.hpp"
+
+namespace dkv {
+
+namespace {
+
+/// For the status that has_failed() asks for; a node that is busy for so long has not failed.
+constexpr std::chrono::milliseconds kStatusTimeout{1'000};
+
+/// The HTTP server's way to the router.
+class WorldBackend final : public Backend {
+ public:
+  explicit WorldBackend(ZmqWorld& world) : world_(world) {}
+  rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override {
+    return world_.call(std::move(request), timeout);
+  }
+
+ private:
+  ZmqWorld& world_;
+};
+
+Result<MemberStorage> open_storage(const DataFolder& data, const ShardInfo& shard) {
+  auto folder = data.shard_folder(shard.name);
+  if (!folder) return folder.error();
+  auto store = LmdbStore::open(folder->store, shard.id);
+  if (!store) return store.error();
+  return MemberStorage{std::make_unique<PosixDisk>(folder->log), std::move(*store)};
+}
+
+HttpServerOptions http_options(const NodeInfo& self) {
+  const auto endpoint = parse_endpoint(self.http);
+  DKV_ASSERT(endpoint);  // the topology was checked
+  HttpServerOptions options;
+  options.host = endpoint->host;
+  options.port = endpoint->port;
+  options.node_name = self.name;
+  return options;
+}
+
+}  // namespace
+
+class Node::Impl {
+ public:
+  Impl(const NodeSetup& setup, DataFolder data)
+      : setup_(setup),
+        self_(*setup.topology->find_node(setup.name)),
+        data_(std::move(data)),
+        world_({self_.id, setup.topology, setup.log}),
+        backend_(world_) {}
+
+  Result<void> start() {
+    if (auto spawned = spawn(); !spawned) return spawned;
+    if (auto started = world_.start(); !started) return started;
+    http_.emplace(http_options(self_), backend_);
+    return http_->start();
+  }
+
+  void stop() {
+    // The world after HTTP, so that what came in through HTTP is still answered.
+    if (http_) http_->stop();
+    world_.stop();
+    http_.reset();
+  }
+
+  bool has_failed() {
+    rpc::Request request;
+    request.type = rpc::Type::status;
+    const rpc::Reply reply = world_.call(std::move(request), kStatusTimeout);
+    const auto* status = std::get_if<NodeStatus>(&reply.body);
+    if (status == nullptr || status->members.empty()) return false;
+    return std::all_of(status->members.begin(), status->members.end(),
+                       [](const MemberStatus& member) { return member.state == "failed"; });
+  }
+
+  std::string description() const {
+    std::string copies;
+    for (const ShardInfo& shard : setup_.topology->shards) {
+      const bool replica =
+          std::find(shard.replicas.begin(), shard.replicas.end(), self_.id) != shard.replicas.end();
+      if (shard.primary != self_.id && !replica) continue;
+      copies += ", " + std::string(replica ? "replica" : "primary") + " of " + shard.name;
+    }
+    return "http://" + self_.http + " (node " + self_.name + copies + "; rpc " + self_.rpc + ")";
+  }
+
+ private:
+  Result<void> spawn() {
+    NodeOptions options;
+    options.process = random_number();
+    auto actors = assemble_node(*setup_.topology, self_.id, options,
+                                [this](const ShardInfo& shard) { return open_storage(data_, shard); });
+    if (!actors) return actors.error();
+    for (PlacedActor& one : *actors) world_.spawn(one.thread, one.address, std::move(one.actor));
+    return {};
+  }
+
+  // In this order: whoever comes later uses what comes before.
+  NodeSetup setup_;
+  NodeInfo self_;
+  DataFolder data_;
+  ZmqWorld world_;
+  WorldBackend backend_;
+  std::optional<HttpServer> http_;
+};
+
+std::unique_ptr<Node> Node::start(const NodeSetup& setup, Failure& failure) {
+  auto data = DataFolder::take(setup.data, setup.name, setup.topology->id);
+  if (!data) {
+    failure = {data.error(), true};
+    return nullptr;
+  }
+  std::unique_ptr<Node> node(new Node(std::make_unique<Impl>(setup, std::move(*data))));
+  if (auto started = node->impl_->start(); !started) {
+    failure = {started.error(), false};
+    return nullptr;
+  }
+  return node;
+}
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::~Node() { impl_->stop(); }
+bool Node::has_failed() { return impl_->has_failed(); }
+std::string Node::description() const { return impl_->description(); }
+
+}  // namespace dkv
