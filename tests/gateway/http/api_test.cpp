@@ -198,6 +198,15 @@ TEST_F(Api, PassesReadAndAckModesOn) {
   EXPECT_EQ(backend.last().ack, AckMode::committed);
 }
 
+TEST_F(Api, GivesTheRequestItsBytes) {
+  ask("PUT", path, "a value that no small string holds in itself");
+  const auto kept = backend.last();  // as a backend does that answers too late
+  ASSERT_EQ(kept.operations.size(), 1u);
+  EXPECT_EQ(kept.operations[0].key, key);
+  EXPECT_EQ(kept.operations[0].value, "a value that no small string holds in itself");
+  EXPECT_NE(kept.owner, nullptr);
+}
+
 TEST_F(Api, RedirectsToTheOwnerWithTheTargetByteForByte) {
   for (const auto& target :
        {"/v1/kv/" + foreign + "?read=linearizable", "/get?key=%6B" + foreign.substr(1)}) {

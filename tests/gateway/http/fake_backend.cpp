@@ -50,7 +50,6 @@ rpc::Reply FakeBackend::call(rpc::Request request, std::chrono::milliseconds) {
   std::vector<OperationResult> results;
   for (const auto& operation : request.operations) results.push_back(perform(operation));
   last_ = request;
-  last_.operations.clear();
   return {0, std::move(results)};
 }
 

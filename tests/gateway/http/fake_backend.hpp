@@ -37,7 +37,7 @@ class FakeBackend : public Backend {
   std::size_t operations() const;
   std::size_t topology_fetches() const;
   std::map<std::string, std::string> records() const;
-  rpc::Request last() const;  // its operations hold no views any more
+  rpc::Request last() const;
 
  private:
   OperationResult perform(const Operation& operation);
