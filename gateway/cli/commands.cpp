@@ -1,0 +1,102 @@
+#include "gateway/cli/commands.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include "topology/toml.hpp"
+
+namespace dkv::cli {
+
+namespace {
+
+// The primaries of topology/india.toml, which scripts/run-multi starts.
+constexpr const char* kDefaultNodes = "127.0.0.2:7001,127.0.0.3:7001,127.0.0.4:7001,127.0.0.5:7001";
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  std::istringstream in(list);
+  for (std::string part; std::getline(in, part, ',');) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+std::string base64(const std::string& bytes) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t group = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      group = group << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j)
+      text.push_back(j <= count ? kAlphabet[group >> (18 - 6 * j) & 63] : '=');
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<ClientOptions> client_options(const Options& options) {
+  ClientOptions made;
+  made.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1000));
+  made.seeds = options.nodes;
+  if (made.seeds.empty() && !options.topology_file.empty()) {
+    const auto topology = load_topology(options.topology_file);
+    // The file was named on the command line: whatever is wrong with it is a matter of usage.
+    if (!topology) return Error{Errc::bad_request, topology.error().message};
+    for (const NodeInfo& node : topology->nodes) made.seeds.push_back(node.rpc);
+  }
+  if (made.seeds.empty()) {
+    const char* named = std::getenv("DISTRIKV_NODES");
+    made.seeds = split(named != nullptr && *named != '\0' ? named : kDefaultNodes);
+  }
+  return made;
+}
+
+int exit_code_of(Errc code) {
+  switch (code) {
+    case Errc::ok:
+      return kOk;
+    case Errc::not_found:
+      return kNotFound;
+    case Errc::bad_request:
+    case Errc::too_large:
+      return kUsage;
+    default:
+      return kUnavailable;
+  }
+}
+
+int report(const Error& error, bool json) {
+  const std::string code(name_of(error.code));
+  std::fprintf(stderr, "distrikv: %s: %s\n", code.c_str(), error.message.c_str());
+  if (json) print({{"error", {{"code", code}, {"message", error.message}}}});
+  return exit_code_of(error.code);
+}
+
+void print(const Json& json) {
+  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
+  std::printf("%s\n", text.c_str());
+}
+
+bool is_utf8(const std::string& text) {
+  try {
+    (void)Json(text).dump();
+    return true;
+  } catch (const Json::exception&) {
+    return false;
+  }
+}
+
+void set_text(Json& json, const std::string& name, const std::string& text) {
+  if (is_utf8(text)) {
+    json[name] = text;
+  } else {
+    json[name + "_b64"] = base64(text);
+  }
+}
+
+}  // namespace dkv::cli

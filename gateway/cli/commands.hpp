@@ -1,0 +1,57 @@
+// The commands of `distrikv`, after their arguments were read. Each prints its answer on stdout, what went
+// wrong on stderr, and returns the program's exit code.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "gateway/client/client.hpp"
+
+namespace dkv::cli {
+
+inline constexpr int kOk = 0;
+inline constexpr int kNotFound = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kUnavailable = 3;
+
+using Json = nlohmann::ordered_json;
+
+/// What every command that talks to a cluster is given.
+struct Options {
+  std::vector<std::string> nodes;  // rpc endpoints
+  std::string topology_file;       // or the file that names them
+  double timeout_seconds = 5;
+  bool json = false;
+};
+
+// key_commands.cpp
+int get(const Options& options, const std::string& key, bool from_replica);
+/// The value "-" stands for all of stdin.
+int set(const Options& options, const std::string& key, const std::string& value);
+int del(const Options& options, const std::string& key);
+
+// status_command.cpp
+int status(const Options& options);
+
+// topology_commands.cpp
+/// From the file when one is given, else from the cluster. `plain`: a line for each node, for scripts.
+int show_topology(const Options& options, bool plain);
+int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base);
+
+// commands.cpp: what they share.
+
+/// Seeds in this order: --node, --topology, DISTRIKV_NODES, the first nodes of the sample cluster.
+Result<ClientOptions> client_options(const Options& options);
+int exit_code_of(Errc code);
+/// Says it on stderr, and on stdout as JSON where that is wanted; returns the exit code.
+int report(const Error& error, bool json);
+void print(const Json& json);
+/// Whether the text can stand in JSON as it is.
+bool is_utf8(const std::string& text);
+/// Sets `name` where the text is UTF-8, else `name`_b64 to its base64.
+void set_text(Json& json, const std::string& name, const std::string& text);
+
+}  // namespace dkv::cli

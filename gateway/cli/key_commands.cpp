@@ -1,0 +1,103 @@
+#include <array>
+#include <cstdio>
+#include <unistd.h>
+
+#include "gateway/cli/commands.hpp"
+#include "messages/limits.hpp"
+
+namespace dkv::cli {
+
+namespace {
+
+/// All of stdin, cut behind the first byte that is too much: the client then refuses it.
+std::string read_stdin() {
+  std::string text;
+  std::array<char, 65536> buffer{};
+  while (text.size() <= kMaxValueBytes) {
+    const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), stdin);
+    if (count == 0) break;
+    text.append(buffer.data(), count);
+  }
+  return text;
+}
+
+Json answer_about(const std::string& key) {
+  Json json;
+  set_text(json, "key", key);
+  return json;
+}
+
+/// A missing key is an answer, which JSON gives in its own words.
+int report_missing(const std::string& key, bool json, const char* field) {
+  if (json) {
+    Json answer = answer_about(key);
+    answer[field] = false;
+    print(answer);
+  } else {
+    std::fprintf(stderr, "distrikv: no such key\n");
+  }
+  return kNotFound;
+}
+
+/// Calls `command` with a client, or reports why there is none.
+template <class Command>
+int with_client(const Options& options, Command command) {
+  auto made = client_options(options);
+  if (!made) return report(made.error(), options.json);
+  Client client(std::move(*made));
+  return command(client);
+}
+
+}  // namespace
+
+int get(const Options& options, const std::string& key, bool from_replica) {
+  return with_client(options, [&](Client& client) {
+    const auto got = client.get(key, from_replica ? ReadMode::replica : ReadMode::linearizable);
+    if (!got && got.error().code == Errc::not_found) return report_missing(key, options.json, "found");
+    if (!got) return report(got.error(), options.json);
+    if (options.json) {
+      Json answer = answer_about(key);
+      answer["found"] = true;
+      set_text(answer, "value", got->value);
+      answer["version"] = to_string(got->version);
+      print(answer);
+      return kOk;
+    }
+    std::fwrite(got->value.data(), 1, got->value.size(), stdout);
+    // Scripts get the bytes and nothing else.
+    if (isatty(STDOUT_FILENO) != 0) std::fputc('\n', stdout);
+    return kOk;
+  });
+}
+
+int set(const Options& options, const std::string& key, const std::string& value) {
+  return with_client(options, [&](Client& client) {
+    const auto put = client.put(key, value == "-" ? read_stdin() : value);
+    if (!put) return report(put.error(), options.json);
+    if (options.json) {
+      Json answer = answer_about(key);
+      answer["created"] = put->created;
+      answer["version"] = to_string(put->version);
+      print(answer);
+    }
+    return kOk;
+  });
+}
+
+int del(const Options& options, const std::string& key) {
+  return with_client(options, [&](Client& client) {
+    const auto removed = client.remove(key);
+    if (!removed && removed.error().code == Errc::not_found)
+      return report_missing(key, options.json, "deleted");
+    if (!removed) return report(removed.error(), options.json);
+    if (options.json) {
+      Json answer = answer_about(key);
+      answer["deleted"] = true;
+      answer["version"] = to_string(removed->version);
+      print(answer);
+    }
+    return kOk;
+  });
+}
+
+}  // namespace dkv::cli

@@ -1,0 +1,148 @@
+// `distrikv`: the command line of a cluster. This file only reads arguments; the commands are in the
+// other files of this folder.
+#include <CLI/CLI.hpp>
+
+#include "gateway/cli/commands.hpp"
+
+namespace dkv::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "\nExit codes: 0 found or done, 1 no such key, 2 wrong usage, 3 unavailable (also: a write whose outcome "
+    "is\n"
+    "unknown; the message says so).\n";
+
+struct Arguments {
+  Options options;
+  std::string key;
+  std::string value;
+  bool from_replica = false;
+  bool plain = false;
+  std::uint32_t shards = 0;
+  std::uint32_t replicas = 1;
+  std::string base;
+};
+
+void add_cluster_options(CLI::App& command, Arguments& arguments) {
+  auto* nodes =
+      command.add_option("--node", arguments.options.nodes,
+                         "rpc endpoint HOST:PORT of a node to ask first; may be repeated. Default: the "
+                         "environment variable DISTRIKV_NODES (separated by commas), else "
+                         "127.0.0.2:7001 to 127.0.0.5:7001");
+  nodes->type_name("HOST:PORT")->allow_extra_args(false);
+  command.add_option("--topology", arguments.options.topology_file, "ask the nodes of this topology file")
+      ->type_name("FILE")
+      ->excludes(nodes);
+  command.add_option("--timeout", arguments.options.timeout_seconds, "give up after so many seconds")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.001, 86400.0))
+      ->capture_default_str();
+  command.add_flag("--json", arguments.options.json, "print JSON");
+}
+
+void add_key(CLI::App& command, Arguments& arguments) {
+  command.add_option("KEY", arguments.key, "1 to 480 bytes; put -- before one that starts with a dash")
+      ->required()
+      ->type_name("");
+}
+
+void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* get_command = app.add_subcommand("get", "Prints a key's value, byte for byte.");
+  add_key(*get_command, arguments);
+  get_command->add_flag("--replica", arguments.from_replica,
+                        "let any copy answer: something committed, perhaps not the newest");
+  add_cluster_options(*get_command, arguments);
+  get_command->footer(
+      "\nExamples:\n  distrikv get city\n  distrikv get photo.jpg >photo.jpg\n"
+      "  distrikv get city --json --node 127.0.0.2:7001\n" +
+      std::string(kExitCodes));
+  get_command->callback([&] { result = get(arguments.options, arguments.key, arguments.from_replica); });
+
+  CLI::App* set_command = app.add_subcommand("set", "Stores a value; it is durable when this returns.");
+  add_key(*set_command, arguments);
+  set_command
+      ->add_option("VALUE", arguments.value, "the value; - reads it from stdin, any bytes, up to 16 MiB")
+      ->required()
+      ->type_name("");
+  add_cluster_options(*set_command, arguments);
+  set_command->footer(
+      "\nExamples:\n  distrikv set city Delhi\n  distrikv set photo.jpg - <photo.jpg\n"
+      "  distrikv set number -- -5\n" +
+      std::string(kExitCodes));
+  set_command->callback([&] { result = set(arguments.options, arguments.key, arguments.value); });
+
+  CLI::App* del_command = app.add_subcommand("del", "Removes a key.");
+  add_key(*del_command, arguments);
+  add_cluster_options(*del_command, arguments);
+  del_command->footer("\nExamples:\n  distrikv del city\n" + std::string(kExitCodes));
+  del_command->callback([&] { result = del(arguments.options, arguments.key); });
+}
+
+void add_status_command(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* command = app.add_subcommand(
+      "status", "Asks every node how it is, and says what is wrong and what to do about it.");
+  add_cluster_options(*command, arguments);
+  command->footer(
+      "\nExamples:\n  distrikv status\n  distrikv status --topology topology/india.toml --timeout 1\n"
+      "  distrikv status --json\n\n"
+      "Exit codes: 0 every shard is served, 2 wrong usage, 3 a shard is not served, or no node answers.\n");
+  command->callback([&] { result = status(arguments.options); });
+}
+
+void add_topology_commands(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* topology =
+      app.add_subcommand("topology", "Shows a cluster's topology, or writes a file for a new one.");
+  topology->require_subcommand(1);
+  CLI::App* show = topology->add_subcommand("show", "Nodes, shards, and who owns how many slots.");
+  add_cluster_options(*show, arguments);
+  show->add_flag("--plain", arguments.plain, "for scripts: a line NAME HTTP RPC ROLES for each node");
+  show->footer(
+      "\nWith --topology it shows the file and asks no node.\n\nExamples:\n  distrikv topology show\n"
+      "  distrikv topology show --topology topology/india.toml\n  distrikv topology show --json\n\n"
+      "Exit codes: 0 shown, 2 wrong usage or a wrong file, 3 no node answers.\n");
+  show->callback([&] { result = show_topology(arguments.options, arguments.plain); });
+
+  CLI::App* create = topology->add_subcommand("new", "Prints a topology file for a new cluster.");
+  create->add_option("--shards", arguments.shards, "number of shards")->required()->type_name("N");
+  create->add_option("--replicas", arguments.replicas, "replicas of each shard")
+      ->type_name("R")
+      ->capture_default_str();
+  create->add_option("--base", arguments.base, "IPv4 address of the first node; the others follow it")
+      ->required()
+      ->type_name("ADDRESS");
+  create->footer(
+      "\nExamples:\n  distrikv topology new --shards 8 --replicas 1 --base 127.0.1.1 >big.toml\n\n"
+      "Exit codes: 0 printed, 2 wrong usage.\n");
+  create->callback([&] { result = new_topology(arguments.shards, arguments.replicas, arguments.base); });
+}
+
+int run(int argc, char** argv) {
+  Arguments arguments;
+  int result = kOk;
+  CLI::App app("The command line of a distri-kv cluster.", "distrikv");
+  app.set_version_flag("--version", std::string("distrikv ") + DKV_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "\nExamples:\n  distrikv set city Delhi\n  distrikv get city\n  distrikv status\n\n"
+      "distrikv COMMAND --help tells more.\n" +
+      std::string(kExitCodes));
+  add_key_commands(app, arguments, result);
+  add_status_command(app, arguments, result);
+  add_topology_commands(app, arguments, result);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version come this way too, with code 0.
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    std::fprintf(stderr, "distrikv: cannot write to stdout\n");
+    return kUnavailable;
+  }
+  return result;
+}
+
+}  // namespace
+}  // namespace dkv::cli
+
+int main(int argc, char** argv) { return dkv::cli::run(argc, argv); }
