@@ -1,0 +1,142 @@
+#include "gateway/node/data_folder.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <map>
+#include <unistd.h>
+
+namespace dkv {
+namespace {
+
+constexpr std::uint64_t kCluster = 0x5eed;
+
+class DataFolderTest : public ::testing::Test {
+ protected:
+  DataFolderTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "data-folder-XXXXXX").string();
+    DKV_ASSERT(::mkdtemp(pattern.data()) != nullptr);
+    base_ = pattern;
+    path_ = base_ + "/delhi/data";
+  }
+  ~DataFolderTest() override { std::filesystem::remove_all(base_); }
+
+  Result<DataFolder> take(const std::string& node = "delhi", std::uint64_t cluster = kCluster) {
+    return DataFolder::take(path_, node, cluster);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories(path_);
+    std::ofstream(path_ + "/" + name) << text;
+  }
+  /// Every file with its content.
+  std::map<std::string, std::string> everything() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(base_)) {
+      if (entry.is_directory()) continue;
+      std::ifstream file(entry.path());
+      files[entry.path().string()] = {std::istreambuf_iterator<char>(file), {}};
+    }
+    return files;
+  }
+  void expect_refusal(const Result<DataFolder>& result, Errc code, const std::vector<std::string>& words) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, code);
+    for (const std::string& word : words) {
+      EXPECT_NE(result.error().message.find(word), std::string::npos)
+          << word << " in: " << result.error().message;
+    }
+  }
+
+  std::string base_;
+  std::string path_;
+};
+
+TEST_F(DataFolderTest, MakesAMissingFolderAndKnowsItAgain) {
+  std::string incarnation;
+  {
+    const auto first = take();
+    ASSERT_TRUE(first) << first.error().message;
+    incarnation = first->incarnation();
+    EXPECT_EQ(incarnation.size(), 32U);
+  }
+  const auto again = take();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->incarnation(), incarnation);
+}
+
+TEST_F(DataFolderTest, GivesAWipedFolderANewIncarnation) {
+  const std::string before = take()->incarnation();
+  std::filesystem::remove_all(path_);
+  EXPECT_NE(take()->incarnation(), before);
+}
+
+TEST_F(DataFolderTest, RefusesAFolderInUseAndNamesTheProcess) {
+  const auto first = take();
+  ASSERT_TRUE(first);
+  const auto before = everything();
+  expect_refusal(take(), Errc::in_use, {path_, "in use", std::to_string(::getpid())});
+  EXPECT_EQ(everything(), before);
+}
+
+TEST_F(DataFolderTest, RefusesTheFolderOfAnotherNodeAndChangesNothing) {
+  ASSERT_TRUE(take("delhi"));
+  const auto before = everything();
+  expect_refusal(take("mumbai"), Errc::in_use, {path_, "'delhi'", "'mumbai'"});
+  EXPECT_EQ(everything(), before);
+  EXPECT_TRUE(take("delhi"));
+}
+
+TEST_F(DataFolderTest, RefusesTheFolderOfAnotherClusterAndChangesNothing) {
+  ASSERT_TRUE(take());
+  const auto before = everything();
+  expect_refusal(take("delhi", kCluster + 1), Errc::in_use, {path_, "another cluster", "5eed", "5eee"});
+  EXPECT_EQ(everything(), before);
+}
+
+TEST_F(DataFolderTest, RefusesAFolderOfSomebodyElseAndChangesNothing) {
+  write("holiday.jpg", "a picture");
+  const auto before = everything();
+  expect_refusal(take(), Errc::in_use, {path_, "not a data folder"});
+  EXPECT_EQ(everything(), before);
+}
+
+TEST_F(DataFolderTest, TakesWhatAFirstStartThatDiedLeftBehind) {
+  write("lock", "");
+  write("node.json.new", "{\"format\"");
+  EXPECT_TRUE(take());
+}
+
+TEST_F(DataFolderTest, RefusesAnIdentityThatIsDamaged) {
+  for (const char* text : {"", "{", "[]", "{\"format\": \"1\"}", "\xff\xff",
+                           R"({"format":1,"node":"delhi","cluster":"0000000000005eed"})"}) {
+    write("node.json", text);
+    expect_refusal(take(), Errc::corrupt, {path_ + "/node.json"});
+  }
+}
+
+TEST_F(DataFolderTest, RefusesAFormatItDoesNotKnow) {
+  write("node.json", R"({"format":2,"node":"delhi"})");
+  expect_refusal(take(), Errc::wrong_version, {path_ + "/node.json", "format 2"});
+}
+
+TEST_F(DataFolderTest, RefusesAPathThatCanBeNoFolder) {
+  std::ofstream(base_ + "/delhi") << "a file";
+  expect_refusal(take(), Errc::io_error, {path_});
+}
+
+TEST_F(DataFolderTest, MakesAShardsFolders) {
+  const auto data = take();
+  ASSERT_TRUE(data);
+  for (int run = 0; run < 2; ++run) {
+    const auto folder = data->shard_folder("pune");
+    ASSERT_TRUE(folder) << folder.error().message;
+    EXPECT_EQ(folder->log, path_ + "/shard-pune");
+    EXPECT_TRUE(std::filesystem::is_directory(folder->store));
+  }
+}
+
+TEST(RandomNumber, DiffersEveryTime) { EXPECT_NE(random_number(), random_number()); }
+
+}  // namespace
+}  // namespace dkv
