@@ -115,10 +115,15 @@ programs_folder() {
   (cd -- "$folder" && pwd)
 }
 
-# read_topology BIN FILE: fills names, http, rpc and role from what distrikv makes of the file.
+# read_topology BIN FILE: fills names, and by name http, rpc and role, from what distrikv makes of the file.
+# shellcheck disable=SC2034  # the caller reads them
 read_topology() {
-  local name http_endpoint rpc_endpoint
-  while read -r name http_endpoint rpc_endpoint; do
-    names+=("$name") http[$name]=$http_endpoint rpc[$name]=$rpc_endpoint role[$name]=x
-  done < <("$1/distrikv" topology show --topology "$2")
+  local lines node http_endpoint rpc_endpoint roles
+  lines=$("$1/distrikv" topology show --plain --topology "$2") || fail "the topology file cannot be used, see above."
+  while read -r node http_endpoint rpc_endpoint roles; do
+    names+=("$node")
+    http["$node"]=$http_endpoint
+    rpc["$node"]=$rpc_endpoint
+    role["$node"]=${roles//:/ of }
+  done <<<"$lines"
 }

@@ -13,9 +13,11 @@ TEST(PythonClient, PassesItsTestsAgainstALiveCluster) {
   std::string nodes;
   for (const std::string& node : all_nodes()) nodes += (nodes.empty() ? "" : ",") + cluster.rpc(node);
   const Finished tests =
-      run({"/usr/bin/env", "-C", DKV_SOURCE, "/usr/bin/python3", "-m", "unittest", "discover", "--verbose",
-           "--start-directory", "tests/gateway/python", "--top-level-directory", "."},
-          {.input = "", .environment = {"DISTRIKV_NODES=" + nodes, "PYTHONDONTWRITEBYTECODE=1"}});
+      run({"/usr/bin/python3", "-m", "unittest", "discover", "--verbose", "--start-directory",
+           DKV_SOURCE "/tests/gateway/python", "--pattern", "test_*.py"},
+          {.input = "",
+           .environment = {"DISTRIKV_NODES=" + nodes, "PYTHONDONTWRITEBYTECODE=1",
+                           "PYTHONPATH=" DKV_SOURCE "/gateway/python"}});
   EXPECT_EQ(tests.code, 0) << tests.out << tests.err;
   EXPECT_EQ(tests.err.find("skipped"), std::string::npos)
       << "nothing is skipped when a cluster runs: " << tests.err;
