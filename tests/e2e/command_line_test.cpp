@@ -22,7 +22,7 @@ TEST(CommandLine, SetsGetsAndDeletesThroughAnyNode) {
     EXPECT_EQ(distrikv({"set", key, "a value", "--node", door}).code, 0);
     const Finished got = distrikv({"get", key, "--node", cluster.rpc("delhi")});
     EXPECT_EQ(got.code, 0) << got.err;
-    EXPECT_EQ(got.out, "a value\n");
+    EXPECT_EQ(got.out, "a value") << "byte for byte";
     const auto json =
         nlohmann::json::parse(distrikv({"get", key, "--json", "--node", door}).out, nullptr, false);
     ASSERT_TRUE(json.is_object());

@@ -93,6 +93,12 @@ std::string Socket::receive() {
   return count > 0 ? std::string(buffer, static_cast<std::size_t>(count)) : std::string();
 }
 
+bool Socket::closed_by_peer() const {
+  char byte;
+  const ssize_t count = ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 Listener::Listener(const std::string& endpoint) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   const sockaddr_in address = address_of(endpoint);
   if (::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
@@ -107,6 +113,7 @@ HttpResponse HttpClient::once(const std::string& endpoint, const std::string& me
                               const std::string& target, const std::string& body,
                               const HttpHeaders& headers) {
   std::unique_ptr<Connection>& connection = connections_[endpoint];
+  if (connection && connection->socket.closed_by_peer()) connection.reset();
   if (!connection) connection.reset(new Connection{{endpoint, timeout_}, {}});
   HttpResponse response;
   response.answered_by = endpoint;

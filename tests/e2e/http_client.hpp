@@ -28,6 +28,8 @@ class Socket {
   bool send(const std::string& bytes);
   /// Some bytes; empty when the peer has closed, or sent nothing within the timeout.
   std::string receive();
+  /// The peer has closed it, or broken it: whatever would be sent now cannot be answered.
+  bool closed_by_peer() const;
   /// After receive() returned nothing: it was the timeout, and the connection still stands.
   bool timed_out() const { return timed_out_; }
 
