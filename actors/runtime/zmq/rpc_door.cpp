@@ -79,7 +79,7 @@ void RpcDoor::reply(const ClientReply& reply) {
 void RpcDoor::send_reply(std::string_view connection, const rpc::Reply& reply) {
   Counter& held = shared_.counters.large_reply_bytes;
   std::string bytes = rpc::encode(reply);
-  if (bytes.size() + held.load() > kMaxHeldReplyBytes) {
+  if (bytes.size() >= kZeroCopyBytes && bytes.size() + held.load() > kMaxHeldReplyBytes) {
     bytes = rpc::encode(rpc::Reply{
         reply.request_id, Error{Errc::unknown_outcome,
                                 "the node holds too many large replies that clients have not read; retry"}});

@@ -8,8 +8,6 @@ namespace dkv::runtime {
 
 namespace {
 
-/// Below this a copy is cheaper than an allocation and a callback (measured on tcp).
-constexpr std::size_t kZeroCopyBytes = 10'000;
 /// Parts of an unwanted message that are swallowed at once; the rest follow in the next turns.
 constexpr std::size_t kSkippedParts = 64;
 /// Enough for a slow network, short for one who only opens connections.

@@ -55,6 +55,9 @@ class PartReader {
   bool skipping_ = false;
 };
 
+/// Below this a copy is cheaper than an allocation and a callback (measured on tcp).
+inline constexpr std::size_t kZeroCopyBytes = 10'000;
+
 /// A message of `bytes`; large ones are not copied. `held`, if any, counts the bytes of the uncopied ones
 /// for as long as libzmq holds them.
 zmq::message_t make_message(std::string bytes, Counter* held = nullptr);

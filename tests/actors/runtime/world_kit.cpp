@@ -143,7 +143,9 @@ Script echo_router() {
   return script;
 }
 
-RawSocket::RawSocket(zmq::socket_type type, const std::string& endpoint) : socket_(context_, type) {
+RawSocket::RawSocket(zmq::socket_type type, const std::string& endpoint, int queue)
+    : socket_(context_, type) {
+  socket_.set(zmq::sockopt::rcvhwm, queue);
   socket_.set(zmq::sockopt::linger, 0);
   socket_.set(zmq::sockopt::rcvtimeo, static_cast<int>(std::chrono::milliseconds(kPatience).count()));
   socket_.set(zmq::sockopt::sndtimeo, static_cast<int>(std::chrono::milliseconds(kPatience).count()));

@@ -97,7 +97,8 @@ Script echo_router();
 /// A raw ZeroMQ peer, with a deadline on everything.
 class RawSocket {
  public:
-  RawSocket(zmq::socket_type type, const std::string& endpoint);
+  /// `queue`: messages that it takes before somebody receives them.
+  RawSocket(zmq::socket_type type, const std::string& endpoint, int queue = 10'000);
   bool send(const std::vector<std::string>& parts);
   /// All parts of the next message; empty when none comes.
   std::vector<std::string> receive();
