@@ -39,6 +39,7 @@ class ReplicaActor : public Actor {
   /// For tests: the copy's content, and how far it got.
   ShardCopy& copy() { return copy_; }
   Position head() const { return head_; }
+  std::uint64_t gaps_repaired() const { return gaps_repaired_; }
 
  private:
   enum class State { waiting, opening, following, diverged, failed };

@@ -300,6 +300,7 @@ class Run {
   }
 
   void check_replica(ReplicaActor& replica, ShardActor& primary, const ShardInfo& shard, NodeId node) {
+    result_.gaps_repaired += replica.gaps_repaired();
     const std::string name = "replica " + std::to_string(node.value) + " of " + shard.name;
     if (replica.head() != primary.copy().last()) {
       history_.violated(name + " ends at " + to_string(replica.head()) + ", its primary at " +
