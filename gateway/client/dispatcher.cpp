@@ -25,6 +25,13 @@ bool nothing_was_done(Errc code) {
   return code == Errc::moved || code == Errc::unavailable || code == Errc::overloaded;
 }
 
+/// A frame's values may be too many for one reply: then some gets are answered and the others refused, though
+/// each alone would be answered.
+bool overflowed(const std::vector<OperationResult>& results) {
+  return std::any_of(results.begin(), results.end(),
+                     [](const auto& result) { return !result.value.empty(); });
+}
+
 std::chrono::milliseconds try_time_of(std::chrono::milliseconds deadline) {
   return std::clamp<std::chrono::milliseconds>(deadline / 4, 20ms, 1s);
 }
@@ -289,10 +296,17 @@ void Dispatcher::on_results(const Flight& flight, std::vector<OperationResult> r
   if (batch == nullptr) return;
   Share later{flight.ticket, {}, {}};
   std::map<Target, Share> elsewhere;
+  Share crowded_out{flight.ticket, {}, {}};
+  const bool overflow = overflowed(results);
   bool refused = false;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const std::uint32_t place = flight.places[i];
     OperationResult& result = results[i];
+    if (overflow && result.code == Errc::too_large && flight.codes[i] == OpCode::get) {
+      batch->results[place] = std::move(result);
+      crowded_out.places.push_back(place);
+      continue;
+    }
     if (!nothing_was_done(result.code)) {
       finish(*batch, place, std::move(result));
       continue;
@@ -315,6 +329,8 @@ void Dispatcher::on_results(const Flight& flight, std::vector<OperationResult> r
     retry_later(*batch, std::move(share), ++batch->moves <= kMovesAtOnce);
   }
   if (!later.places.empty()) retry_later(*batch, std::move(later), false);
+  // Each round answers at least one.
+  if (!crowded_out.places.empty()) retry_later(*batch, std::move(crowded_out), true);
   complete_if_done(flight.ticket);
 }
 

@@ -81,25 +81,21 @@ TEST(Unpacker, ReadingPastTheEndIsAnError) {
 
 TEST(Unpacker, HoldsNumbersAndBytesToTheirLimits) {
   Unpacker in;
-  ASSERT_TRUE(
-      in.parse("\x92\x05\xa3"
-               "abc"s,
-               100));
+  const std::string pair =
+      "\x92\x05\xa3"
+      "abc";
+  ASSERT_TRUE(in.parse(pair, 100));
   in.array(2);
   EXPECT_EQ(in.uint(5), 5U);
   EXPECT_EQ(in.bytes(3), "abc");
   EXPECT_TRUE(in.done());
-  ASSERT_TRUE(
-      in.parse("\x92\x05\xa3"
-               "abc"s,
-               100));
+  ASSERT_TRUE(in.parse(pair, 100));
   in.array(2);
   EXPECT_EQ(in.uint(4), 0U);
   EXPECT_FALSE(in.ok());
-  ASSERT_TRUE(
-      in.parse("\xa3"
-               "abc"s,
-               100));
+  ASSERT_TRUE(in.parse(pair, 100));
+  in.array(2);
+  (void)in.uint();
   EXPECT_EQ(in.bytes(2), "");
   EXPECT_FALSE(in.ok());
 }

@@ -14,7 +14,7 @@ from .slots import slot_of
 
 Bytes = Union[bytes, str]
 
-_UNAVAILABLE, _OVERLOADED, _UNKNOWN_OUTCOME = Unavailable.code, 6, UnknownOutcome.code
+_TOO_LARGE, _OVERLOADED, _UNAVAILABLE, _UNKNOWN_OUTCOME = 4, 6, Unavailable.code, UnknownOutcome.code
 _NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
 # A key that moves more often than this in one call is going round in circles: pauses begin.
 _MOVES_AT_ONCE = 3
@@ -371,7 +371,12 @@ class _Call:
 
     def _take(self, flight: _Flight, results: List[Result]) -> None:
         refused = moved = False
-        for place, result in zip(flight.places, results):
+        # Too many values for one reply: some gets were answered, the others would be, asked for alone.
+        overflow = any(result.value for result in results)
+        for place, result, code in zip(flight.places, results, flight.codes):
+            if overflow and result.code == _TOO_LARGE and code == protocol.GET:
+                self._again(place, result, None)
+                continue
             if result.code not in _NOTHING_WAS_DONE:
                 self.results[place] = result
                 continue

@@ -117,6 +117,29 @@ TEST(Client, CarriesTheLargestValueBothWays) {
   EXPECT_EQ(client.get("large")->value, value);
 }
 
+TEST(Client, AsksAgainForTheValuesThatDidNotFitIntoOneReply) {
+  OneNode cluster;
+  // Answers one value at a time.
+  cluster.node.set_script([&](const rpc::Request& request) {
+    rpc::Request first = request;
+    first.operations.resize(1);
+    auto reply = rpc::decode_reply(cluster.node.answer(first), {request.operations[0].code});
+    auto& results = std::get<std::vector<OperationResult>>(reply->body);
+    while (results.size() < request.operations.size()) {
+      results.push_back(OperationResult::failed(Errc::too_large, "ask for fewer"));
+    }
+    return std::vector<std::string>{rpc::encode(rpc::Reply{request.request_id, results})};
+  });
+  Client client(seeded(cluster.node));
+  for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(client.put(key, key));
+  const std::vector<Operation> gets = {
+      {OpCode::get, "a", {}}, {OpCode::get, "b", {}}, {OpCode::get, "c", {}}};
+  const auto results = client.execute(gets);
+  EXPECT_EQ(results[0].value, "a");
+  EXPECT_EQ(results[1].value, "b");
+  EXPECT_EQ(results[2].value, "c");
+}
+
 TEST(Client, RefusesABadKeyItselfAndServesItsNeighbours) {
   OneNode cluster;
   Client client(seeded(cluster.node));
