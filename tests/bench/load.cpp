@@ -189,8 +189,9 @@ int report(const LoadOptions& options, const Topology& topology, const Plan& pla
   print_phase("gets", gets);
   if (floor != nullptr) {
     print_phase("floor", *floor);
-    std::printf("       gets are at %.0f%% of a server that does nothing\n",
-                100 * rate_of(gets) / rate_of(*floor));
+    if (floor->tally.answered > 0)
+      std::printf("       gets are at %.0f%% of a server that does nothing\n",
+                  100 * rate_of(gets) / rate_of(*floor));
   }
   const auto redirects = sets.tally.redirects + gets.tally.redirects;
   if (redirects > 0)
