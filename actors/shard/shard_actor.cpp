@@ -100,8 +100,9 @@ OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on,
   }
   if (writes(operation)) return write(operation, depends_on, out);
   OperationResult result = copy_.read(operation, room);
-  // A miss depends on everything that could have been a hit: on the head.
-  depends_on = std::max(depends_on, result.code == Errc::ok ? result.version.seq : head_.seq);
+  // The event that it saw: the record's, or the removal's. A key that no memtable knows has nothing
+  // uncommitted about it.
+  depends_on = std::max(depends_on, result.version.seq);
   return result;
 }
 
@@ -110,10 +111,10 @@ OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, E
     return OperationResult::failed(Errc::overloaded,
                                    "the disk is behind with writing: try again in a moment");
   }
-  const auto existed = copy_.contains(operation.key);
-  if (!existed) return OperationResult::failed(existed.error().code, existed.error().message);
-  if (operation.code == OpCode::remove && !*existed) {
-    depends_on = std::max(depends_on, head_.seq);
+  const auto before = copy_.look_up(operation.key);
+  if (!before) return OperationResult::failed(before.error().code, before.error().message);
+  if (operation.code == OpCode::remove && !before->exists) {
+    depends_on = std::max(depends_on, before->changed);
     return OperationResult::failed(Errc::not_found, "no such key");
   }
   const auto type = operation.code == OpCode::put ? EventType::put : EventType::remove;
@@ -121,7 +122,7 @@ OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, E
   depends_on = head_.seq;
   OperationResult result;
   result.version = head_;
-  result.created = operation.code == OpCode::put && !*existed;
+  result.created = operation.code == OpCode::put && !before->exists;
   return result;
 }
 

@@ -31,9 +31,11 @@ Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
   return std::optional<Found>{Found{(*stored)->version, std::move((*stored)->value)}};
 }
 
-Result<bool> ShardCopy::contains(std::string_view key) {
-  if (const Record* record = find(key)) return !record->removed;
-  return store_->contains(key);
+Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key) {
+  if (const Record* record = find(key)) return Presence{!record->removed, record->version.seq};
+  const auto stored = store_->contains(key);
+  if (!stored) return stored.error();
+  return Presence{*stored, {}};
 }
 
 OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
@@ -41,7 +43,11 @@ OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
     return OperationResult::failed(Errc::bad_request, "only reads are answered here");
   auto found = get(operation.key);
   if (!found) return OperationResult::failed(found.error().code, found.error().message);
-  if (!found->has_value()) return OperationResult::failed(Errc::not_found, "no such key");
+  if (!found->has_value()) {
+    OperationResult miss = OperationResult::failed(Errc::not_found, "no such key");
+    if (const Record* removed = find(operation.key)) miss.version = removed->version;
+    return miss;
+  }
   if ((*found)->value.size() > room) {
     return OperationResult::failed(Errc::too_large,
                                    "the values are too large for one reply: ask for fewer keys");

@@ -33,8 +33,15 @@ class ShardCopy {
   };
   /// The newest record of a key. Errors: corrupt, io_error.
   Result<std::optional<Found>> get(std::string_view key);
-  Result<bool> contains(std::string_view key);
-  /// A get as a client sees it. `room`: the bytes that values of this reply may still take; reduced.
+  struct Presence {
+    bool exists = false;
+    /// The event that made it so, when that is still in a memtable; else zero: it is in the store, and
+    /// so committed.
+    Seq changed;
+  };
+  Result<Presence> look_up(std::string_view key);
+  /// A get as a client sees it; `version` is set for a removed key too, while its removal is in a
+  /// memtable. `room`: the bytes that values of this reply may still take; reduced.
   OperationResult read(const Operation& operation, std::size_t& room);
   /// Takes one event; those at or below store_applied() are skipped.
   void apply(const Event& event, Position position);
