@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -41,19 +42,29 @@ std::string own_host() {
          std::to_string(1 + (pid & 255) % 254);
 }
 
-/// A port that the system just found free.
-std::string free_endpoint() {
-  const std::string host = own_host();
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof(address);
-  DKV_ASSERT(::bind(fd, generic, size) == 0 && ::getsockname(fd, generic, &size) == 0);
-  ::close(fd);
-  return host + ":" + std::to_string(ntohs(address.sin_port));
-}
+/// Ports that the system found free, on a host of this process's own. Held until all are found, or the
+/// system might name one twice.
+class FreePorts {
+ public:
+  ~FreePorts() {
+    for (const int fd : held_) ::close(fd);
+  }
+  std::string next() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    held_.push_back(fd);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    ::inet_pton(AF_INET, host_.c_str(), &address.sin_addr);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    socklen_t size = sizeof(address);
+    DKV_ASSERT(::bind(fd, generic, size) == 0 && ::getsockname(fd, generic, &size) == 0);
+    return host_ + ":" + std::to_string(ntohs(address.sin_port));
+  }
+
+ private:
+  std::string host_ = own_host();
+  std::vector<int> held_;
+};
 
 rpc::Request request_of(std::uint64_t id, std::shared_ptr<const std::pair<std::string, std::string>> owned,
                         OpCode code) {
@@ -81,12 +92,13 @@ TopologyPtr make_topology(std::uint32_t nodes) {
   auto topology = std::make_shared<Topology>();
   topology->id = 0x5eed;
   topology->name = "test";
+  FreePorts ports;
   for (std::uint32_t i = 1; i <= nodes; ++i) {
     NodeInfo node;
     node.id = NodeId{i};
     node.name = "node" + std::to_string(i);
     for (std::string* endpoint : {&node.http, &node.rpc, &node.events, &node.peer, &node.watch}) {
-      *endpoint = free_endpoint();
+      *endpoint = ports.next();
     }
     topology->nodes.push_back(node);
   }
@@ -105,7 +117,7 @@ TestWorld::TestWorld(TopologyPtr topology_in, NodeId self_in, std::chrono::milli
 
 void TestWorld::start() {
   const auto started = world.start();
-  ASSERT_TRUE(started) << started.error().message;
+  if (!started) throw std::runtime_error(started.error().message);
 }
 
 bool TestWorld::logged(const std::string& part) {

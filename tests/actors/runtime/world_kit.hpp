@@ -76,6 +76,7 @@ class TestWorld {
   void spawn(const std::string& thread, const Address& address, Script script) {
     world.spawn(thread, address, actor(std::move(script)));
   }
+  /// Throws, and so fails the test, when it does not start.
   void start();
   const NodeInfo& node() const { return *topology->find_node(self); }
   bool logged(const std::string& part);
