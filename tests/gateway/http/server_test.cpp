@@ -66,6 +66,16 @@ TEST_F(Server, ClosesWhenTheClientWantsIt) {
   EXPECT_EQ(everything.find("HTTP/1.1", 1), std::string::npos) << "what follows a close is not answered";
 }
 
+TEST_F(Server, LetsAClientThatWantsToCloseFinishSending) {
+  auto client = connect();
+  const auto last = request("GET", "/healthz", "", "Connection: close\r\n");
+  // More than the sockets hold: closing before it has been read would reset the connection.
+  EXPECT_TRUE(client.send(last + std::string(20'000'000, 'x')));
+  EXPECT_EQ(client.receive().body, "ok\n");
+  client.end_sending();
+  EXPECT_TRUE(client.closes());
+}
+
 TEST_F(Server, ServesHttp10) {
   auto client = connect();
   client.send("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
