@@ -1,5 +1,7 @@
 #include "gateway/http/json.hpp"
 
+#include <cinttypes>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 namespace dkv::http {
@@ -10,6 +12,14 @@ using Json = nlohmann::ordered_json;
 
 std::string text(const Json& json, int indent = -1) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+/// As node.json writes it: 16 hex digits in a string. A JSON number over 2^53 is rounded by JavaScript and
+/// by all else that reads numbers as doubles.
+std::string cluster_id(std::uint64_t id) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016" PRIx64, id);
+  return digits;
 }
 
 Json error(std::string_view code, std::string_view message) {
@@ -120,7 +130,7 @@ std::string status_json(const NodeStatus& status) {
 }
 
 std::string topology_json(const Topology& topology) {
-  Json json = {{"version", topology.version}, {"id", topology.id},
+  Json json = {{"version", topology.version}, {"id", cluster_id(topology.id)},
                {"name", topology.name},       {"nodes", Json::array()},
                {"shards", Json::array()},     {"keepers", names(topology, topology.keepers)}};
   for (const auto& node : topology.nodes) json["nodes"].push_back(node_json(node));

@@ -356,6 +356,7 @@ TEST_F(Api, ShowsTheStatus) {
 TEST_F(Api, ShowsTheTopology) {
   const auto json = nlohmann::json::parse(ask("GET", "/v1/topology").body);
   EXPECT_EQ(json["version"], 3);
+  EXPECT_EQ(json["id"], "00f0000000000077") << "no number: doubles round it";
   EXPECT_EQ(json["name"], "test");
   EXPECT_EQ(json["nodes"][1]["http"], "127.0.0.3:8080");
   EXPECT_EQ(json["keepers"], nlohmann::json::parse(R"(["delhi"])"));

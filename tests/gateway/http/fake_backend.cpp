@@ -9,7 +9,7 @@ namespace dkv::testing {
 Topology two_shards() {
   Topology topology;
   topology.version = 3;
-  topology.id = 77;
+  topology.id = 0x00f0'0000'0000'0077;  // more than a double holds
   topology.name = "test";
   std::uint32_t id = 1;
   for (const std::string name : {"delhi", "mumbai"}) {
