@@ -14,8 +14,9 @@ constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
 
 constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-value store
 
-  curl -X PUT --data-binary 'Ada' HOST/v1/kv/name       store a value (any bytes, keys percent-encoded)
-  curl -L HOST/v1/kv/name                               read it; -L follows to the node that owns the key
+  curl -L -X PUT --data-binary 'Ada' HOST/v1/kv/name    store a value (any bytes, keys percent-encoded);
+                                                        -L follows to the node that owns the key
+  curl -L HOST/v1/kv/name                               read it
   curl -L 'HOST/v1/kv/name?read=replica'                read a copy that may be slightly behind
   curl -L -X DELETE HOST/v1/kv/name                     delete it
 

@@ -1,6 +1,7 @@
 // What each request means: status, headers and bodies, over a real connection.
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "gateway/http/target.hpp"
 #include "tests/gateway/http/fixture.hpp"
@@ -380,6 +381,17 @@ TEST_F(Api, ListsItselfAtTheRoot) {
   EXPECT_EQ(index.status, 200);
   EXPECT_EQ(index.header("content-type"), "text/plain");
   EXPECT_NE(index.body.find("curl -L HOST/v1/kv/name"), std::string::npos);
+}
+
+TEST_F(Api, FollowsRedirectsInEachExampleAboutAKey) {
+  std::istringstream lines(ask("GET", "/").body);
+  int examples = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("name") == line.npos || line.find("curl") == line.npos) continue;
+    ++examples;
+    EXPECT_NE(line.find("curl -L "), line.npos) << line;
+  }
+  EXPECT_EQ(examples, 7);
 }
 
 }  // namespace
