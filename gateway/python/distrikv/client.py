@@ -12,7 +12,7 @@ from .errors import MOVED, NOT_FOUND, DistriKVError, Unavailable, UnknownOutcome
 from .protocol import Malformed, Operation, Refusal, Result, Topology, TopologyReply
 from .slots import slot_of
 
-Bytes = Union[bytes, str]
+Bytes = Union[bytes, bytearray, memoryview, str]
 
 _TOO_LARGE, _OVERLOADED, _UNAVAILABLE, _UNKNOWN_OUTCOME = 4, 6, Unavailable.code, UnknownOutcome.code
 _NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
@@ -20,23 +20,28 @@ _NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
 _MOVES_AT_ONCE = 3
 
 
-def _key_bytes(text: Bytes) -> bytes:
-    return text.encode("utf-8") if isinstance(text, str) else bytes(text)
+def _bytes_of(what: str, given: Bytes) -> bytes:
+    """Of these types only: bytes(5) would be five NUL bytes, and bytes([1, 2]) two that nobody meant."""
+    if isinstance(given, str):
+        return given.encode("utf-8")
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return bytes(given)
+    raise TypeError(f"the {what} must be bytes or str, not {type(given).__name__}")
 
 
 def get(key: Bytes) -> Operation:
     """For Client.execute."""
-    return Operation(protocol.GET, _key_bytes(key))
+    return Operation(protocol.GET, _bytes_of("key", key))
 
 
 def put(key: Bytes, value: Bytes) -> Operation:
     """For Client.execute."""
-    return Operation(protocol.PUT, _key_bytes(key), _key_bytes(value))
+    return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value))
 
 
 def delete(key: Bytes) -> Operation:
     """For Client.execute."""
-    return Operation(protocol.REMOVE, _key_bytes(key))
+    return Operation(protocol.REMOVE, _bytes_of("key", key))
 
 
 class _Flight:
@@ -58,7 +63,7 @@ class Client:
     `nodes` are rpc endpoints ("host:port") of which one that lives is enough; by default those in the
     environment variable DISTRIKV_NODES, separated by commas. Every call ends within `timeout` seconds.
 
-    Keys and values are bytes; a str is taken as its UTF-8. Errors are exceptions (errors.py), with two
+    Keys and values are bytes; a str is taken as its UTF-8, any other type is a TypeError. Errors are exceptions (errors.py), with two
     answers that are none: get() of a missing key is None, delete() of one is False.
 
     A write that was sent and not answered in time raises UnknownOutcome. It is never sent twice.

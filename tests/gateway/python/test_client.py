@@ -187,6 +187,20 @@ class ClientTest(unittest.TestCase):
         client.put("k", "v")
         self.assertEqual(client.get("k"), b"v")
 
+    def test_refuses_what_is_neither_bytes_nor_text(self):
+        node = self.node()
+        client = self.client(node)
+        for wrong in (5, 0, True, 1.5, None, [1, 2], (1,), {"a": 1}, range(3)):
+            for call in (lambda w: client.put("k", w), lambda w: client.put(w, "v"), client.get, client.delete,
+                         distrikv.get, distrikv.delete, lambda w: distrikv.put("k", w),
+                         lambda w: distrikv.put(w, "v")):
+                with self.assertRaisesRegex(TypeError, f"bytes or str, not {type(wrong).__name__}"):
+                    call(wrong)
+        self.assertEqual(node.requests, 0)
+        for right in (b"v", bytearray(b"v"), memoryview(b"v"), "v"):
+            client.put(right, right)
+            self.assertEqual(client.get("v"), b"v")
+
     def test_refuses_bad_keys_itself(self):
         client = self.client(self.node())
         with self.assertRaises(distrikv.BadRequest):
