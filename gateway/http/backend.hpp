@@ -12,8 +12,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   /// Answers within `timeout`, from any thread, many at once. `request.owner` must own what its operations
-  /// point into: the request may outlive the call. Without an answer in time the reply holds an Error: unknown_outcome when an
-  /// operation writes, unavailable otherwise.
+  /// point into: the request may outlive the call. Without an answer in time the reply holds an Error:
+  /// unknown_outcome when an operation writes, unavailable otherwise.
   virtual rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) = 0;
 };
 

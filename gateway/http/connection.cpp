@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,8 +16,6 @@ constexpr std::size_t kFirstBufferBytes = std::size_t{16} << 10;
 constexpr std::size_t kReadBytes = std::size_t{8} << 10;
 /// Pipelined answers are gathered up to here before they are written.
 constexpr std::size_t kFlushBytes = std::size_t{64} << 10;
-/// Bodies up to this size are not worth counting: heads may be as large.
-constexpr std::size_t kSmallBodyBytes = std::size_t{64} << 10;
 /// After so many requests in a row a connection lets others have its thread.
 constexpr int kRequestsPerTurn = 32;
 /// Buffers that grew beyond this are given back.
@@ -24,30 +23,32 @@ constexpr std::size_t kKeptBufferBytes = std::size_t{256} << 10;
 
 }  // namespace
 
-bool BodyBudget::take(std::size_t bytes) {
-  auto left = left_.load();
-  while (left >= bytes) {
-    if (left_.compare_exchange_weak(left, left - bytes)) return true;
-  }
-  return false;
-}
-
 void InputBuffer::consume(std::size_t bytes) {
   begin_ += bytes;
-  if (begin_ != end_) return;
-  begin_ = end_ = 0;
-  if (storage_.size() > kKeptBufferBytes) release();
+  if (begin_ == end_) begin_ = end_ = 0;
+  const auto left = end_ - begin_;
+  if (storage_.size() > kKeptBufferBytes && left < kKeptBufferBytes / 2) resize(left);
 }
 
-char* InputBuffer::room(std::size_t bytes) {
+char* InputBuffer::room(std::size_t bytes, std::size_t expected) {
   if (room() < bytes && begin_ > 0) {
     std::memmove(storage_.data(), storage_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
   // Growing by doubling keeps the copying in proportion to what arrived, not to what was announced.
-  if (room() < bytes) storage_.resize(std::max({end_ + bytes, storage_.size() * 2, kFirstBufferBytes}));
+  if (room() < bytes)
+    resize(std::max({end_ + bytes, std::min(storage_.size() * 2, expected), kFirstBufferBytes}));
   return storage_.data() + end_;
+}
+
+/// To a string of its own: one that grows in place may take twice what it is asked for.
+void InputBuffer::resize(std::size_t bytes) {
+  std::string other(bytes, '\0');
+  end_ -= begin_;
+  std::memcpy(other.data(), storage_.data() + begin_, end_);
+  begin_ = 0;
+  storage_ = std::move(other);
 }
 
 void InputBuffer::release() {
@@ -55,18 +56,22 @@ void InputBuffer::release() {
   begin_ = end_ = 0;
 }
 
-Connection::Connection(int fd, Shared& shared) : fd_(fd), shared_(shared), scanner_(shared.limits.head) {
+Connection::Connection(int fd, Shared& shared)
+    : fd_(fd),
+      shared_(shared),
+      scanner_(shared.limits.head),
+      input_pace_(shared.limits.transfer_timeout, shared.limits.min_bytes_per_second),
+      output_pace_(input_pace_) {
   ++shared_.open;
 }
 
 Connection::~Connection() {
-  return_budget();
   ::close(fd_);
   --shared_.open;
 }
 
 Wait Connection::serve(Responder& responder, bool timed_out) {
-  if (timed_out) return time_out(responder);
+  if (timed_out && !keeps_up()) return time_out(responder);
   int answered = 0;
   while (true) {
     while (phase_ != Phase::closing && output_.size() < kFlushBytes && take_request(responder)) ++answered;
@@ -75,7 +80,7 @@ Wait Connection::serve(Responder& responder, bool timed_out) {
       case Progress::failed:
         return {};
       case Progress::none:
-        return {Wait::For::output, *output_deadline_, false};
+        return {Wait::For::output, output_pace_.deadline(), false};
       case Progress::some:
         break;
     }
@@ -90,7 +95,7 @@ Wait Connection::serve(Responder& responder, bool timed_out) {
       case Progress::some:
         break;
     }
-    if (input_deadline_ && Clock::now() > *input_deadline_) return time_out(responder);
+    if (input_is_late()) return time_out(responder);
   }
 }
 
@@ -131,15 +136,16 @@ bool Connection::take_head(Responder& responder) {
 
 /// The head is whole, its body is not. Always false: input is needed.
 bool Connection::begin_body(Responder& responder, const Head& head) {
-  if (body_bytes_ > kSmallBodyBytes) {
-    if (!shared_.bodies.take(body_bytes_)) {
+  if (body_bytes_ > kSmallBytes) {
+    auto share = shared_.bodies.take(body_bytes_);
+    if (!share) {
       refuse(responder, {429, "overloaded", "too many large bodies are being received: wait, then retry"});
       return false;
     }
-    budget_taken_ = body_bytes_;
+    body_share_ = std::move(*share);
   }
   phase_ = Phase::body;
-  input_deadline_ = transfer_deadline(body_bytes_);
+  input_pace_.begin(input_.view().size(), Clock::now());
   const bool body_has_begun = input_.view().size() > head_bytes_;
   if (head.expect_continue && !body_has_begun) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
   return false;
@@ -149,10 +155,11 @@ void Connection::respond(Responder& responder, const Head& head) {
   bool close = !head.keep_alive || shared_.stopping;
   const std::string_view connection = close ? "close" : head.http_1_0 ? "keep-alive" : "";
   const auto body = input_.view().substr(head_bytes_, body_bytes_);
-  responder.respond({head.method, head.target, head.content_type, body}, connection, output_);
+  // At most one large answer waits: no further request is taken up before it has been sent.
+  answer_share_ = responder.respond({head.method, head.target, head.content_type, body}, connection, output_);
   close = close || shared_.stopping;
   input_.consume(head_bytes_ + body_bytes_);
-  return_budget();
+  body_share_.release();
   scanner_.reset();
   input_deadline_.reset();
   phase_ = close ? Phase::closing : Phase::head;
@@ -163,10 +170,33 @@ void Connection::respond(Responder& responder, const Head& head) {
 void Connection::refuse(Responder& responder, const Refusal& refusal) {
   responder.refuse(refusal, output_);
   input_.release();
-  return_budget();
+  body_share_.release();
   input_deadline_.reset();
   phase_ = Phase::closing;
   drains_ = true;
+}
+
+/// Whether input has missed its deadline.
+bool Connection::input_is_late() {
+  const auto now = Clock::now();
+  if (phase_ != Phase::body) return input_deadline_ && now > *input_deadline_;
+  input_pace_.update(input_.view().size(), now);
+  return now > input_pace_.deadline();
+}
+
+/// A deadline has passed. False: by the transfer's own fault. The system reports a socket writable only
+/// when a third of its buffer is free: a slow client may have taken enough without a report.
+bool Connection::keeps_up() {
+  if (!output_waits_) return false;
+  switch (flush()) {
+    case Progress::failed:
+      return false;
+    case Progress::none:
+      return Clock::now() < output_pace_.deadline();
+    case Progress::some:
+      return true;
+  }
+  return false;
 }
 
 Wait Connection::time_out(Responder& responder) {
@@ -179,7 +209,8 @@ Wait Connection::time_out(Responder& responder) {
 }
 
 Wait Connection::wait_for_input() {
-  if (phase_ != Phase::head || !input_.view().empty()) return {Wait::For::input, *input_deadline_, false};
+  if (phase_ == Phase::body) return {Wait::For::input, input_pace_.deadline(), false};
+  if (!input_.view().empty()) return {Wait::For::input, *input_deadline_, false};
   input_.release();
   output_ = std::string();
   return {Wait::For::input, Clock::now() + shared_.limits.idle_timeout, true};
@@ -216,7 +247,9 @@ Connection::Progress Connection::flush() {
     if (sent >= 0) {
       written_ += static_cast<std::size_t>(sent);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      if (!output_deadline_) output_deadline_ = transfer_deadline(output_.size());
+      const auto now = Clock::now();
+      output_waits_ ? output_pace_.update(written_, now) : output_pace_.begin(written_, now);
+      output_waits_ = true;
       return Progress::none;
     } else if (errno != EINTR) {
       return Progress::failed;
@@ -225,7 +258,8 @@ Connection::Progress Connection::flush() {
   output_.clear();
   if (output_.capacity() > kKeptBufferBytes) output_ = std::string();
   written_ = 0;
-  output_deadline_.reset();
+  output_waits_ = false;
+  answer_share_.release();
   return Progress::some;
 }
 
@@ -243,7 +277,9 @@ Connection::Progress Connection::receive_next() {
 
 /// some: input came; none: not now; failed: the client has closed or is gone.
 Connection::Progress Connection::receive(int flags) {
-  char* const room = input_.room(kReadBytes);
+  const auto expected = phase_ == Phase::body ? head_bytes_ + body_bytes_ + kReadBytes
+                                              : std::numeric_limits<std::size_t>::max();
+  char* const room = input_.room(kReadBytes, expected);
   while (true) {
     const auto received = ::recv(fd_, room, input_.room(), flags);
     if (received > 0) {
@@ -254,17 +290,6 @@ Connection::Progress Connection::receive(int flags) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Progress::none;
     if (errno != EINTR) return Progress::failed;
   }
-}
-
-Clock::time_point Connection::transfer_deadline(std::size_t bytes) const {
-  const auto by_size = std::chrono::milliseconds(bytes * 1000 / shared_.limits.min_bytes_per_second);
-  return Clock::now() + shared_.limits.transfer_timeout + by_size;
-}
-
-void Connection::return_budget() {
-  if (budget_taken_ == 0) return;
-  shared_.bodies.give_back(budget_taken_);
-  budget_taken_ = 0;
 }
 
 }  // namespace dkv::http

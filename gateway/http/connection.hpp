@@ -1,8 +1,10 @@
 // One client connection as a state machine: reads requests, has them answered, writes the answers, and
 // says what it waits for when it cannot go on. It never holds a thread while it waits (but for a short
 // linger), so idle, half-sent and slow connections cost memory only, and that is bounded:
-//   - the head by HeadLimits, the body by its limit and by the server's BodyBudget;
-//   - answers: no further request is taken up while kFlushBytes of output wait to be sent.
+//   - the head by HeadLimits; the body by its limit and, when large, by Shared::bodies;
+//   - answers: no further request is taken up while kFlushBytes of output wait to be sent, and a large
+//     answer has its share of Shared::answers until the client has taken it;
+//   - buffers that grew for a large one shrink when it is done.
 // Every wait has a deadline. Requests that come in one piece are answered in order, with one write.
 #pragma once
 
@@ -14,11 +16,16 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/http/byte_budget.hpp"
 #include "gateway/http/head.hpp"
+#include "gateway/http/pace.hpp"
 
 namespace dkv::http {
 
 using Clock = std::chrono::steady_clock;
+
+/// A body, or an answer's, up to this size is not worth counting: heads may be as large.
+inline constexpr std::size_t kSmallBytes = std::size_t{64} << 10;
 
 /// A request as the API sees it. Views die with the call that they are passed to.
 struct Request {
@@ -33,36 +40,29 @@ class Responder {
  public:
   virtual ~Responder() = default;
   /// Has the request carried out and appends the answer. `connection`: "" or what the header of this
-  /// name must say.
-  virtual void respond(const Request& request, std::string_view connection, std::string& output) = 0;
+  /// name must say. Returns what a large answer takes of Shared::answers, to be held until it is sent; when
+  /// there is not enough left, the answer says so instead.
+  virtual ByteBudget::Share respond(const Request& request, std::string_view connection,
+                                    std::string& output) = 0;
   virtual void refuse(const Refusal& refusal, std::string& output) = 0;
 };
 
 struct ConnectionLimits {
   HeadLimits head;
-  std::chrono::milliseconds head_timeout{5'000};       // from a request's first byte to the end of its head
-  std::chrono::milliseconds idle_timeout{60'000};      // between requests
-  std::chrono::milliseconds transfer_timeout{10'000};  // a body, or an answer: this, and time by its size
+  std::chrono::milliseconds head_timeout{5'000};   // from a request's first byte to the end of its head
+  std::chrono::milliseconds idle_timeout{60'000};  // between requests
+  // Of each such time a body, or an answer, must move what it moves at the least rate.
+  std::chrono::milliseconds transfer_timeout{10'000};
   std::size_t min_bytes_per_second = std::size_t{64} << 10;
   std::chrono::milliseconds drain_timeout{10'000};  // after a refusal: for the client to read it
   std::size_t drain_bytes = std::size_t{64} << 20;
 };
 
-/// Bytes of large bodies that may be in memory at once, over all connections.
-class BodyBudget {
- public:
-  explicit BodyBudget(std::size_t bytes) : left_(bytes) {}
-  bool take(std::size_t bytes);
-  void give_back(std::size_t bytes) { left_ += bytes; }
-
- private:
-  std::atomic<std::size_t> left_;
-};
-
 /// What the connections of one server share.
 struct Shared {
   ConnectionLimits limits;
-  BodyBudget bodies;
+  ByteBudget bodies;                      // large ones, while they arrive and are acted upon
+  ByteBudget answers;                     // large ones, until they are sent
   std::size_t max_lingering = 0;          // of the threads: the others are there for whoever comes
   std::atomic<std::size_t> lingering{0};  // threads that wait for their client's next request
   std::atomic<std::size_t> open{0};       // connections
@@ -83,13 +83,16 @@ class InputBuffer {
  public:
   std::string_view view() const { return {storage_.data() + begin_, end_ - begin_}; }
   void consume(std::size_t bytes);
-  /// Room for at least `bytes` more; then tell how many came.
-  char* room(std::size_t bytes);
+  /// Room for at least `bytes` more; then tell how many came. When it grows, then for no more than
+  /// `expected` in all, unless these bytes need it.
+  char* room(std::size_t bytes, std::size_t expected);
   std::size_t room() const { return storage_.size() - end_; }
   void add(std::size_t bytes) { end_ += bytes; }
   void release();
 
  private:
+  void resize(std::size_t bytes);
+
   std::string storage_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
@@ -116,14 +119,14 @@ class Connection {
   bool begin_body(Responder& responder, const Head& head);
   void respond(Responder& responder, const Head& head);
   void refuse(Responder& responder, const Refusal& refusal);
+  bool input_is_late();
+  bool keeps_up();
   Wait time_out(Responder& responder);
   Wait wait_for_input();
   Wait drain();
   Progress flush();
   Progress receive_next();
   Progress receive(int flags);
-  Clock::time_point transfer_deadline(std::size_t bytes) const;
-  void return_budget();
 
   const int fd_;
   Shared& shared_;
@@ -134,12 +137,15 @@ class Connection {
   Phase phase_ = Phase::head;
   std::size_t head_bytes_ = 0;  // once the head is whole
   std::size_t body_bytes_ = 0;
-  std::size_t budget_taken_ = 0;
+  ByteBudget::Share body_share_;
+  ByteBudget::Share answer_share_;
   std::size_t drained_ = 0;
   bool drains_ = false;  // closing: what the client still sends is read and dropped first
   bool write_ended_ = false;
-  std::optional<Clock::time_point> input_deadline_;   // of the phase
-  std::optional<Clock::time_point> output_deadline_;  // while output waits
+  bool output_waits_ = false;
+  std::optional<Clock::time_point> input_deadline_;  // of a head, or of draining
+  Pace input_pace_;                                  // of a body
+  Pace output_pace_;                                 // while output waits
 };
 
 using ConnectionPtr = std::unique_ptr<Connection>;

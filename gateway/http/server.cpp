@@ -55,9 +55,9 @@ class MemoryStream : public httplib::Stream {
 /// is there to avoid. The pre-routing handler, which knows the real request, gives every answer.
 class Exchange : public Responder, private httplib::Server {
  public:
-  Exchange(Api& api, const Shared& shared) : api_(api), shared_(shared) {
+  Exchange(Api& api, Shared& shared) : api_(api), shared_(shared) {
     set_pre_routing_handler([this](const httplib::Request&, httplib::Response& response) {
-      fill(response, request_ ? api_.answer(*request_) : refusal_answer());
+      fill(response, request_ ? within_budget(api_.answer(*request_)) : refusal_answer());
       return HandlerResponse::Handled;
     });
     set_post_routing_handler(
@@ -68,11 +68,13 @@ class Exchange : public Responder, private httplib::Server {
     });
   }
 
-  void respond(const Request& request, std::string_view connection, std::string& output) override {
+  ByteBudget::Share respond(const Request& request, std::string_view connection,
+                            std::string& output) override {
     request_ = &request;
     connection_ = connection;
     run(request.method == "HEAD", output);
     request_ = nullptr;
+    return std::move(share_);
   }
 
   void refuse(const Refusal& refusal, std::string& output) override {
@@ -87,6 +89,22 @@ class Exchange : public Responder, private httplib::Server {
     MemoryStream stream(head_only ? "HEAD / HTTP/1.1\r\n\r\n" : "GET / HTTP/1.1\r\n\r\n", output);
     bool closed = false;
     process_request(stream, connection_ == "close", closed, nullptr);
+  }
+
+  /// Takes a share for a large body that is going to be sent. Only reads have one, so that refusing it
+  /// loses nothing.
+  Answer within_budget(Answer answer) {
+    if (answer.body.size() <= kSmallBytes || request_->method == "HEAD") return answer;
+    if (auto share = shared_.answers.take(answer.body.size())) {
+      share_ = std::move(*share);
+      return answer;
+    }
+    auto refusal = error_answer(429, "overloaded", "too many large answers are being sent: wait, then retry");
+    refusal.headers.emplace_back("Retry-After", "1");
+    for (auto& header : answer.headers) {
+      if (header.first == "X-Shard") refusal.headers.push_back(std::move(header));
+    }
+    return refusal;
   }
 
   Answer refusal_answer() const {
@@ -115,9 +133,10 @@ class Exchange : public Responder, private httplib::Server {
   }
 
   Api& api_;
-  const Shared& shared_;
+  Shared& shared_;
   const Request* request_ = nullptr;
   const Refusal* refusal_ = nullptr;
+  ByteBudget::Share share_;  // of the answer under way
   std::string_view connection_;
 };
 
@@ -195,8 +214,8 @@ class HttpServer::Impl {
  public:
   Impl(HttpServerOptions options, Backend& backend)
       : options_(std::move(options)),
-        shared_{limits_of(options_), http::BodyBudget(options_.max_body_memory_bytes),
-                options_.threads * 3 / 4},
+        shared_{limits_of(options_), http::ByteBudget(options_.max_body_memory_bytes),
+                http::ByteBudget(options_.max_answer_memory_bytes), options_.threads * 3 / 4},
         api_({options_.node_name, options_.max_value_bytes, options_.call_timeout}, backend) {}
 
   ~Impl() { stop(); }

@@ -2,7 +2,8 @@
 //
 // Built on cpp-httplib, which writes the answers, and on what it lacks: a strict head (head.hpp), requests
 // that arrive without holding a thread (connection.hpp, poller.hpp), keys taken apart byte for byte
-// (target.hpp). Bounded: connections, heads, bodies, the memory of large bodies, every wait.
+// (target.hpp). Bounded: connections, heads, bodies, the memory of large bodies and of
+// large answers, every wait.
 #pragma once
 
 #include <chrono>
@@ -23,13 +24,15 @@ struct HttpServerOptions {
   std::size_t max_value_bytes = kMaxValueBytes;
   std::size_t threads = 64;  // operations under way at once
   std::size_t max_connections = 10'000;
-  std::size_t max_body_memory_bytes = std::size_t{256} << 20;  // of large bodies, over all connections
+  // Over all connections: large bodies until they are acted upon, large answers until they are sent.
+  std::size_t max_body_memory_bytes = std::size_t{256} << 20;
+  std::size_t max_answer_memory_bytes = std::size_t{256} << 20;
 
   std::chrono::milliseconds call_timeout{5'000};   // for the backend's answer
   std::chrono::milliseconds head_timeout{5'000};   // from a request's first byte to the end of its head
   std::chrono::milliseconds idle_timeout{60'000};  // between requests
-  std::chrono::milliseconds transfer_timeout{
-      10'000};  // a body or an answer, plus its size at min_bytes_per_second
+  // In each such time a body, or an answer, must move what it moves at min_bytes_per_second.
+  std::chrono::milliseconds transfer_timeout{10'000};
   std::size_t min_bytes_per_second = std::size_t{64} << 10;
   std::chrono::milliseconds linger{30};       // a thread waits so long for a client's next request
   std::chrono::milliseconds stop_grace{700};  // for requests in progress

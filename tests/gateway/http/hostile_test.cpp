@@ -153,6 +153,83 @@ TEST_F(Hostile, AClientThatDoesNotReadHoldsNoThread) {
   }
 }
 
+/// Clients that ask for a value far beyond what sockets hold, and read no more than its first bytes.
+class Deaf : public Hostile {
+ protected:
+  Deaf() { options.max_answer_memory_bytes = kMaxValueBytes * 5 / 2; }
+  ~Deaf() override { allowed_operations = backend.operations(); }
+
+  RawClient ask_without_reading() {
+    RawClient client(server().port(), 4096);
+    client.send(request("GET", path));
+    EXPECT_EQ(client.line(), "HTTP/1.1 200 OK");
+    return client;
+  }
+  /// Asks until the budget has room again. Gives up after 10 s.
+  Response ask_until_there_is_room() {
+    const auto give_up = std::chrono::steady_clock::now() + 10s;
+    while (true) {
+      auto response = ask("GET", path);
+      if (response.status != 429 || std::chrono::steady_clock::now() > give_up) return response;
+      std::this_thread::sleep_for(5ms);
+    }
+  }
+};
+
+TEST_F(Deaf, UnreadAnswersShareABudget) {
+  const auto small = "/v1/kv/" + key_of_shard("delhi", "small");
+  ask("PUT", path, std::string(kMaxValueBytes, 'x'));
+  ask("PUT", small, "value");
+  std::optional<RawClient> first(ask_without_reading());
+  auto second = ask_without_reading();
+  auto third = connect();
+  third.send(request("GET", path));
+  const auto refused_one = third.receive();
+  EXPECT_EQ(refused_one.status, 429);
+  EXPECT_EQ(refused_one.header("retry-after"), "1");
+  EXPECT_EQ(refused_one.header("x-shard"), "delhi");
+  EXPECT_EQ(refused_one.header("etag"), "");
+  EXPECT_NE(refused_one.body.find("\"overloaded\""), std::string::npos);
+  third.send(request("HEAD", path) + request("GET", small));
+  EXPECT_EQ(third.receive(false).header("content-length"), std::to_string(kMaxValueBytes));
+  EXPECT_EQ(third.receive().body, "value") << "small answers need no room";
+
+  first.reset();
+  EXPECT_EQ(ask_until_there_is_room().body.size(), kMaxValueBytes) << "who closed gave its share back";
+  auto fourth = ask_without_reading();
+  second.receive_bytes(kMaxValueBytes);
+  EXPECT_EQ(ask_until_there_is_room().body.size(), kMaxValueBytes) << "who has read gave its share back";
+}
+
+TEST_F(Deaf, AnAnswerThatNobodyTakesIsCutAfterOneWindowWhateverItsSize) {
+  options.transfer_timeout = 200ms;  // at the least rate the whole value would take 256 s
+  ask("PUT", path, std::string(kMaxValueBytes, 'x'));
+  auto first = ask_without_reading();
+  auto second = ask_without_reading();
+  EXPECT_EQ(ask_until_there_is_room().body.size(), kMaxValueBytes);
+  EXPECT_LT(first.receive_all().size(), kMaxValueBytes);
+}
+
+TEST_F(Deaf, AnAnswerThatIsTakenSlowlyIsSentToItsEnd) {
+  options.transfer_timeout = 1s;
+  options.min_bytes_per_second = 1;
+  ask("PUT", path, std::string(kMaxValueBytes, 'x'));
+  auto client = ask_without_reading();
+  // Longer in all than a window, but never as long without reading.
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(client.receive_bytes(kMaxValueBytes / 40));
+    std::this_thread::sleep_for(50ms);
+  }
+  EXPECT_TRUE(client.receive_bytes(kMaxValueBytes / 4));
+}
+
+TEST_F(Hostile, ALargeBodyThatDoesNotComeIsCutAfterOneWindowWhateverItsSize) {
+  options.transfer_timeout = 200ms;
+  auto client = connect();
+  client.send("PUT " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 16000000\r\n\r\n12345");
+  EXPECT_EQ(client.receive().status, 408);
+}
+
 TEST_F(Hostile, ARequestCutAtAnyByteIsNotExecuted) {
   const auto whole = request("PUT", path, "value", "Content-Type: text/plain\r\n");
   for (std::size_t size = 0; size < whole.size(); ++size) {

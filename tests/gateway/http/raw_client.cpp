@@ -11,7 +11,8 @@
 
 namespace dkv::testing {
 
-RawClient::RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+RawClient::RawClient(std::uint16_t port, int receive_buffer_bytes)
+    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -19,6 +20,8 @@ RawClient::RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | S
   const timeval limit{10, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (receive_buffer_bytes > 0)  // before connecting: the window is made from it
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
   if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::runtime_error("cannot connect");
   }
@@ -85,6 +88,14 @@ Response RawClient::receive(bool has_body) {
   buffer_.erase(0, size);
   response.status = code;
   return response;
+}
+
+bool RawClient::receive_bytes(std::size_t bytes) {
+  while (buffer_.size() < bytes) {
+    if (!fill()) return false;
+  }
+  buffer_.erase(0, bytes);
+  return true;
 }
 
 std::string RawClient::receive_all() {

@@ -23,7 +23,8 @@ struct Response {
 /// One connection. Reads give up after 10 s: then a test has failed.
 class RawClient {
  public:
-  explicit RawClient(std::uint16_t port);
+  /// `receive_buffer_bytes`: what the system holds for it unread, when not 0.
+  explicit RawClient(std::uint16_t port, int receive_buffer_bytes = 0);
   ~RawClient();
   RawClient(RawClient&& other) noexcept;
   RawClient(const RawClient&) = delete;
@@ -33,16 +34,19 @@ class RawClient {
   void end_sending();
   /// The next response, skipping "100 Continue". `has_body`: false for the answer to a HEAD.
   Response receive(bool has_body = true);
+  /// Takes so many bytes. False when the server has closed before.
+  bool receive_bytes(std::size_t bytes);
   /// The bytes that come until the server closes.
   std::string receive_all();
   /// Whether the server closes (in order, or by reset) without sending anything more.
   bool closes();
+  /// Waits for the first line of a response, and takes it.
+  std::optional<std::string> line();
   /// Waits for an interim "100 Continue".
   bool receives_continue();
 
  private:
   bool fill();
-  std::optional<std::string> line();
 
   int fd_ = -1;
   std::string buffer_;
