@@ -4,6 +4,11 @@
 
 namespace dkv {
 
+OperationResult too_large_for_one_reply() {
+  return OperationResult::failed(Errc::too_large,
+                                 "the values are too large for one reply: ask for fewer keys");
+}
+
 Result<void> check(const Operation& operation, std::size_t max_value_bytes) {
   if (operation.key.empty()) return Error{Errc::bad_request, "the key is empty: it must have 1 to 480 bytes"};
   if (operation.key.size() > kMaxKeyBytes) {

@@ -54,6 +54,9 @@ struct OperationResult {
   }
 };
 
+/// What a get is told whose value does not fit into the reply beside the others': ask for it again, alone.
+OperationResult too_large_for_one_reply();
+
 /// Checks the limits that every door shares: Errc::bad_request for an empty key, Errc::too_large for a
 /// key over kMaxKeyBytes or a value over `max_value_bytes`.
 Result<void> check(const Operation& operation, std::size_t max_value_bytes);

@@ -7,8 +7,10 @@
 namespace dkv {
 
 namespace {
-// An unanswered pull is asked again after this.
-constexpr Duration kPullTimeout = 300ms;
+// An unanswered pull is asked again after this, then after twice as long, and so on up to the last: the
+// question stays the same, so that an answer that takes long still counts.
+constexpr Duration kFirstPullTimeout = 300ms;
+constexpr Duration kLastPullTimeout = 2s;
 // A pull that brought nothing is not repeated sooner.
 constexpr Duration kPullPause = 50ms;
 // A history that is not the primary's stays so until somebody does something.
@@ -19,6 +21,8 @@ constexpr Duration kAckInterval = 100ms;
 constexpr Duration kSilenceLimit = 1s;
 // Live frames kept while a gap before them is being pulled.
 constexpr std::size_t kMaxStashBytes = std::size_t{32} << 20;
+// Events taken but not yet applied: a disk slower than the primary's must not fill the memory.
+constexpr std::size_t kMaxUnappliedBytes = std::size_t{64} << 20;
 // How far behind a replica that had been level may be and still be called caught up: under load it is
 // always a little behind.
 constexpr std::uint64_t kCaughtUpLag = 100'000;
@@ -35,7 +39,7 @@ void ReplicaActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
 TimePoint ReplicaActor::wake_at() const {
   TimePoint wake = copy_.wake_at();
   if (state_ != State::following && state_ != State::diverged) return wake;
-  if (pull_wanted_ || pull_request_ != 0) wake = std::min(wake, pull_due_at_);
+  if ((pull_wanted_ || pull_request_ != 0) && has_room()) wake = std::min(wake, pull_due_at_);
   return std::min(wake, acknowledged_at_ + kAckInterval);
 }
 
@@ -56,6 +60,7 @@ void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effec
     const auto frame = decode_frame(*bytes);
     DKV_ASSERT(frame.has_value());  // the log has checked it
     commit_ = std::max(commit_, frame->commit);
+    unapplied_bytes_ += bytes->size();
     unapplied_.push_back({frame->last(), std::move(bytes)});
     durable_ = frame->last();
   }
@@ -83,10 +88,7 @@ void ReplicaActor::handle(EventFrame message, const Address&, TimePoint now, Eff
   heard_ = now;
   heard_once_ = true;
   primary_head_ = std::max(primary_head_, frame->last().seq);
-  if (frame->epoch > highest_epoch_) {
-    highest_epoch_ = frame->epoch;
-    reached_head_ = false;
-  }
+  if (frame->epoch > highest_epoch_) raise_epoch(frame->epoch, now);
   if (aligned_epoch_ != frame->epoch) {  // R3
     want_pull();
     return stash(std::move(message.bytes), *frame);
@@ -94,6 +96,15 @@ void ReplicaActor::handle(EventFrame message, const Address&, TimePoint now, Eff
   commit_ = std::max(commit_, frame->commit);
   take_live(std::move(message.bytes), *frame, out);
   apply_committed();
+}
+
+/// A primary began anew: what was kept of its predecessor's frames is of no use, and it is asked at once.
+void ReplicaActor::raise_epoch(Epoch epoch, TimePoint now) {
+  highest_epoch_ = epoch;
+  reached_head_ = false;
+  stash_.clear();
+  stash_bytes_ = 0;
+  pull_due_at_ = now;
 }
 
 void ReplicaActor::take_live(FrameBytes bytes, const FrameView& frame, Effects& out) {
@@ -104,17 +115,20 @@ void ReplicaActor::take_live(FrameBytes bytes, const FrameView& frame, Effects& 
   }
   if (frame.last() <= head_) return;  // seen before
   if (frame.prev == head_ || !options_.rules.detect_gaps) return append(std::move(bytes), frame, out);
-  ++gaps_repaired_;
+  if (stash_.empty()) ++gaps_repaired_;
   want_pull();
   stash(std::move(bytes), frame);
 }
 
 void ReplicaActor::append(FrameBytes bytes, const FrameView& frame, Effects& out) {
-  if (copy_.full()) return;  // until a checkpoint makes room; then it is pulled
+  if (!has_room()) return;  // until there is; then it is pulled
   head_ = frame.last();
   out.send({self_.node, Role::log, self_.shard}, AppendFrame{bytes, head_});
+  unapplied_bytes_ += bytes->size();
   unapplied_.push_back({head_, std::move(bytes)});
 }
+
+bool ReplicaActor::has_room() const { return !copy_.full() && unapplied_bytes_ < kMaxUnappliedBytes; }
 
 void ReplicaActor::stash(FrameBytes bytes, const FrameView& frame) {
   if (frame.events.empty() || stash_bytes_ + bytes->size() > kMaxStashBytes) return;
@@ -149,6 +163,7 @@ void ReplicaActor::apply_committed() {
     const auto frame = decode_frame(*unapplied_.front().bytes);
     DKV_ASSERT(frame.has_value());  // it was checked when it was taken
     copy_.apply(*frame);
+    unapplied_bytes_ -= unapplied_.front().bytes->size();
     unapplied_.pop_front();
   }
 }
@@ -156,15 +171,21 @@ void ReplicaActor::apply_committed() {
 // ---- pulling
 
 void ReplicaActor::pull(TimePoint now, Effects& out) {
+  if (pull_request_ == 0 || pull_from_ != head_) {
+    pull_request_ = next_request_++;
+    pull_from_ = head_;
+    pull_timeout_ = kFirstPullTimeout;
+  } else {
+    pull_timeout_ = std::min<Duration>(2 * pull_timeout_, kLastPullTimeout);
+  }
   peer::PullRequest request;
   request.shard = self_.shard;
   request.process = options_.process;
-  request.request = next_request_++;
+  request.request = pull_request_;
   request.from = head_;
   request.max_bytes = kMaxPullBytes;
-  pull_request_ = request.request;
   pull_wanted_ = false;
-  pull_due_at_ = now + kPullTimeout;
+  pull_due_at_ = now + pull_timeout_;
   out.send(primary_, request);
 }
 
@@ -178,10 +199,12 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   heard_ = now;
   heard_once_ = true;
   if (message.outcome == peer::PullOutcome::diverged) return diverge(now, out);
+  if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
+  // R3: what was found in the primary's log must be the head that we have now.
+  if (message.epoch != aligned_epoch_ && pull_from_ != head_) return want_pull();
   state_ = State::following;
   problem_.clear();
-  if (message.epoch > highest_epoch_) reached_head_ = false;
-  highest_epoch_ = aligned_epoch_ = message.epoch;
+  aligned_epoch_ = message.epoch;
   acknowledge_wanted_ = true;
   commit_ = std::max(commit_, message.commit);
   primary_head_ = std::max(primary_head_, message.head.seq);
@@ -190,7 +213,7 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   apply_committed();
   reached_head_ = reached_head_ || head_.seq >= message.head.seq;
   pull_wanted_ = head_.seq < message.head.seq || !stash_.empty();
-  if (!message.frames.empty() && !copy_.full()) pull_due_at_ = now;
+  if (!message.frames.empty()) pull_due_at_ = now;
 }
 
 void ReplicaActor::diverge(TimePoint now, Effects& out) {
@@ -224,7 +247,7 @@ void ReplicaActor::append_pulled(std::string_view frames, Effects& out) {
 
 void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
   if (state_ == State::following || state_ == State::diverged) {
-    if (now >= pull_due_at_ && (pull_wanted_ || pull_request_ != 0)) pull(now, out);
+    if (now >= pull_due_at_ && (pull_wanted_ || pull_request_ != 0) && has_room()) pull(now, out);
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
   }
   copy_.end_turn(commit_, now, out);
@@ -245,9 +268,8 @@ void ReplicaActor::handle(LogFailed message, const Address&, TimePoint, Effects&
   out.log(LogLevel::error, "a replica has stopped: " + problem_);
 }
 
-void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects&) {
-  copy_.handle(message);
-  want_pull();  // what came while there was no room was dropped
+void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
+  copy_.handle(message, out);
 }
 
 void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
@@ -266,10 +288,9 @@ void ReplicaActor::handle(PartRequest message, const Address&, TimePoint, Effect
 
 rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
   rpc::Reply reply{request.request_id, {}};
-  if (state_ == State::waiting || state_ == State::opening || state_ == State::failed) {
-    reply.body =
-        Error{Errc::unavailable, state_ == State::failed ? "this replica has stopped: " + problem_
-                                                         : "this replica is starting: try again in a moment"};
+  if (state_ != State::following) {
+    reply.body = Error{Errc::unavailable, problem_.empty() ? "this replica is starting: try again in a moment"
+                                                           : "this replica does not answer: " + problem_};
     return reply;
   }
   std::vector<OperationResult> results;

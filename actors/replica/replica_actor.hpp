@@ -65,12 +65,14 @@ class ReplicaActor : public Actor {
   void append(FrameBytes bytes, const FrameView& frame, Effects& out);
   void append_pulled(std::string_view frames, Effects& out);
   void stash(FrameBytes bytes, const FrameView& frame);
+  void raise_epoch(Epoch epoch, TimePoint now);
   void append_stashed(Effects& out);
   void apply_committed();
   void want_pull() { pull_wanted_ = true; }
   void pull(TimePoint now, Effects& out);
   void diverge(TimePoint now, Effects& out);
   void acknowledge(TimePoint now, Effects& out);
+  bool has_room() const;
   bool caught_up(TimePoint now) const;
   MemberStatus status(TimePoint now) const;
 
@@ -97,11 +99,14 @@ class ReplicaActor : public Actor {
     FrameBytes bytes;
   };
   std::deque<Unapplied> unapplied_;  // appended, not yet committed and durable
+  std::size_t unapplied_bytes_ = 0;
   std::map<Seq, FrameBytes> stash_;  // live frames beyond a gap, by what they follow
   std::size_t stash_bytes_ = 0;
 
   bool pull_wanted_ = false;
   std::uint64_t pull_request_ = 0;  // the one outstanding, or 0
+  Position pull_from_;              // what it asked about
+  Duration pull_timeout_{};
   std::uint64_t next_request_ = 1;
   TimePoint pull_due_at_{};  // when to ask next, at the earliest
   TimePoint acknowledged_at_{};

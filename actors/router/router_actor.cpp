@@ -90,7 +90,7 @@ void RouterActor::route(ClientRequest message, Effects& out) {
 
 void RouterActor::split(ClientRequest message, Effects& out) {
   const rpc::Request& request = message.request;
-  Gathering gathering{std::move(message.origin), request.request_id, {}, 0};
+  Gathering gathering{std::move(message.origin), request.request_id, {}, 0, kMaxReplyValueBytes};
   gathering.results.resize(request.operations.size());
   std::map<ShardId, std::vector<std::size_t>> indexes_of;
   for (std::size_t i = 0; i < request.operations.size(); ++i) {
@@ -129,8 +129,11 @@ void RouterActor::handle(PartReply message, Effects& out) {
   auto* results = std::get_if<std::vector<OperationResult>>(&message.reply.body);
   for (std::size_t i = 0; i < part->second.indexes.size(); ++i) {
     OperationResult& result = gathering->second.results[part->second.indexes[i]];
-    if (results != nullptr) {
+    if (results != nullptr && (*results)[i].value.size() > gathering->second.room) {
+      result = too_large_for_one_reply();
+    } else if (results != nullptr) {
       result = std::move((*results)[i]);
+      gathering->second.room -= result.value.size();
     } else {
       const Error& error = std::get<Error>(message.reply.body);
       result = OperationResult::failed(error.code, error.message);

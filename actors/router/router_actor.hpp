@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "actors/runtime/actor.hpp"
+#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -30,6 +31,7 @@ class RouterActor : public Actor {
     std::uint64_t request_id = 0;
     std::vector<OperationResult> results;
     std::size_t open_parts = 0;
+    std::size_t room = kMaxReplyValueBytes;  // for values, of all parts together
   };
   struct Part {
     std::uint64_t gathering = 0;

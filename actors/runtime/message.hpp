@@ -113,6 +113,12 @@ struct LogRead {
   std::string frames;
 };
 
+/// log -> member, instead: nothing could be read. Writing goes on.
+struct LogReadFailed {
+  std::uint64_t token = 0;
+  Error error;
+};
+
 /// log -> member: the log could not be opened, written or synced. It has stopped for good.
 struct LogFailed {
   Error error;
@@ -129,15 +135,21 @@ struct CheckpointWritten {
   Position applied;
 };
 
+/// member -> checkpoint: the checkpoint is through; free this where it delays nobody.
+struct DiscardMemtable {
+  std::shared_ptr<const Memtable> memtable;
+};
+
 /// checkpoint -> member: nothing was written.
 struct CheckpointFailed {
   Error error;
 };
 
-using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
-                             StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
-                             OpenLog, LogRecovered, LogOpened, AppendFrame, Durable, ReadLog, LogRead, LogFailed,
-                             WriteCheckpoint, CheckpointWritten, CheckpointFailed>;
+using Message =
+    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply, OpenLog,
+                 LogRecovered, LogOpened, AppendFrame, Durable, ReadLog, LogRead, LogReadFailed, LogFailed,
+                 WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

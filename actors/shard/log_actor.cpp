@@ -44,7 +44,7 @@ void LogActor::handle(AppendFrame message, Effects&) {
 void LogActor::handle(ReadLog message, Effects& out) {
   if (failed_ || !opened_) return;
   auto read = log_.read_after(message.from, message.max_bytes);
-  if (!read) return fail(read.error(), out);
+  if (!read) return out.send(member_, LogReadFailed{message.token, read.error()});
   out.send(member_, LogRead{message.token, read->from_found, log_.head(), std::move(read->frames)});
 }
 

@@ -9,6 +9,9 @@ namespace dkv {
 namespace {
 // When idle, so that a replica notices the loss of the last event, and the primary's end.
 constexpr Duration kHeartbeatInterval = 100ms;
+// What a reply takes beside its values: its place in a queue, its results.
+constexpr std::size_t kReplyBytes = 256;
+constexpr std::size_t kResultBytes = 128;
 // Reads of the log for replicas, waiting at once: one per replica is enough.
 constexpr std::size_t kMaxPulls = 64;
 
@@ -53,8 +56,9 @@ void ShardActor::handle(LogOpened message, const Address&, TimePoint, Effects& o
   if (state_ != State::opening) return;
   head_ = packed_ = durable_ = published_ = message.head;
   commit_ = std::max(commit_, copy_.store_applied().seq);
-  // R6: never an epoch that this log has seen.
-  epoch_ = Epoch{head_.epoch.value + 1};
+  // R6: never an epoch that this log has seen, nor one that a lost log may have seen.
+  began_empty_ = head_ == Position{};
+  epoch_ = began_empty_ ? options_.first_epoch : Epoch{head_.epoch.value + 1};
   state_ = State::beginning;
   append({EventType::epoch_start, {}, {}}, out);
   serves_from_ = head_.seq;
@@ -71,11 +75,17 @@ void ShardActor::handle(PartRequest message, const Address&, TimePoint, Effects&
 }
 
 void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
-  Waiting waiting{std::move(asker), false, {request.request_id, {}}};
+  Waiting waiting{std::move(asker), false, 0, {request.request_id, {}}};
   if (state_ != State::serving) {
     waiting.reply.body =
         Error{Errc::unavailable, state_ == State::failed ? "the shard has stopped: " + problem_
                                                          : "the shard is starting: try again in a moment"};
+    ready_.push_back(std::move(waiting));
+    return;
+  }
+  if (owed_bytes_ >= options_.max_owed_bytes) {
+    waiting.reply.body =
+        Error{Errc::overloaded, "too many replies are waiting to leave: try again in a moment"};
     ready_.push_back(std::move(waiting));
     return;
   }
@@ -87,7 +97,10 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   for (const Operation& operation : request.operations) {
     results.push_back(execute(operation, depends_on, room, out));
     (writes(operation) ? waiting.writes : reads) = true;
+    waiting.bytes += kResultBytes + results.back().value.size();
   }
+  waiting.bytes += kReplyBytes;
+  owed_bytes_ += waiting.bytes;
   waiting.reply.body = std::move(results);
   // What was read must be committed, however little the writer asks for.
   wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
@@ -162,6 +175,7 @@ void ShardActor::wait_for(Seq depends_on, AckMode ack, Waiting waiting) {
 }
 
 void ShardActor::reply(Waiting waiting, Effects& out) {
+  owed_bytes_ -= waiting.bytes;
   if (auto* origin = std::get_if<Origin>(&waiting.asker)) {
     out.send({self_.node, Role::client, {}}, ClientReply{std::move(*origin), std::move(waiting.reply)});
   } else {
@@ -253,8 +267,8 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
   in_flight_bytes_ = 0;
 }
 
-void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects&) {
-  copy_.handle(message);
+void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
+  copy_.handle(message, out);
 }
 
 void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
@@ -266,7 +280,10 @@ void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now,
 void ShardActor::handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects&) {
   Progress& replica = replicas_[from.node];
   replica.heard = now;
-  if (message.epoch == epoch_) replica.durable = std::max(replica.durable, message.durable.seq);
+  // Nobody can have more of this epoch than has been published.
+  if (message.epoch == epoch_ && message.durable <= published_) {
+    replica.durable = std::max(replica.durable, message.durable.seq);
+  }
 }
 
 void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoint, Effects& out) {
@@ -278,12 +295,13 @@ void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoin
          out);
   }
   if (state_ != State::serving || pulls_.size() >= kMaxPulls) {
-    peer::PullReply refusal;
-    refusal.shard = message.shard;
-    refusal.process = message.process;
-    refusal.request = message.request;
-    refusal.outcome = peer::PullOutcome::refused;
-    return out.send(from, std::move(refusal));
+    return refuse({from, message}, out);
+  }
+  for (const auto& [token, pull] : pulls_) {
+    // The same question again, because the answer takes long: it is on its way.
+    if (pull.asker == from && pull.request.process == message.process &&
+        pull.request.request == message.request)
+      return;
   }
   const std::uint64_t token = next_token_++;
   const ReadLog read{token, message.from, std::min<std::uint64_t>(message.max_bytes, kMaxPullBytes)};
@@ -291,9 +309,37 @@ void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoin
   out.send({self_.node, Role::log, self_.shard}, read);
 }
 
+void ShardActor::refuse(const Pull& pull, Effects& out) {
+  peer::PullReply refusal;
+  refusal.shard = self_.shard;
+  refusal.process = pull.request.process;
+  refusal.request = pull.request.request;
+  refusal.outcome = peer::PullOutcome::refused;
+  out.send(pull.asker, std::move(refusal));
+}
+
+void ShardActor::handle(LogReadFailed message, const Address&, TimePoint, Effects& out) {
+  const auto pull = pulls_.find(message.token);
+  if (pull == pulls_.end()) return;
+  if (problem_ != message.error.message) out.log(LogLevel::error, message.error.message);
+  problem_ = message.error.message;
+  refuse(pull->second, out);
+  pulls_.erase(pull);
+}
+
 void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out) {
   const auto pull = pulls_.find(message.token);
   if (pull == pulls_.end()) return;
+  if (!message.from_found && began_empty_) {
+    fail("node " + std::to_string(pull->second.asker.node.value) + " holds a history up to " +
+             to_string(pull->second.request.from) +
+             ", but this node began with an empty data folder: its data "
+             "was lost or moved. Stop this node and put its folder back, or copy the replica's",
+         out);
+    refuse(pull->second, out);
+    pulls_.erase(pull);
+    return;
+  }
   peer::PullReply answer;
   answer.shard = self_.shard;
   answer.process = pull->second.request.process;
@@ -338,7 +384,7 @@ MemberStatus ShardActor::status(TimePoint now) const {
       replica.silent_ms = static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::milliseconds>(now - progress->second.heard).count());
     }
-    replica.lag_events = head_.seq.value - replica.durable.value;
+    replica.lag_events = head_.seq.value - std::min(head_.seq, replica.durable).value;
   }
   return status;
 }

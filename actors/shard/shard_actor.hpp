@@ -23,6 +23,12 @@ struct ShardOptions {
   std::size_t max_value_bytes = std::size_t{16} << 20;
   /// Events packed but not yet committed; past this, writes are refused as overloaded.
   std::size_t max_in_flight_bytes = std::size_t{64} << 20;
+  /// Replies that wait or leave at the end of this turn, values included; past this, requests are refused
+  /// as overloaded.
+  std::size_t max_owed_bytes = std::size_t{64} << 20;
+  /// The first epoch of a log that begins anew: higher than any that this shard may have had before its
+  /// folder was emptied, so that two histories never share a position. The world gives wall-clock seconds.
+  Epoch first_epoch{1};
 };
 
 class ShardActor : public Actor {
@@ -45,6 +51,7 @@ class ShardActor : public Actor {
   struct Waiting {
     Asker asker;
     bool writes = false;
+    std::size_t bytes = 0;  // what it takes in memory, about
     rpc::Reply reply;
   };
   /// A frame on its way to being committed, and the replies that wait for it.
@@ -71,6 +78,7 @@ class ShardActor : public Actor {
   void handle(LogOpened message, const Address& from, TimePoint now, Effects& out);
   void handle(Durable message, const Address& from, TimePoint now, Effects& out);
   void handle(LogRead message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogReadFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(LogFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointWritten message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
@@ -90,6 +98,7 @@ class ShardActor : public Actor {
   void advance_commit();
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);
+  void refuse(const Pull& pull, Effects& out);
   void fail(const std::string& problem, Effects& out);
   MemberStatus status(TimePoint now) const;
 
@@ -100,6 +109,7 @@ class ShardActor : public Actor {
   const ShardInfo* shard_ = nullptr;  // in topology_
   State state_ = State::waiting;
   std::string problem_;
+  bool began_empty_ = false;  // this process found no log
 
   Epoch epoch_;
   Position head_;       // the last event executed
@@ -117,6 +127,7 @@ class ShardActor : public Actor {
   std::vector<Waiting> ready_;  // depend on nothing uncommitted
   std::deque<InFlight> in_flight_;
   std::size_t in_flight_bytes_ = 0;
+  std::size_t owed_bytes_ = 0;  // of all Waiting
   std::map<NodeId, Progress> replicas_;
   std::map<std::uint64_t, Pull> pulls_;
   std::uint64_t next_token_ = 1;

@@ -61,7 +61,7 @@ class ShardCopy {
   /// store: a frozen memtable waits until `commit` covers it.
   void end_turn(Seq commit, TimePoint now, Effects& out);
   TimePoint wake_at() const { return retry_at_; }
-  void handle(const CheckpointWritten& message);
+  void handle(const CheckpointWritten& message, Effects& out);
   void handle(const CheckpointFailed& message, TimePoint now);
 
   Store& store() { return *store_; }

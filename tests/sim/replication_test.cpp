@@ -4,7 +4,9 @@
 #include <iostream>
 #include <set>
 
+#include "tests/actors/conversation.hpp"
 #include "tests/sim/cluster_run.hpp"
+#include "tests/sim/sim_world.hpp"
 
 namespace dkv::sim {
 namespace {
@@ -67,6 +69,65 @@ TEST(SimulatedCluster, NoticesADiskThatDoesNotSync) {
   RunOptions options;
   options.disks_lie = true;
   EXPECT_NE(first_seed_that_notices(options), 0U);
+}
+
+class TwoNodes : public testing::Test {
+ protected:
+  TwoNodes() : world_(7, test::one_shard(), {}) {
+    world_.start_all();
+    run_for(1s);
+  }
+  void run_for(Duration time) { world_.run_until(world_.now() + time); }
+  /// The reply to one operation, or an empty one.
+  rpc::Reply ask(NodeId node, rpc::Request request) {
+    rpc::Reply got;
+    world_.ask(node, std::move(request), [&](rpc::Reply reply) { got = std::move(reply); });
+    run_for(1s);
+    return got;
+  }
+  MemberStatus status(NodeId node) {
+    rpc::Request request;
+    request.type = rpc::Type::status;
+    return std::get<NodeStatus>(ask(node, std::move(request)).body).members.at(0);
+  }
+  void write(const std::string& prefix, int count) {
+    for (int i = 0; i < count; ++i) ask(test::kPrimaryNode, test::put(prefix + std::to_string(i), "value"));
+  }
+
+  SimWorld world_;
+};
+
+TEST_F(TwoNodes, AnEmptiedPrimaryStopsRatherThanBeginASecondHistory) {
+  write("before-", 5);
+  EXPECT_TRUE(status(test::kReplicaNode).ready);
+  world_.crash(test::kPrimaryNode);
+  world_.wipe(test::kPrimaryNode);
+  world_.start(test::kPrimaryNode);
+  run_for(3s);
+  EXPECT_EQ(status(test::kPrimaryNode).state, "failed");
+  EXPECT_FALSE(status(test::kReplicaNode).ready);
+}
+
+TEST_F(TwoNodes, TwoHistoriesAreNeverTakenForOne) {
+  write("before-", 5);
+  // The replica is away while the primary loses its folder and begins anew, twice, and writes past what
+  // the replica has.
+  world_.crash(test::kReplicaNode);
+  world_.crash(test::kPrimaryNode);
+  world_.wipe(test::kPrimaryNode);
+  world_.start(test::kPrimaryNode);
+  run_for(1s);
+  write("after-", 5);
+  world_.crash(test::kPrimaryNode);
+  world_.start(test::kPrimaryNode);
+  run_for(1s);
+  write("later-", 20);
+  world_.start(test::kReplicaNode);
+  run_for(3s);
+  EXPECT_EQ(status(test::kReplicaNode).state, "diverged");
+  rpc::Request read = test::get("before-1");
+  read.read = ReadMode::replica;
+  EXPECT_TRUE(std::holds_alternative<Error>(ask(test::kReplicaNode, std::move(read)).body));
 }
 
 }  // namespace

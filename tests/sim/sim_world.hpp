@@ -25,7 +25,7 @@ struct NetworkFaults {
   std::uint64_t duplicate_per_million = 0;
   std::uint64_t slow_per_million = 0;  // delayed by up to slow_most instead of usual_most
   Duration usual_most = 1ms;
-  Duration slow_most = 200ms;
+  Duration slow_most = 700ms;  // beyond every time-out that asks again
 };
 
 class SimWorld {

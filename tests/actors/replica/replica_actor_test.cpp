@@ -105,13 +105,69 @@ TEST_F(Replica, NoticesTheLossOfTheLastEvent) {
   EXPECT_TRUE(world_.has_said<peer::PullRequest>());
 }
 
-TEST_F(Replica, AsksAgainWhenThereIsNoAnswer) {
+TEST_F(Replica, RepeatsItsQuestionUntilThereIsAnAnswerHoweverLate) {
   const auto first = start();
-  world_.pass(400ms);
-  const auto second = world_.said<peer::PullRequest>();
-  EXPECT_NE(first.request, second.request);
+  world_.pass(350ms);
+  EXPECT_EQ(world_.said<peer::PullRequest>(), first);
+  world_.pass(500ms);
+  EXPECT_FALSE(world_.has_said<peer::PullRequest>());  // it backs off
+  world_.pass(200ms);
+  EXPECT_EQ(world_.said<peer::PullRequest>(), first);
   world_.tell(answer_to(first, Epoch{1}, {}, Seq{}, *frame_of(Epoch{1}, {}, Seq{0}, {{"k", "v"}})));
-  EXPECT_FALSE(world_.has_said<AppendFrame>());  // R5: a late answer to an earlier question
+  EXPECT_TRUE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, AnAnswerToAnEarlierQuestionDoesNotCount) {  // R5
+  align();
+  world_.pass(60ms);
+  const auto one = frame_of(Epoch{1}, {}, Seq{0}, {{"a", "1"}});
+  world_.tell(EventFrame{frame_of(Epoch{1}, {Epoch{1}, Seq{2}}, Seq{0}, {{"c", "3"}})});
+  const auto first = world_.said<peer::PullRequest>();
+  world_.tell(EventFrame{one});  // it had only been late
+  world_.said<AppendFrame>();
+  world_.pass(350ms);
+  const auto second = world_.said<peer::PullRequest>();
+  EXPECT_NE(second.request, first.request);
+  world_.tell(
+      answer_to(first, Epoch{1}, {}, Seq{}, *frame_of(Epoch{1}, {Epoch{1}, Seq{1}}, Seq{0}, {{"b", "2"}})));
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(Replica, AlignsOnlyByTheHeadThatItAskedAbout) {  // R3
+  align();
+  world_.pass(60ms);
+  world_.tell(EventFrame{frame_of(Epoch{1}, {Epoch{1}, Seq{4}}, Seq{0}, {{"e", "5"}})});
+  const auto pull = world_.said<peer::PullRequest>();
+  world_.tell(EventFrame{frame_of(Epoch{1}, {}, Seq{0}, {{"a", "1"}})});  // the head moves
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  world_.forget();
+  world_.tell(answer_to(pull, Epoch{2}, {}, Seq{}));
+  world_.pass(100ms);
+  EXPECT_FALSE(world_.has_said<peer::ReplicaAck>());
+  EXPECT_EQ(world_.said<peer::PullRequest>().from, (Position{Epoch{1}, Seq{1}}));
+}
+
+TEST_F(Replica, TakesNoMoreThanItsDiskCanFollow) {
+  align();
+  const std::string megabyte(1 << 20, 'x');
+  Position prev;
+  int taken = 0;
+  for (int i = 0; i < 100; ++i) {
+    world_.tell(EventFrame{frame_of(Epoch{1}, prev, Seq{0}, {{"k", megabyte}})});
+    if (!world_.has_said<AppendFrame>()) break;
+    prev = world_.said<AppendFrame>().last;
+    ++taken;
+  }
+  EXPECT_EQ(taken, 64);
+  world_.forget();
+  world_.pass(10s);
+  EXPECT_FALSE(world_.has_said<peer::PullRequest>());  // nor does it ask for what it could not take
+  EXPECT_EQ(replica_.wake_at() > world_.now(), true);  // nor spin
+  world_.tell(EventFrame{frame_of(Epoch{1}, prev, prev.seq, {})});
+  world_.tell(Durable{prev});
+  world_.tell(EventFrame{frame_of(Epoch{1}, {Epoch{1}, Seq{100}}, Seq{100}, {})});
+  world_.pass(60ms);
+  EXPECT_EQ(world_.said<peer::PullRequest>().from, prev);
 }
 
 TEST_F(Replica, AnAnswerToAnEarlierProcessDoesNotCount) {  // R5
@@ -174,6 +230,8 @@ TEST_F(Replica, SaysSoWhenHistoriesDiffer) {
   EXPECT_EQ(report.status.state, "diverged");
   EXPECT_FALSE(report.status.ready);
   EXPECT_FALSE(report.status.problem.empty());
+  world_.tell(ClientRequest{{0, "reader"}, get("k")});  // this copy is no prefix of the history
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
   world_.tell(EventFrame{frame_of(Epoch{4}, {Epoch{3}, Seq{50}}, Seq{2}, {{"k", "v"}})});
   EXPECT_FALSE(world_.has_said<AppendFrame>());
 }

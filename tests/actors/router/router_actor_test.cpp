@@ -105,6 +105,22 @@ TEST_F(Router, PutsResultsTogetherInTheOrderAsked) {
   EXPECT_EQ(result_of(reply, 4).version.seq, Seq{11});
 }
 
+TEST_F(Router, AReplyOverSeveralShardsFitsIntoAMessage) {
+  ask(request_of({{OpCode::get, {key_of(kNear), ""}}, {OpCode::get, {key_of(kShard), ""}}}));
+  const auto city = world_.said<PartRequest>();
+  const auto near = world_.said<PartRequest>();
+  const auto large = [] {
+    std::vector<OperationResult> results(1);
+    results[0].value.resize(kMaxValueBytes);
+    return rpc::Reply{1, std::move(results)};
+  };
+  world_.tell(PartReply{city.token, large()});
+  world_.tell(PartReply{near.token, large()});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply, 1).code, Errc::ok);
+  EXPECT_EQ(result_of(reply, 0).code, Errc::too_large);
+}
+
 TEST_F(Router, APartThatFailsFailsItsOperationsOnly) {
   ask(request_of({{OpCode::get, {key_of(kNear), ""}}, {OpCode::get, {key_of(kShard), ""}}}));
   const auto city = world_.said<PartRequest>();

@@ -234,7 +234,7 @@ TEST_F(Shard, HeartbeatsCarryTheHeadAndCommit) {
 }
 
 TEST_F(Shard, ServesPullsFromItsLog) {
-  serve();
+  serve({Epoch{1}, Seq{20}});
   const Address replica{kReplicaNode, Role::member, kShard};
   world_.tell(peer::PullRequest{kShard, 11, 22, {}, 1000}, replica);
   const auto read = world_.said<ReadLog>();
@@ -244,7 +244,7 @@ TEST_F(Shard, ServesPullsFromItsLog) {
   EXPECT_EQ(answer.outcome, peer::PullOutcome::ok);
   EXPECT_EQ(answer.process, 11U);
   EXPECT_EQ(answer.request, 22U);
-  EXPECT_EQ(answer.epoch, Epoch{1});
+  EXPECT_EQ(answer.epoch, Epoch{2});
   EXPECT_EQ(answer.frames, "frames");
   world_.tell(peer::PullRequest{kShard, 11, 23, {Epoch{1}, Seq{9}}, 1000}, replica);
   world_.tell(LogRead{world_.said<ReadLog>().token, false, {Epoch{1}, Seq{1}}, ""});
@@ -258,6 +258,74 @@ TEST_F(Shard, StopsWhenAReplicaHasSeenANewerEpoch) {  // R4
   EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
   ask(put("k", "v"));
   EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
+}
+
+TEST_F(Shard, ALogThatBeginsAnewBeginsAtTheWorldsEpoch) {
+  ShardOptions options;
+  options.first_epoch = Epoch{1'000'000};
+  ShardActor shard({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), {}, options);
+  Conversation world(shard);
+  world.tell(TopologyChanged{one_shard()});
+  world.tell(LogOpened{});
+  EXPECT_EQ(world.said<AppendFrame>().last, (Position{Epoch{1'000'000}, Seq{1}}));
+}
+
+TEST_F(Shard, StopsWhenItsEmptyFolderMeetsAReplicaWithAHistory) {
+  serve();
+  world_.tell(peer::PullRequest{kShard, 1, 1, {Epoch{1}, Seq{500}}, 1000},
+              {kReplicaNode, Role::member, kShard});
+  world_.tell(LogRead{world_.said<ReadLog>().token, false, {Epoch{1}, Seq{1}}, ""});
+  EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
+  ask(put("k", "v"));
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
+  EXPECT_FALSE(world_.logged().empty());
+}
+
+TEST_F(Shard, AQuestionThatIsRepeatedIsReadOnce) {
+  serve();
+  const peer::PullRequest request{kShard, 1, 7, {}, 1000};
+  world_.tell(request, {kReplicaNode, Role::member, kShard});
+  world_.tell(request, {kReplicaNode, Role::member, kShard});
+  world_.said<ReadLog>();
+  EXPECT_FALSE(world_.has_said<ReadLog>());
+}
+
+TEST_F(Shard, AReadErrorForAReplicaStopsNobodyElse) {
+  serve();
+  world_.tell(peer::PullRequest{kShard, 1, 7, {}, 1000}, {kReplicaNode, Role::member, kShard});
+  world_.tell(LogReadFailed{world_.said<ReadLog>().token, {Errc::corrupt, "log-1 at offset 9"}});
+  EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
+  world_.tell(StatusQuery{1});
+  EXPECT_EQ(world_.said<StatusReport>().status.problem, "log-1 at offset 9");
+  ask(get("k"));
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
+}
+
+TEST_F(Shard, AnAckOfWhatWasNeverPublishedDoesNotCount) {
+  const Address replica{kReplicaNode, Role::member, kShard};
+  world_.tell(TopologyChanged{one_shard({kReplicaNode})});
+  world_.tell(LogOpened{});
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, {Epoch{1}, Seq{900}}, Seq{}}, replica);
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  ask(get("k"));
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
+}
+
+TEST_F(Shard, RefusesRequestsRatherThanOweRepliesWithoutBound) {
+  serve();
+  ask(put("k", std::string(1 << 20, 'x')));
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  world_.forget();
+  for (int i = 0; i < 100; ++i) world_.deliver(ClientRequest{{0, "greedy"}, get("k")});
+  world_.end_turn();
+  int served = 0;
+  int refused = 0;
+  for (int i = 0; i < 100; ++i)
+    (error_of(world_.said<ClientReply>()) == Errc::overloaded ? refused : served) += 1;
+  EXPECT_EQ(served, 64);
+  EXPECT_EQ(refused, 36);
+  ask(get("k"));  // the turn is over, the replies have left
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::ok);
 }
 
 class SmallShard : public Shard {
@@ -279,9 +347,11 @@ TEST_F(SmallShard, CheckpointsOnlyWhatIsCommitted) {
   const auto checkpoint = world_.said<WriteCheckpoint>();
   EXPECT_LE(checkpoint.applied, appended.back());
   EXPECT_EQ(checkpoint.memtable->records().rbegin()->second.version, checkpoint.applied);
-  // Until it is written, the frozen records are still read.
+  // Until it is written, the frozen records are still read; then they are freed elsewhere.
   ask(get("key-0"));
   world_.said<ClientReply>();
+  world_.tell(CheckpointWritten{checkpoint.applied});
+  EXPECT_EQ(world_.said<DiscardMemtable>().memtable, checkpoint.memtable);
 }
 
 TEST_F(SmallShard, RefusesWritesRatherThanGrow) {
