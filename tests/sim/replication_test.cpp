@@ -1,4 +1,4 @@
-// Replication under faults, in simulation. DKV_SIM_SEEDS sets how many seeds are run.
+// Replication under faults, in simulation. The environment's DKV_SIM_SEEDS sets how many seeds are run.
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <iostream>
@@ -13,7 +13,7 @@ namespace {
 
 std::uint64_t seed_count() {
   const char* set = std::getenv("DKV_SIM_SEEDS");
-  return set != nullptr ? std::strtoull(set, nullptr, 10) : 300;
+  return set != nullptr ? std::strtoull(set, nullptr, 10) : DKV_SIM_SEEDS;
 }
 
 std::string all_of(const std::vector<std::string>& lines) {
