@@ -419,6 +419,17 @@ void sort_by_name(std::vector<Item>& items) {
             [](const Item& a, const Item& b) { return a.name.value < b.name.value; });
 }
 
+/// Of the first topology: equal where names, shards, their members, weights and slots, and keepers are equal.
+/// Addresses do not count, so that a cluster can move to others with its data.
+std::uint64_t cluster_id(Topology topology) {
+  for (NodeInfo& node : topology.nodes) {
+    for (const FileService& service : kServices) (node.*service.endpoint).clear();
+  }
+  topology.id = 0;
+  const std::string encoded = encode(topology);
+  return XXH3_64bits(encoded.data(), encoded.size());
+}
+
 Topology make_topology(File file) {
   Topology topology;
   topology.name = file.cluster;
@@ -438,8 +449,7 @@ Topology make_topology(File file) {
   }
   topology.keepers = make_keepers(file, ids);
   topology.slots = place(placed);
-  const std::string encoded = encode(topology);
-  topology.id = XXH3_64bits(encoded.data(), encoded.size());
+  topology.id = cluster_id(topology);
   return topology;
 }
 

@@ -3,8 +3,8 @@
 // default. After the cluster's first start the file is only compared: the topology has versions of its own.
 //
 // What comes out depends on what the file says, not on the order that it says it in: node and shard ids
-// are 1, 2, … in order of name, and the id of the cluster follows from the contents. (Only the order within
-// a `replicas` list is kept.)
+// are 1, 2, … in order of name, and the id of the cluster follows from everything but the addresses. (Only
+// the order within a `replicas` list is kept.)
 #pragma once
 
 #include <string>

@@ -42,7 +42,7 @@ using SlotMap = std::array<ShardId, kSlotCount>;
 
 struct Topology {
   std::uint64_t version = 1;
-  std::uint64_t id = 0;  // of the cluster: made from its first topology, never changes
+  std::uint64_t id = 0;  // of the cluster: made from all of its first topology but addresses; never changes
   std::string name;
   std::vector<NodeInfo> nodes;    // ordered by id
   std::vector<ShardInfo> shards;  // ordered by id

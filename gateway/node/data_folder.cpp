@@ -169,10 +169,12 @@ Result<void> DataFolder::check_identity(const std::string& text, const std::stri
                                    "', not to '" + node + "'; nothing was changed"};
   }
   if (text_of("cluster") != to_hex(cluster_id)) {
-    return Error{Errc::in_use,
-                 "the data folder " + path_ + " belongs to another cluster (" + text_of("cluster") +
-                     ", the topology file describes " + to_hex(cluster_id) +
-                     "); use the file that it was made with, or another folder; nothing was changed"};
+    return Error{
+        Errc::in_use,
+        "the data folder " + path_ + " belongs to another cluster (" + text_of("cluster") +
+            ", the topology file describes " + to_hex(cluster_id) +
+            "); its name, node names, shards and keepers must be those that the folder was made with: use "
+            "that file, or another folder; nothing was changed"};
   }
   incarnation_ = text_of("incarnation");
   if (incarnation_.empty()) return Error{Errc::corrupt, file + " names no incarnation; it was damaged"};

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
+#include <set>
 #include <sstream>
 
 #include "topology/check.hpp"
@@ -88,12 +89,49 @@ TEST(TopologyFile, NumbersByNameSoThatTheOrderOfTheFileDoesNotMatter) {
   EXPECT_EQ(std::count(first->slots.begin(), first->slots.end(), ShardId{2}), 3 * 4096);
 }
 
-TEST(TopologyFile, AnyDifferenceInContentMakesAnotherCluster) {
+/// `text` with the first `from` replaced.
+std::string with(std::string text, const std::string& from, const std::string& to) {
+  return text.replace(text.find(from), from.size(), to);
+}
+
+std::string with_all(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+TEST(TopologyFile, StaysTheSameClusterAtOtherAddresses) {
   const std::string text = read(kIndia);
-  std::string other = text;
-  other.replace(other.find("127.0.0.55"), 10, "127.0.0.56");
-  EXPECT_NE(parse_topology(text, "f")->id, parse_topology(other, "f")->id);
-  EXPECT_EQ(parse_topology(text, "f")->id, parse_topology("# a comment\n" + text, "g")->id);
+  const std::uint64_t id = parse_topology(text, "f")->id;
+  for (const std::string& moved : {
+           "# a comment\n" + text,
+           with(text, "127.0.0.55", "127.0.0.56"),
+           with(text, "host = \"127.0.0.2\"", "host = \"127.0.0.2\"\nhttp = 8081\nwatch = 9004"),
+           with(text, "127.0.0.3", "::1"),
+           with_all(text, "127.0.0.", "10.1.2."),
+       }) {
+    const Result<Topology> topology = parse_topology(moved, "g");
+    ASSERT_TRUE(topology) << topology.error().message;
+    EXPECT_EQ(topology->id, id) << moved;
+  }
+}
+
+TEST(TopologyFile, IsAnotherClusterWithOtherNamesOrShards) {
+  const std::string text = read(kIndia);
+  std::set<std::uint64_t> ids{parse_topology(text, "f")->id};
+  for (const std::string& other : {
+           with(text, "name = \"india\"", "name = \"bharat\""),
+           with_all(text, "\"chennai-replica\"", "\"madras-replica\""),
+           with(text, "[[shard]]\nname = \"chennai\"", "[[shard]]\nname = \"madras\""),
+           with(text, "replicas = [\"delhi-replica\"]", "replicas = [\"delhi-replica\"]\nweight = 2"),
+           with(text, "replicas = [\"delhi-replica\"]", "replicas = []"),
+           with(text, "replicas = [\"delhi-replica\"]", "replicas = [\"mumbai\"]"),
+           text + "[[shard]]\nname = \"pune\"\nprimary = \"delhi\"\n",
+       }) {
+    const Result<Topology> topology = parse_topology(other, "g");
+    ASSERT_TRUE(topology) << topology.error().message;
+    EXPECT_TRUE(ids.insert(topology->id).second) << other;
+  }
 }
 
 TEST(TopologyFile, TakesTheFirstNodesByNameAsKeepersWhenNoneAreNamed) {
