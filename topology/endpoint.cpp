@@ -35,29 +35,35 @@ Error unreachable() {
   return Error{Errc::bad_request, "is not an address that other nodes can reach this one at"};
 }
 
+Error not_an_endpoint() { return Error{Errc::bad_request, "is not host:port"}; }
+
 }  // namespace
+
+Result<std::string> parse_address(std::string_view text) {
+  const Error wrong{Errc::bad_request, "is not an IPv4 or IPv6 address"};
+  // An embedded NUL would hide what follows it from inet_pton.
+  if (text.find('\0') != std::string_view::npos) return wrong;
+  const std::string address(text);
+  in_addr v4{};
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+    const std::uint32_t number = ntohl(v4.s_addr);
+    return number >> 24 == 0 || number >> 28 >= 0xe ? Result<std::string>(unreachable()) : address;
+  }
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return wrong;
+  if (IN6_IS_ADDR_UNSPECIFIED(&v6) || IN6_IS_ADDR_MULTICAST(&v6)) return unreachable();
+  std::array<char, INET6_ADDRSTRLEN> canonical{};
+  inet_ntop(AF_INET6, &v6, canonical.data(), canonical.size());
+  return std::string(canonical.data());
+}
 
 Result<std::string> parse_host(std::string_view text) {
   std::string host(text);
   std::transform(host.begin(), host.end(), host.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  // An embedded NUL would hide what follows it from inet_pton, but is no part of a hostname either.
-  if (host.size() <= kMaxHostBytes && host.find('\0') == std::string::npos) {
-    in_addr v4{};
-    if (inet_pton(AF_INET, host.c_str(), &v4) == 1) {
-      const std::uint32_t address = ntohl(v4.s_addr);
-      return address >> 24 == 0 || address >> 28 >= 0xe ? Result<std::string>(unreachable()) : host;
-    }
-    in6_addr v6{};
-    if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) {
-      if (IN6_IS_ADDR_UNSPECIFIED(&v6) || IN6_IS_ADDR_MULTICAST(&v6)) return unreachable();
-      std::array<char, INET6_ADDRSTRLEN> canonical{};
-      inet_ntop(AF_INET6, &v6, canonical.data(), canonical.size());
-      return std::string(canonical.data());
-    }
-    if (is_hostname(host)) return host;
-  }
-  return Error{Errc::bad_request, "is not an IPv4 or IPv6 address or a hostname"};
+  // An IPv4 address is no hostname: its last label is of digits alone.
+  if (host.size() <= kMaxHostBytes && is_hostname(host)) return host;
+  return parse_address(host);
 }
 
 std::string to_string(const Endpoint& endpoint) {
@@ -66,19 +72,29 @@ std::string to_string(const Endpoint& endpoint) {
 }
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
-  const Error wrong{Errc::bad_request, "is not host:port"};
+  Result<Endpoint> endpoint = read_endpoint(text);
+  // One spelling only.
+  if (endpoint && to_string(*endpoint) != text) return not_an_endpoint();
+  return endpoint;
+}
+
+Result<Endpoint> read_endpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return wrong;
+  if (colon == std::string_view::npos) return not_an_endpoint();
   const std::string_view digits = text.substr(colon + 1);
   std::string_view host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (in_brackets) host = host.substr(1, host.size() - 2);
+  // Brackets are for IPv6, which has colons of its own, and for nothing else.
+  if (in_brackets != (host.find(':') != std::string_view::npos)) return not_an_endpoint();
 
-  Endpoint endpoint{.host = std::string(host)};
+  Endpoint endpoint;
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
-  if (failure != std::errc{} || end != digits.data() + digits.size() || endpoint.port == 0) return wrong;
-  // One spelling only: brackets around what is no IPv6, "080" or capitals do not come back the same.
-  const Result<std::string> canonical = parse_host(host);
-  if (!canonical || *canonical != host || to_string(endpoint) != text) return wrong;
+  if (failure != std::errc{} || end != digits.data() + digits.size() || endpoint.port == 0)
+    return not_an_endpoint();
+  Result<std::string> canonical = parse_host(host);
+  if (!canonical) return not_an_endpoint();
+  endpoint.host = *std::move(canonical);
   return endpoint;
 }
 

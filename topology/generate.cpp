@@ -18,7 +18,7 @@ Error refused(const std::string& reason) { return Error{Errc::bad_request, reaso
 /// The base address as a number, when `nodes` addresses from there on are fit for nodes.
 Result<std::uint32_t> first_address(const std::string& base, std::uint64_t nodes) {
   in_addr parsed{};
-  if (inet_pton(AF_INET, base.c_str(), &parsed) != 1 || !parse_host(base)) {
+  if (inet_pton(AF_INET, base.c_str(), &parsed) != 1 || !parse_address(base)) {
     return refused("base: \"" + base + "\" is not an IPv4 address that a node can have, such as 127.0.0.2");
   }
   const std::uint32_t first = ntohl(parsed.s_addr);

@@ -157,9 +157,15 @@ class TableReader {
   At<std::string> host(std::string_view key) {
     At<std::string> text = this->text(key, "an address");
     if (text.place.line == 0) return text;
-    Result<std::string> host = parse_host(text.value);
-    if (host) return {*std::move(host), text.place};
-    mistakes_.add(text.place, std::string(key) + " = " + quoted(text.value) + " " + host.error().message);
+    Result<std::string> address = parse_address(text.value);
+    if (address) return {*std::move(address), text.place};
+    std::string problem = address.error().message;
+    if (parse_host(text.value)) {
+      problem =
+          "is a hostname; write the IPv4 or IPv6 address that it stands for, such as 127.0.0.2: "
+          "a node listens on it, and no name is looked up";
+    }
+    mistakes_.add(text.place, std::string(key) + " = " + quoted(text.value) + " " + problem);
     return text;
   }
 

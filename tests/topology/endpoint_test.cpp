@@ -30,6 +30,29 @@ TEST(Endpoint, RefusesHostsThatNobodyCanReach) {
   EXPECT_FALSE(parse_host(longest + "a.a"));
 }
 
+TEST(Endpoint, TellsAddressesFromHostnames) {
+  EXPECT_EQ(*parse_address("127.0.0.2"), "127.0.0.2");
+  EXPECT_EQ(*parse_address("FE80::0A"), "fe80::a");
+  for (const std::string_view text : {"localhost", "a", "delhi.example.com", "", "0.0.0.0", "::", "1.2.3"}) {
+    EXPECT_FALSE(parse_address(text)) << text;
+  }
+  EXPECT_FALSE(parse_address(std::string_view("127.0.0.1\0x", 11)));
+}
+
+TEST(Endpoint, IsReadFromAPersonInAnySpelling) {
+  for (const auto& [text, canonical] : {std::pair{"127.0.0.2:7001", "127.0.0.2:7001"},
+                                        {"LocalHost:07001", "localhost:7001"},
+                                        {"[0::1]:7001", "[::1]:7001"}}) {
+    const Result<Endpoint> read = read_endpoint(text);
+    ASSERT_TRUE(read) << text;
+    EXPECT_EQ(to_string(*read), canonical);
+  }
+  for (const std::string_view text : {"", ":", "a", "a:", ":1", "a:0", "a:65536", "a:+1", "a:1 ", "[a]:1",
+                                      "::1:8080", "[::1]", "[]:1", "tcp://a:1"}) {
+    EXPECT_FALSE(read_endpoint(text)) << text;
+  }
+}
+
 TEST(Endpoint, ComesBackFromItsText) {
   for (const Endpoint& endpoint :
        {Endpoint{"127.0.0.2", 8080}, Endpoint{"::1", 1}, Endpoint{"delhi", 65535}}) {

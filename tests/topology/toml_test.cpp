@@ -148,7 +148,7 @@ TEST(TopologyFile, TakesTheFirstNodesByNameAsKeepersWhenNoneAreNamed) {
   }
 }
 
-TEST(TopologyFile, TakesPortsAndEveryKindOfHost) {
+TEST(TopologyFile, TakesPortsAndEveryKindOfAddress) {
   const Result<Topology> topology = parse_topology(R"(
 [cluster]
 name = "c"
@@ -159,7 +159,7 @@ http = 1
 rpc = 65535
 [[node]]
 name = "b"
-host = "B.Example.com"
+host = "10.0.0.7"
 [[shard]]
 name = "s"
 primary = "a"
@@ -169,7 +169,7 @@ primary = "a"
   EXPECT_EQ(topology->nodes[0].http, "[::1]:1");
   EXPECT_EQ(topology->nodes[0].rpc, "[::1]:65535");
   EXPECT_EQ(topology->nodes[0].watch, "[::1]:7004");
-  EXPECT_EQ(topology->nodes[1].http, "b.example.com:8080");
+  EXPECT_EQ(topology->nodes[1].http, "10.0.0.7:8080");
 }
 
 /// A sound file, line by line; each case replaces one line (0: appends one) and expects one error.
@@ -275,10 +275,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{16, "primary = \"\"", "16:11", "is no name"},
                     Case{17, "replicas = [\"b\", \"D\"]", "17:18", "\"D\" is no name"},
                     Case{6, "host = \"127.0.0.256\"", "6:8",
-                         "host = \"127.0.0.256\" is not an IPv4 or IPv6 address or a hostname"},
+                         "host = \"127.0.0.256\" is not an IPv4 or IPv6 address"},
                     Case{6, "host = \"0.0.0.0\"", "6:8", "is not an address that other nodes can reach"},
                     Case{6, "host = \"127.0.0.2:80\"", "6:8", "is not an IPv4 or IPv6 address"},
-                    Case{6, "host = \"\"", "6:8", "is not an IPv4 or IPv6 address"}));
+                    Case{6, "host = \"\"", "6:8", "is not an IPv4 or IPv6 address"},
+                    // A node could not listen there: names are not looked up.
+                    Case{6, "host = \"localhost\"", "6:8",
+                         "host = \"localhost\" is a hostname; write the IPv4 or IPv6 address"},
+                    Case{10, "host = \"B.Example.com\"", "10:8", "is a hostname"}));
 
 INSTANTIATE_TEST_SUITE_P(
     References, TopologyFileErrors,
@@ -308,7 +312,8 @@ TEST(TopologyFile, MustHaveItsThreeParts) {
   const std::pair<std::string, std::string> cases[] = {
       {"", "f:1:1: the file has no [cluster] table"},
       {"[cluster]\nname = \"c\"\n", "f:1:1: the file has no [[node]]; it must have 1 to 1024"},
-      {"[cluster]\nname = \"c\"\n[[node]]\nname = \"a\"\nhost = \"a\"\n", "f:1:1: the file has no [[shard]]"},
+      {"[cluster]\nname = \"c\"\n[[node]]\nname = \"a\"\nhost = \"::1\"\n",
+       "f:1:1: the file has no [[shard]]"},
       {"cluster = 1\n", "f:1:11: cluster must be a table, [cluster], not a whole number"},
       {"[[cluster]]\nname = \"c\"\n", "f:1:1: cluster must be a table, [cluster], not an array of tables"},
       {"node = []\n", "f:1:8: node must be an array of tables, [[node]], not an array"},
@@ -326,7 +331,8 @@ TEST(TopologyFile, MustHaveItsThreeParts) {
 std::string file_of(std::size_t nodes, std::size_t shards) {
   std::string text = "[cluster]\nname = \"c\"\n";
   for (std::size_t i = 0; i < nodes; ++i) {
-    text += "[[node]]\nname = \"n" + std::to_string(i) + "\"\nhost = \"h" + std::to_string(i) + "\"\n";
+    text += "[[node]]\nname = \"n" + std::to_string(i) + "\"\nhost = \"10.0." + std::to_string(i / 256) +
+            "." + std::to_string(i % 256) + "\"\n";
   }
   for (std::size_t i = 0; i < shards; ++i) {
     text += "[[shard]]\nname = \"s" + std::to_string(i) + "\"\nprimary = \"n0\"\n";
