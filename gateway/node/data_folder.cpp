@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include "actors/runtime/posix_disk.hpp"
 
@@ -70,12 +71,21 @@ Result<bool> is_somebody_elses(const std::string& path) {
   return foreign;
 }
 
-/// Makes a folder whose name is durable, unless it is there.
+/// Makes a folder whose name is durable, unless it is there; likewise those above it.
 Result<void> make_folder(const std::string& path) {
   std::error_code code;
-  if (!std::filesystem::create_directories(path, code) && !code) return {};
-  if (code) return system_error(code.value(), "cannot create folder", path);
-  return sync_folder(std::filesystem::absolute(path).parent_path().string());
+  std::vector<std::filesystem::path> missing;
+  for (auto folder = std::filesystem::absolute(path, code);
+       !folder.empty() && !std::filesystem::is_directory(folder, code); folder = folder.parent_path()) {
+    missing.push_back(folder);
+  }
+  for (auto folder = missing.rbegin(); folder != missing.rend(); ++folder) {
+    std::filesystem::create_directory(*folder, code);
+    if (code.value() == EEXIST) code = std::make_error_code(std::errc::not_a_directory);
+    if (code) return system_error(code.value(), "cannot create folder", path);
+    if (auto synced = sync_folder(folder->parent_path().string()); !synced) return synced;
+  }
+  return {};
 }
 
 std::string without_trailing_slashes(std::string path) {

@@ -5,7 +5,26 @@
 #include <gtest/gtest.h>
 #include <iterator>
 #include <map>
+#include <set>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+namespace {
+
+/// Folders and files that were synced, in this process, by their paths.
+std::set<std::string>& synced() {
+  static std::set<std::string> paths;
+  return paths;
+}
+
+}  // namespace
+
+/// Stands before the C library's, to see what is made durable.
+extern "C" int fsync(int file) {
+  std::error_code ignored;
+  synced().insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), ignored).string());
+  return static_cast<int>(::syscall(SYS_fsync, file));
+}
 
 namespace dkv {
 namespace {
@@ -63,6 +82,27 @@ TEST_F(DataFolderTest, MakesAMissingFolderAndKnowsItAgain) {
   const auto again = take();
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->incarnation(), incarnation);
+}
+
+TEST_F(DataFolderTest, SyncsTheParentOfEveryFolderThatItMakes) {
+  path_ = base_ + "/one/two/data";
+  synced().clear();
+  ASSERT_TRUE(take());
+  for (const std::string& parent : {base_, base_ + "/one", base_ + "/one/two"}) {
+    EXPECT_EQ(synced().count(parent), 1U) << parent;
+  }
+  EXPECT_EQ(synced().count(std::filesystem::path(base_).parent_path().string()), 0U) << "it was there";
+}
+
+TEST_F(DataFolderTest, TakesARelativePathAndSyncsItsParentsToo) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(base_);
+  path_ = "one/./two/../three";
+  synced().clear();
+  EXPECT_TRUE(take());
+  std::filesystem::current_path(before);
+  EXPECT_TRUE(std::filesystem::is_directory(base_ + "/one/three"));
+  for (const std::string& parent : {base_, base_ + "/one"}) EXPECT_EQ(synced().count(parent), 1U) << parent;
 }
 
 TEST_F(DataFolderTest, GivesAWipedFolderANewIncarnation) {
