@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "topology/endpoint.hpp"
 #include "topology/toml.hpp"
 
 namespace dkv::cli {
@@ -20,6 +21,21 @@ std::vector<std::string> split(const std::string& list) {
     if (!part.empty()) parts.push_back(part);
   }
   return parts;
+}
+
+/// Node endpoints that a person wrote in `place`, in their canonical spelling.
+Result<std::vector<std::string>> read_endpoints(const std::vector<std::string>& texts,
+                                                const std::string& place) {
+  std::vector<std::string> endpoints;
+  for (const std::string& text : texts) {
+    const Result<Endpoint> endpoint = read_endpoint(text);
+    if (!endpoint) {
+      return Error{Errc::bad_request,
+                   place + ": \"" + text + "\" is not HOST:PORT, such as 127.0.0.2:7001 or [::1]:7001"};
+    }
+    endpoints.push_back(to_string(*endpoint));
+  }
+  return endpoints;
 }
 
 std::string base64(const std::string& bytes) {
@@ -42,16 +58,21 @@ std::string base64(const std::string& bytes) {
 Result<ClientOptions> client_options(const Options& options) {
   ClientOptions made;
   made.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1000));
-  made.seeds = options.nodes;
-  if (made.seeds.empty() && !options.topology_file.empty()) {
+  if (!options.nodes.empty()) {
+    auto seeds = read_endpoints(options.nodes, "--node");
+    if (!seeds) return seeds.error();
+    made.seeds = *std::move(seeds);
+  } else if (!options.topology_file.empty()) {
     const auto topology = load_topology(options.topology_file);
     // The file was named on the command line: whatever is wrong with it is a matter of usage.
     if (!topology) return Error{Errc::bad_request, topology.error().message};
     for (const NodeInfo& node : topology->nodes) made.seeds.push_back(node.rpc);
-  }
-  if (made.seeds.empty()) {
+  } else {
     const char* named = std::getenv("DISTRIKV_NODES");
-    made.seeds = split(named != nullptr && *named != '\0' ? named : kDefaultNodes);
+    auto seeds =
+        read_endpoints(split(named != nullptr && *named != '\0' ? named : kDefaultNodes), "DISTRIKV_NODES");
+    if (!seeds) return seeds.error();
+    made.seeds = *std::move(seeds);
   }
   return made;
 }

@@ -1,5 +1,7 @@
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <unistd.h>
 
 #include "gateway/cli/commands.hpp"
@@ -9,12 +11,17 @@ namespace dkv::cli {
 
 namespace {
 
-/// All of stdin, cut behind the first byte that is too much: the client then refuses it.
-std::string read_stdin() {
+/// All of stdin, cut behind the first byte that is too much: the client then refuses it. Errors: bad_request
+/// where it cannot be read to its end, so that half a value never replaces a whole one.
+Result<std::string> read_stdin() {
   std::string text;
   std::array<char, 65536> buffer{};
   while (text.size() <= kMaxValueBytes) {
     const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), stdin);
+    if (std::ferror(stdin) != 0) {
+      return Error{Errc::bad_request, std::string("cannot read the value from stdin: ") +
+                                          std::strerror(errno) + "; nothing was stored"};
+    }
     if (count == 0) break;
     text.append(buffer.data(), count);
   }
@@ -71,8 +78,11 @@ int get(const Options& options, const std::string& key, bool from_replica) {
 }
 
 int set(const Options& options, const std::string& key, const std::string& value) {
+  // Before there is a client, whose first socket would be stdin where that was closed.
+  const Result<std::string> bytes = value == "-" ? read_stdin() : value;
+  if (!bytes) return report(bytes.error(), options.json);
   return with_client(options, [&](Client& client) {
-    const auto put = client.put(key, value == "-" ? read_stdin() : value);
+    const auto put = client.put(key, *bytes);
     if (!put) return report(put.error(), options.json);
     if (options.json) {
       Json answer = answer_about(key);

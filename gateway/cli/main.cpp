@@ -1,6 +1,7 @@
 // `distrikv`: the command line of a cluster. This file only reads arguments; the commands are in the
 // other files of this folder.
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 #include "gateway/cli/commands.hpp"
 
@@ -12,6 +13,9 @@ constexpr const char* kExitCodes =
     "is\n"
     "unknown; the message says so).\n";
 
+constexpr double kMinTimeoutSeconds = 0.001;
+constexpr double kMaxTimeoutSeconds = 86400;
+
 struct Arguments {
   Options options;
   std::string key;
@@ -22,6 +26,16 @@ struct Arguments {
   std::uint32_t replicas = 1;
   std::string base;
 };
+
+/// What is wrong with it, or nothing. (CLI::Range lets NaN pass.)
+std::string check_timeout(const std::string& text) {
+  double seconds = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, failure] = std::from_chars(text.data(), last, seconds);
+  const bool fits =
+      failure == std::errc{} && end == last && seconds >= kMinTimeoutSeconds && seconds <= kMaxTimeoutSeconds;
+  return fits ? "" : '"' + text + "\" is not a number of seconds from 0.001 to 86400";
+}
 
 void add_cluster_options(CLI::App& command, Arguments& arguments) {
   auto* nodes =
@@ -35,7 +49,7 @@ void add_cluster_options(CLI::App& command, Arguments& arguments) {
       ->excludes(nodes);
   command.add_option("--timeout", arguments.options.timeout_seconds, "give up after so many seconds")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.001, 86400.0))
+      ->check(check_timeout)
       ->capture_default_str();
   command.add_flag("--json", arguments.options.json, "print JSON");
 }
@@ -116,6 +130,30 @@ void add_topology_commands(CLI::App& app, Arguments& arguments, int& result) {
   create->callback([&] { result = new_topology(arguments.shards, arguments.replicas, arguments.base); });
 }
 
+/// The app, or the command of commands, that was given none; nullptr when none is missing.
+const CLI::App* without_command(const CLI::App& app) {
+  if (app.get_require_subcommand_min() == 0) return nullptr;
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? &app : without_command(*chosen.front());
+}
+
+/// CLI11 says only that a command is required: this names the word that is none, and those that are.
+int report_no_command(const CLI::App& app, const CLI::App& at) {
+  const std::vector<std::string> words = app.remaining(true);
+  std::string problem = "a command is missing";
+  if (!words.empty())
+    problem =
+        (words.front().starts_with('-') ? "unknown option \"" : "unknown command \"") + words.front() + '"';
+  std::string commands;
+  for (const CLI::App* command : at.get_subcommands({})) {
+    commands += (commands.empty() ? "" : ", ") + command->get_name();
+  }
+  const std::string whose = &at == &app ? "" : " of " + at.get_name();
+  std::fprintf(stderr, "distrikv: %s; the commands%s are %s\nRun with --help for more information.\n",
+               problem.c_str(), whose.c_str(), commands.c_str());
+  return kUsage;
+}
+
 int run(int argc, char** argv) {
   Arguments arguments;
   int result = kOk;
@@ -133,6 +171,8 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // Help and version come this way too, with code 0.
+    const CLI::App* at = error.get_exit_code() == 0 ? nullptr : without_command(app);
+    if (at != nullptr) return report_no_command(app, *at);
     return app.exit(error) == 0 ? kOk : kUsage;
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

@@ -134,7 +134,9 @@ int run(const Options& options) {
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--topology", options.topology, "The cluster's topology file (TOML)")->required();
   app.add_option("--node", options.node, "Which of its nodes to run")->required();
-  app.add_option("--data", options.data, "The node's data folder; made if it is missing")->required();
+  app.add_option("--data", options.data, "The node's data folder; made if it is missing")
+      ->required()
+      ->check([](const std::string& folder) { return folder.empty() ? "must name a folder" : ""; });
   app.add_option("--log-level", options.log_level, "The least that is logged")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
