@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "gateway/cli/commands.hpp"
+#include "gateway/standard_streams.hpp"
 
 namespace dkv::cli {
 namespace {
@@ -185,4 +186,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace dkv::cli
 
-int main(int argc, char** argv) { return dkv::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+  dkv::keep_standard_streams();
+  return dkv::cli::run(argc, argv);
+}

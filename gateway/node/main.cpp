@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "gateway/node/node.hpp"
+#include "gateway/standard_streams.hpp"
 #include "topology/toml.hpp"
 
 namespace dkv {
@@ -148,6 +149,7 @@ void add_options(CLI::App& app, Options& options) {
 }  // namespace dkv
 
 int main(int argc, char** argv) {
+  dkv::keep_standard_streams();
   dkv::Options options;
   CLI::App app("Runs one node of a distri-kv cluster.", "distrikvd");
   dkv::add_options(app, options);

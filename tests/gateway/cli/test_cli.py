@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 PROGRAMS = os.environ["DKV_PROGRAMS"]
@@ -94,6 +95,21 @@ class NodeTest(unittest.TestCase):
             finished = run("distrikvd", "--topology", self.file, "--node", "a", *option)
             self.assertEqual(finished.returncode, 2, finished.stderr)
             self.assertIn(b"--data", finished.stderr)
+
+    def test_what_it_logs_to_a_closed_stderr_goes_nowhere(self):
+        node = subprocess.Popen(
+            ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", os.path.join(PROGRAMS, "distrikvd"), "--topology",
+             self.file, "--node", "a", "--data", self.data])
+        try:
+            lock = os.path.join(self.data, "lock")
+            ends = time.monotonic() + 60
+            while not (os.path.exists(lock) and os.path.getsize(lock) > 0) and time.monotonic() < ends:
+                time.sleep(0.01)
+            opened = [os.readlink(f"/proc/{node.pid}/fd/{stream}") for stream in (0, 1, 2)]
+            self.assertEqual(opened, ["/dev/null"] * 3)
+        finally:
+            node.kill()
+            node.wait()
 
 
 if __name__ == "__main__":
