@@ -171,27 +171,50 @@ Answer Api::answer(const Request& request) {
   return error_answer(404, "unknown_path", "there is nothing here: GET / lists what there is");
 }
 
+std::optional<Answer> Api::redirect_without_body(const Request& request) {
+  const auto target = parse_target(request.target);
+  if (!target) return std::nullopt;
+  const bool put = request.method == "PUT" && target->path.starts_with(kKeyPrefix);
+  const bool set = request.method == "POST" && target->path == "/set";
+  if (!put && !set) return std::nullopt;
+  // A form may hold the key: then there is no telling yet, and this is an error.
+  const auto asked = put ? read_kv(request, *target) : read_simple(request, *target, OpCode::put);
+  if (!asked) return std::nullopt;
+  const auto fits = check({asked->code, asked->owned->key, ""}, options_.max_value_bytes);
+  if (!fits) return std::nullopt;
+  const auto owner = shard_names_.owner_elsewhere(asked->owned->key, options_.node_name);
+  if (!owner) return std::nullopt;
+  return redirect(*owner, *asked);
+}
+
 // ---- /v1/kv/{key} ----
 
-Answer Api::kv(const Request& request, const Target& target) {
+Result<Api::KeyRequest> Api::read_kv(const Request& request, const Target& target) {
   KeyRequest asked;
   asked.origin = target.origin;
   asked.code = request.method == "PUT"      ? OpCode::put
                : request.method == "DELETE" ? OpCode::remove
                                             : OpCode::get;
   auto key = percent_decode(target.path.substr(kKeyPrefix.size()), false);
-  if (!key) return answer_to(key.error());
+  if (!key) return key.error();
   asked.owned->key = std::move(*key);
   Parameters parameters;
   const auto added = asked.code == OpCode::get ? parameters.add(target.query, {"read"})
                                                : parameters.add(target.query, {"ack"});
-  if (!added) return answer_to(added.error());
-  if (const auto taken = asked.take_mode(parameters); !taken) return answer_to(taken.error());
+  if (!added) return added.error();
+  if (const auto taken = asked.take_mode(parameters); !taken) return taken.error();
   if (asked.code == OpCode::put) {
     asked.owned->value = request.body;
   } else if (!request.body.empty()) {
-    return answer_to(no_body_expected());
+    return no_body_expected();
   }
+  return asked;
+}
+
+Answer Api::kv(const Request& request, const Target& target) {
+  const auto read = read_kv(request, target);
+  if (!read) return answer_to(read.error());
+  const auto& asked = *read;
   auto result = perform(asked);
   if (result.code != Errc::ok) return failure(result, asked);
   if (asked.code == OpCode::remove) return with_shard({204, "", "", {}}, asked);

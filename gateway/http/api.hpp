@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,11 @@ class Api {
 
   /// Any thread, many at once. Blocks for the backend's answer.
   Answer answer(const Request& request);
+  /// The redirect for a write whose body the client holds back, if the node's topology gives the key to
+  /// another node: then the body need not come here first. Nothing when in doubt: the backend decides, once
+  /// the body has come. A node never redirects so what its own topology gives to itself, so this cannot
+  /// loop where the backend's own answers do not.
+  std::optional<Answer> redirect_without_body(const Request& request);
 
  private:
   struct KeyRequest;
@@ -55,6 +61,7 @@ class Api {
   Answer status(const Request& request, const Target& target);
   Answer topology(const Request& request, const Target& target);
 
+  Result<KeyRequest> read_kv(const Request& request, const Target& target);
   Result<KeyRequest> read_simple(const Request& request, const Target& target, OpCode code);
   OperationResult perform(const KeyRequest& request);
   Answer failure(const OperationResult& result, const KeyRequest& request);

@@ -136,6 +136,11 @@ bool Connection::take_head(Responder& responder) {
 
 /// The head is whole, its body is not. Always false: input is needed.
 bool Connection::begin_body(Responder& responder, const Head& head) {
+  const bool body_is_held_back = head.expect_continue && input_.view().size() == head_bytes_;
+  if (body_is_held_back && responder.redirect({head.method, head.target, head.content_type, ""}, output_)) {
+    end_without_body();
+    return false;
+  }
   if (body_bytes_ > kSmallBytes) {
     auto share = shared_.bodies.take(body_bytes_);
     if (!share) {
@@ -146,8 +151,7 @@ bool Connection::begin_body(Responder& responder, const Head& head) {
   }
   phase_ = Phase::body;
   input_pace_.begin(input_.view().size(), Clock::now());
-  const bool body_has_begun = input_.view().size() > head_bytes_;
-  if (head.expect_continue && !body_has_begun) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  if (body_is_held_back) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
   return false;
 }
 
@@ -169,6 +173,11 @@ void Connection::respond(Responder& responder, const Head& head) {
 
 void Connection::refuse(Responder& responder, const Refusal& refusal) {
   responder.refuse(refusal, output_);
+  end_without_body();
+}
+
+/// The answer is there, and what the client may still send is not wanted.
+void Connection::end_without_body() {
   input_.release();
   body_share_.release();
   input_deadline_.reset();

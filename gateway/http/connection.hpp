@@ -45,6 +45,9 @@ class Responder {
   virtual ByteBudget::Share respond(const Request& request, std::string_view connection,
                                     std::string& output) = 0;
   virtual void refuse(const Refusal& refusal, std::string& output) = 0;
+  /// Appends a redirect, one that closes, if the request goes elsewhere whatever its body, which has not
+  /// come. False, and appends nothing, when it may be for this node, or nobody knows yet.
+  virtual bool redirect(const Request& request_without_body, std::string& output) = 0;
 };
 
 struct ConnectionLimits {
@@ -119,6 +122,7 @@ class Connection {
   bool begin_body(Responder& responder, const Head& head);
   void respond(Responder& responder, const Head& head);
   void refuse(Responder& responder, const Refusal& refusal);
+  void end_without_body();
   bool input_is_late();
   bool keeps_up();
   Wait time_out(Responder& responder);

@@ -57,7 +57,7 @@ class Exchange : public Responder, private httplib::Server {
  public:
   Exchange(Api& api, Shared& shared) : api_(api), shared_(shared) {
     set_pre_routing_handler([this](const httplib::Request&, httplib::Response& response) {
-      fill(response, request_ ? within_budget(api_.answer(*request_)) : refusal_answer());
+      fill(response, request_ ? within_budget(api_.answer(*request_)) : std::move(ready_));
       return HandlerResponse::Handled;
     });
     set_post_routing_handler(
@@ -78,13 +78,29 @@ class Exchange : public Responder, private httplib::Server {
   }
 
   void refuse(const Refusal& refusal, std::string& output) override {
-    refusal_ = &refusal;
-    connection_ = "close";
-    run(false, output);
-    refusal_ = nullptr;
+    ready_ = error_answer(refusal.status, refusal.code, refusal.message);
+    if (refusal.status == 429) ready_.headers.emplace_back("Retry-After", "1");
+    close_with_ready(output);
+  }
+
+  bool redirect(const Request& request, std::string& output) override {
+    try {
+      auto answer = api_.redirect_without_body(request);
+      if (!answer) return false;
+      ready_ = std::move(*answer);
+    } catch (const std::exception&) {
+      return false;  // the request itself will show what is wrong
+    }
+    close_with_ready(output);
+    return true;
   }
 
  private:
+  void close_with_ready(std::string& output) {
+    connection_ = "close";
+    run(false, output);
+  }
+
   void run(bool head_only, std::string& output) {
     MemoryStream stream(head_only ? "HEAD / HTTP/1.1\r\n\r\n" : "GET / HTTP/1.1\r\n\r\n", output);
     bool closed = false;
@@ -105,12 +121,6 @@ class Exchange : public Responder, private httplib::Server {
       if (header.first == "X-Shard") refusal.headers.push_back(std::move(header));
     }
     return refusal;
-  }
-
-  Answer refusal_answer() const {
-    auto answer = error_answer(refusal_->status, refusal_->code, refusal_->message);
-    if (refusal_->status == 429) answer.headers.emplace_back("Retry-After", "1");
-    return answer;
   }
 
   static void fill(httplib::Response& response, Answer answer) {
@@ -135,7 +145,7 @@ class Exchange : public Responder, private httplib::Server {
   Api& api_;
   Shared& shared_;
   const Request* request_ = nullptr;
-  const Refusal* refusal_ = nullptr;
+  Answer ready_;             // without a request: the answer
   ByteBudget::Share share_;  // of the answer under way
   std::string_view connection_;
 };

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,10 @@ class ShardNames {
 
   /// "" while no topology is known.
   std::string of(std::string_view key);
+  /// Where the key's writes go if not to the node of this name; nothing while it is unknown. "Elsewhere" is
+  /// never said from an old copy: the backend is asked again first, so that it says what its own redirect
+  /// would.
+  std::optional<Moved> owner_elsewhere(std::string_view key, std::string_view node_name);
   /// Some answer came from this topology: an older one here is fetched anew.
   void saw_version(std::uint64_t version);
 
@@ -28,7 +33,7 @@ class ShardNames {
   using Clock = std::chrono::steady_clock;
 
   TopologyPtr current();
-  void refresh();
+  TopologyPtr refresh();
 
   Backend& backend_;
   std::mutex mutex_;

@@ -229,6 +229,64 @@ TEST_F(Api, ConsumesTheBodyOfARedirectedPut) {
   EXPECT_EQ(client.receive().body, "ok\n");
 }
 
+TEST_F(Api, RedirectsAWriteBeforeItsBodyWhenTheClientHoldsItBack) {
+  const std::string held_back = "Expect: 100-continue\r\nContent-Length: 1000000\r\n";
+  const std::string type = "Content-Type: application/octet-stream\r\n";
+  for (const auto& [method, target, headers] :
+       {std::tuple{"PUT", "/v1/kv/" + foreign + "?ack=local", held_back},
+        std::tuple{"POST", "/set?key=" + foreign, held_back + type}}) {
+    auto client = connect();
+    client.send(request(method, target, "", headers));
+    EXPECT_EQ(client.line(), "HTTP/1.1 307 Temporary Redirect") << "and no 100 Continue before it";
+    const auto rest = client.receive_all();
+    EXPECT_NE(rest.find("Location: http://127.0.0.3:8080" + target + "\r\n"), rest.npos) << rest;
+    EXPECT_NE(rest.find("X-Shard: mumbai\r\n"), rest.npos) << rest;
+    EXPECT_NE(rest.find("Connection: close\r\n"), rest.npos) << rest;
+  }
+  EXPECT_EQ(backend.operations(), 0u);
+}
+
+TEST_F(Api, DropsTheBodyThatAClientSendsDespiteTheRedirect) {
+  auto client = connect();
+  client.send(
+      request("PUT", "/v1/kv/" + foreign, "", "Expect: 100-continue\r\nContent-Length: 16000000\r\n"));
+  EXPECT_EQ(client.line(), "HTTP/1.1 307 Temporary Redirect");
+  EXPECT_TRUE(client.send(std::string(16'000'000, 'x')));
+}
+
+TEST_F(Api, AsksForTheBodyUnlessItIsSureToBelongElsewhere) {
+  const auto asks_for_body = [&](const std::string& method, const std::string& target,
+                                 const std::string& type) {
+    auto client = connect();
+    client.send(request(method, target, "", type + "Expect: 100-continue\r\nContent-Length: 5\r\n"));
+    return client.receives_continue();
+  };
+  EXPECT_TRUE(asks_for_body("PUT", path, ""));
+  EXPECT_TRUE(asks_for_body("PUT", "/v1/kv/" + foreign + "?ack=never", "")) << "an error, not a redirect";
+  EXPECT_TRUE(asks_for_body("POST", "/set", "Content-Type: application/x-www-form-urlencoded\r\n"));
+  EXPECT_TRUE(asks_for_body("PUT", "/v1/kv/" + std::string(481, 'k'), ""));
+}
+
+TEST_F(Api, NeverRedirectsABodyByATopologyThatTheNodeHasNoMore) {
+  EXPECT_EQ(ask("PUT", "/v1/kv/" + foreign, "v").status, 307) << "and it keeps the topology for a while";
+  backend.topology.version = 4;
+  backend.topology.shards[1].primary = NodeId{1};  // the node itself has taken the shard over
+  auto client = connect();
+  client.send(request("PUT", "/v1/kv/" + foreign, "", "Expect: 100-continue\r\nContent-Length: 5\r\n"));
+  EXPECT_TRUE(client.receives_continue());
+}
+
+TEST_F(Api, TakesTheBodyWhileNoTopologyIsKnown) {
+  backend.refuses_all = Error{Errc::unavailable, "no answer in time"};
+  auto client = connect();
+  client.send(request("PUT", "/v1/kv/" + foreign, "", "Expect: 100-continue\r\nContent-Length: 5\r\n"));
+  EXPECT_TRUE(client.receives_continue());
+  backend.throws = true;
+  auto second = connect();
+  second.send(request("PUT", "/v1/kv/" + foreign, "", "Expect: 100-continue\r\nContent-Length: 5\r\n"));
+  EXPECT_TRUE(second.receives_continue());
+}
+
 TEST_F(Api, NeverRedirectsToItself) {
   backend.moves_to_node = "delhi";
   const auto response = ask("GET", "/v1/kv/" + foreign);

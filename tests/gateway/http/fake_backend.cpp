@@ -40,7 +40,7 @@ rpc::Reply FakeBackend::call(rpc::Request request, std::chrono::milliseconds) {
   if (request.type == rpc::Type::topology) {
     const std::lock_guard lock(mutex_);
     ++topology_fetches_;
-    return {0, rpc::TopologyReply{topology_.version, encode(topology_)}};
+    return {0, rpc::TopologyReply{topology.version, encode(topology)}};
   }
   std::unique_lock lock(mutex_);
   ++waiting_;

@@ -26,6 +26,7 @@ class FakeBackend : public Backend {
   std::optional<OperationResult> answers_all;  // every operation
   std::string moves_to_node = "mumbai";        // keys of the other shard
   bool throws = false;
+  Topology topology = two_shards();  // what it says that it has
   NodeStatus status;
 
   /// From here on operations wait, until release().
@@ -56,7 +57,6 @@ class FakeBackend : public Backend {
     Position version;
   };
   std::map<std::string, Record> records_;
-  const Topology topology_ = two_shards();
 };
 
 }  // namespace dkv::testing
