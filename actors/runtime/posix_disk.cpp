@@ -127,6 +127,9 @@ Result<std::vector<std::string>> PosixDisk::list() const {
     errno = 0;
   }
   if (errno != 0) return system_error(errno, "cannot list folder", folder_);
+  // A process that was killed between creating a file and syncing its folder left a name that a power loss
+  // may still take. Whoever sees a name builds on it.
+  if (auto synced = sync_folder(folder_); !synced) return synced.error();
   std::sort(names.begin(), names.end());
   return names;
 }

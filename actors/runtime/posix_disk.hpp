@@ -2,7 +2,8 @@
 //
 // Files are opened with O_APPEND, so that an append lands at the end whatever else happened; sync() is
 // fdatasync, which also writes the length. The name of a created file is durable because its folder is
-// synced. Errors name the file and carry the system's reason. Not for network file systems.
+// synced, and a listed one, whoever created it, because list() syncs it too. Errors name the file and carry
+// the system's reason. Not for network file systems.
 #pragma once
 
 #include <string>
