@@ -1,5 +1,7 @@
 #include "actors/runtime/zmq/rpc_door.hpp"
 
+#include <algorithm>
+
 #include "messages/limits.hpp"
 
 namespace dkv::runtime {
@@ -11,8 +13,18 @@ namespace {
 constexpr int kReplyQueue = 16'384;
 /// Requests of one connection that wait to be read: a turn's burst. Beyond, TCP holds the client back.
 constexpr int kRequestQueue = 256;
-/// Large replies, of all connections together, that wait for clients to read them.
-constexpr std::uint64_t kMaxHeldReplyBytes = std::uint64_t{256} << 20;
+/// Replies of this size and more are counted in bytes while they wait for their client to read them; of
+/// smaller ones kReplyQueue are 16 MiB.
+constexpr std::size_t kCountedReplyBytes = 1'024;
+/// Counted replies that wait for one connection: the four largest, or many smaller ones.
+constexpr std::uint64_t kMaxUnreadBytes = std::uint64_t{64} << 20;
+/// And for all connections together. When it is reached, each may still have its fair share: several that do
+/// not read must not silence those who do.
+constexpr std::uint64_t kMaxUnreadBytesOfAll = std::uint64_t{256} << 20;
+constexpr std::uint64_t kFairShareBytes = std::uint64_t{1} << 20;
+/// The list of connections with unread replies is searched for those who have read them when it has grown
+/// to this, or to twice what the last search left.
+constexpr std::size_t kPruneAtLeast = 64;
 /// What a request's envelope may add to its limit; the codec checks the limit itself.
 constexpr std::size_t kSlackBytes = std::size_t{64} << 10;
 /// For the replies that are on their way when a node stops.
@@ -77,19 +89,38 @@ void RpcDoor::reply(const ClientReply& reply) {
 }
 
 void RpcDoor::send_reply(std::string_view connection, const rpc::Reply& reply) {
-  Counter& held = shared_.counters.large_reply_bytes;
   std::string bytes = rpc::encode(reply);
-  if (bytes.size() >= kZeroCopyBytes && bytes.size() + held.load() > kMaxHeldReplyBytes) {
-    bytes = rpc::encode(rpc::Reply{
-        reply.request_id, Error{Errc::unknown_outcome,
-                                "the node holds too many large replies that clients have not read; retry"}});
+  std::shared_ptr<Outstanding> unread;
+  if (bytes.size() >= kCountedReplyBytes) {
+    unread = outstanding_of(connection);
+    if (!fits(*unread, bytes.size())) {
+      bytes = rpc::encode(rpc::Reply{
+          reply.request_id,
+          Error{Errc::unknown_outcome, "too many large replies wait to be read; read them, then retry"}});
+    }
   }
   Sent sent = send(socket_, zmq::message_t(connection.data(), connection.size()), true);
-  if (sent == Sent::yes) sent = send(socket_, make_message(std::move(bytes), &held));
+  if (sent == Sent::yes) sent = send(socket_, make_message(std::move(bytes), unread, kCountedReplyBytes));
   if (sent == Sent::yes) return;
   ++shared_.counters.replies_dropped;
   dropped_.say(shared_, sent == Sent::full ? "dropped a reply to a client that does not read its replies"
                                            : "dropped a reply to a client that has gone");
+}
+
+std::shared_ptr<Outstanding> RpcDoor::outstanding_of(std::string_view connection) {
+  const auto known = unread_.find(connection);
+  if (known != unread_.end()) return known->second;
+  if (unread_.size() >= prune_at_) {
+    std::erase_if(unread_, [](const auto& one) { return one.second->bytes() == 0; });
+    prune_at_ = std::max(kPruneAtLeast, 2 * unread_.size());
+  }
+  auto fresh = std::make_shared<Outstanding>(&shared_.counters.large_reply_bytes);
+  return unread_.emplace(std::string(connection), std::move(fresh)).first->second;
+}
+
+bool RpcDoor::fits(const Outstanding& unread, std::size_t size) const {
+  const bool all_full = shared_.counters.large_reply_bytes.load() + size > kMaxUnreadBytesOfAll;
+  return unread.bytes() + size <= (all_full ? kFairShareBytes : kMaxUnreadBytes);
 }
 
 }  // namespace dkv::runtime

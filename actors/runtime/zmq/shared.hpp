@@ -27,7 +27,7 @@ struct Counters {
   Counter peer_unsent{0};
   Counter frames_refused{0};
   Counter undeliverable{0};
-  /// Bytes of large replies that libzmq still holds, see rpc_door.hpp. A level, not a count.
+  /// Bytes of the rpc door's larger replies that libzmq still holds. A level, not a count.
   Counter large_reply_bytes{0};
 };
 

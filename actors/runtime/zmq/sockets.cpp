@@ -12,6 +12,9 @@ namespace {
 constexpr std::size_t kSkippedParts = 64;
 /// Enough for a slow network, short for one who only opens connections.
 constexpr int kHandshakeMs = 3'000;
+/// How long a peer may leave bytes unread or unacknowledged before its connection ends. Nothing else ends
+/// one whose receive window stays shut: it acknowledges keepalives for ever.
+constexpr int kUnreadMs = 30'000;
 constexpr int kHeartbeatMs = 500;
 constexpr int kHeartbeatTimeoutMs = 1'500;
 
@@ -20,20 +23,21 @@ template <class Bytes>
 struct Held {
   Bytes bytes;
   std::size_t size = 0;
-  Counter* level = nullptr;
+  std::shared_ptr<Outstanding> level;
 
   static void release(void*, void* hint) {
     after_hand_over(hint);
     auto* held = static_cast<Held*>(hint);
-    if (held->level != nullptr) held->level->fetch_sub(held->size);
+    if (held->level != nullptr) held->level->remove(held->size);
     delete held;
   }
 };
 
 template <class Bytes>
-zmq::message_t without_copy(Bytes bytes, const char* data, std::size_t size, Counter* level) {
-  auto* held = new Held<Bytes>{std::move(bytes), size, level};
-  if (level != nullptr) level->fetch_add(size);
+zmq::message_t without_copy(Bytes bytes, const char* data, std::size_t size,
+                            std::shared_ptr<Outstanding> level) {
+  if (level != nullptr) level->add(size);
+  auto* held = new Held<Bytes>{std::move(bytes), size, std::move(level)};
   before_hand_over(held);
   // libzmq does not change what it sends; its interface has no const.
   return {const_cast<char*>(data), size, &Held<Bytes>::release, held};
@@ -81,13 +85,13 @@ PartReader::Outcome PartReader::next(zmq::message_t& routing_id, zmq::message_t&
   return Outcome::refused;
 }
 
-zmq::message_t make_message(std::string bytes, Counter* held) {
-  if (bytes.size() < kZeroCopyBytes) return {bytes.data(), bytes.size()};
+zmq::message_t make_message(std::string bytes, std::shared_ptr<Outstanding> held, std::size_t copy_below) {
+  if (bytes.size() < copy_below) return {bytes.data(), bytes.size()};
   // On the heap first: moving a string moves its bytes only when they are not inside it, which large
   // ones never are.
   const char* data = bytes.data();
   const std::size_t size = bytes.size();
-  return without_copy(std::move(bytes), data, size, held);
+  return without_copy(std::move(bytes), data, size, std::move(held));
 }
 
 zmq::message_t make_message(const FrameBytes& bytes) {
@@ -99,6 +103,7 @@ void harden(zmq::socket_t& socket, std::size_t max_message_bytes) {
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(max_message_bytes));
   socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
+  socket.set(zmq::sockopt::tcp_maxrt, kUnreadMs);
 }
 
 void add_heartbeats(zmq::socket_t& socket) {

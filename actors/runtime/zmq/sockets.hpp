@@ -2,6 +2,7 @@
 // settings that all its sockets share.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <zmq.hpp>
@@ -58,15 +59,40 @@ class PartReader {
 /// Below this a copy is cheaper than an allocation and a callback (measured on tcp).
 inline constexpr std::size_t kZeroCopyBytes = 10'000;
 
-/// A message of `bytes`; large ones are not copied. `held`, if any, counts the bytes of the uncopied ones
-/// for as long as libzmq holds them.
-zmq::message_t make_message(std::string bytes, Counter* held = nullptr);
+/// The bytes of uncopied messages that libzmq still holds, for one receiver or one socket. High-water marks
+/// count messages, whether of ten bytes or of 17 MiB, so whoever sends large ones asks here first.
+class Outstanding {
+ public:
+  /// `total`, if any, counts the same for several together, and outlives the context.
+  explicit Outstanding(Counter* total = nullptr) : total_(total) {}
+
+  std::uint64_t bytes() const { return bytes_.load(); }
+  void add(std::size_t size) {
+    bytes_.fetch_add(size);
+    if (total_ != nullptr) total_->fetch_add(size);
+  }
+  /// From any thread.
+  void remove(std::size_t size) {
+    bytes_.fetch_sub(size);
+    if (total_ != nullptr) total_->fetch_sub(size);
+  }
+
+ private:
+  Counter bytes_{0};
+  Counter* total_;
+};
+
+/// A message of `bytes`; those of `copy_below` and more are not copied, and counted by `held`, if any, for as
+/// long as libzmq holds them: until the last of their receivers has them, or is gone.
+zmq::message_t make_message(std::string bytes, std::shared_ptr<Outstanding> held = nullptr,
+                            std::size_t copy_below = kZeroCopyBytes);
 zmq::message_t make_message(const FrameBytes& bytes);
 inline std::string_view view(const zmq::message_t& part) {
   return {static_cast<const char*>(part.data()), part.size()};
 }
 
-/// What every socket that faces the network has: limits on what it takes, and no lingering.
+/// What every socket that faces the network has: limits on what it takes and on how long a peer may leave
+/// what it sends unread, and no lingering.
 void harden(zmq::socket_t& socket, std::size_t max_message_bytes);
 /// Notices a frozen or vanished peer within two seconds.
 void add_heartbeats(zmq::socket_t& socket);

@@ -1,6 +1,11 @@
 // The rpc door, as clients on the network see it.
+#include <arpa/inet.h>
 #include <atomic>
 #include <gtest/gtest.h>
+#include <memory>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "messages/limits.hpp"
 #include "tests/actors/runtime/world_kit.hpp"
@@ -154,11 +159,9 @@ TEST_F(RpcDoor, DropsTheRepliesOfAClientThatVanished) {
   }));
 }
 
-TEST_F(RpcDoor, LetsNoClientThatDoesNotReadHoldUpAnotherOrTakeAllMemory) {
-  // Each request is answered with 256 kB: in all far more than the node holds for clients.
-  constexpr std::size_t kCount = 1'500;
+/// Answers "large" with 256 kB, all else with nothing, and counts.
+Script router_of_large_replies(std::shared_ptr<std::atomic<std::size_t>> handled) {
   Script router;
-  auto handled = std::make_shared<std::atomic<std::size_t>>(0);
   router.on_message = [handled](Envelope envelope, TimePoint, Effects& out) {
     auto* asked = std::get_if<ClientRequest>(&envelope.message);
     if (asked == nullptr) return;
@@ -167,12 +170,22 @@ TEST_F(RpcDoor, LetsNoClientThatDoesNotReadHoldUpAnotherOrTakeAllMemory) {
     out.send(kClient, ClientReply{asked->origin, rpc::Reply{asked->request.request_id, std::vector{result}}});
     ++*handled;
   };
-  start(std::move(router));
+  return router;
+}
+
+TEST_F(RpcDoor, LetsNoClientThatDoesNotReadHoldUpAnotherOrTakeAllMemory) {
+  // Each request is answered with 256 kB: in all more than the node holds for one client.
+  constexpr std::size_t kCount = 400;
+  auto handled = std::make_shared<std::atomic<std::size_t>>(0);
+  start(router_of_large_replies(handled));
   RawSocket lazy(zmq::socket_type::dealer, test_.node().rpc, 1);
   const std::string large = rpc::encode(get_request(1, "large"));
   for (std::size_t i = 0; i < kCount; ++i) ASSERT_TRUE(lazy.send({large}));
   ASSERT_TRUE(eventually([&] { return *handled == kCount; }));
   expect_it_still_serves();
+  RawSocket other = dealer();
+  ASSERT_TRUE(other.send({large}));
+  EXPECT_EQ(error_of(other.receive_reply()), Errc::ok);
   // Every request was answered, the last ones without their value.
   std::size_t values = 0;
   std::size_t refusals = 0;
@@ -184,6 +197,55 @@ TEST_F(RpcDoor, LetsNoClientThatDoesNotReadHoldUpAnotherOrTakeAllMemory) {
   EXPECT_EQ(values + refusals, kCount);
   EXPECT_GT(values, 0U);
   EXPECT_GT(refusals, 0U);
+  // It has read everything: it is served like any other.
+  ASSERT_TRUE(lazy.send({large}));
+  EXPECT_EQ(error_of(lazy.receive_reply()), Errc::ok);
+}
+
+TEST_F(RpcDoor, LeavesRoomForThoseWhoReadWhenManyDoNot) {
+  constexpr std::size_t kClients = 6;
+  constexpr std::size_t kEach = 320;
+  auto handled = std::make_shared<std::atomic<std::size_t>>(0);
+  start(router_of_large_replies(handled));
+  const std::string large = rpc::encode(get_request(1, "large"));
+  std::vector<std::unique_ptr<RawSocket>> lazy;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    lazy.push_back(std::make_unique<RawSocket>(zmq::socket_type::dealer, test_.node().rpc, 1));
+    for (std::size_t j = 0; j < kEach; ++j) ASSERT_TRUE(lazy.back()->send({large}));
+  }
+  ASSERT_TRUE(eventually([&] { return *handled == kClients * kEach; }));
+  RawSocket reader = dealer();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(reader.send({large}));
+    EXPECT_EQ(error_of(reader.receive_reply()), Errc::ok);
+  }
+}
+
+/// TCP_USER_TIMEOUT of this process's end of the connections that were accepted on `endpoint`.
+std::vector<int> unread_limits_ms(const std::string& endpoint) {
+  std::vector<int> limits;
+  for (int fd = 3; fd < 1'024; ++fd) {
+    sockaddr_in own{};
+    sockaddr_in peer{};
+    socklen_t own_size = sizeof(own);
+    socklen_t peer_size = sizeof(peer);
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &own_size) != 0) continue;
+    if (own.sin_family != AF_INET || !endpoint.ends_with(":" + std::to_string(ntohs(own.sin_port)))) continue;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0) continue;
+    int limit = 0;
+    socklen_t size = sizeof(limit);
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, &size) == 0) limits.push_back(limit);
+  }
+  return limits;
+}
+
+TEST_F(RpcDoor, EndsConnectionsThatTakeNothingForHalfAMinute) {
+  // That the system does it is its own business; a test that waits for it would last as long.
+  start();
+  RawSocket client = dealer();
+  ASSERT_TRUE(client.send({rpc::encode(get_request(1, "k"))}));
+  ASSERT_EQ(error_of(client.receive_reply()), Errc::ok);
+  EXPECT_EQ(unread_limits_ms(test_.node().rpc), std::vector<int>{30'000});
 }
 
 }  // namespace
