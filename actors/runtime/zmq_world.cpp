@@ -152,6 +152,7 @@ WorldCounters ZmqWorld::counters() const {
   counters.peer_refused = from.peer_refused;
   counters.peer_unsent = from.peer_unsent;
   counters.frames_refused = from.frames_refused;
+  counters.frames_unsent = from.frames_unsent;
   counters.undeliverable = from.undeliverable;
   return counters;
 }

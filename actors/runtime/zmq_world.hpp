@@ -42,6 +42,7 @@ struct WorldCounters {
   std::uint64_t peer_refused = 0;      // peer: malformed, another cluster, unknown sender
   std::uint64_t peer_unsent = 0;       // the other node is away, or does not read
   std::uint64_t frames_refused = 0;    // events: not one part
+  std::uint64_t frames_unsent = 0;     // events: not published, since subscribers leave too many bytes unread
   std::uint64_t undeliverable = 0;     // to an actor that is not here
 };
 

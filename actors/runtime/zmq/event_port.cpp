@@ -8,9 +8,13 @@ namespace dkv::runtime {
 
 namespace {
 
-/// Frames that wait for one subscriber: some ten milliseconds at full speed, and at worst, with frames of
-/// kTargetFrameBytes, 256 MiB. Beyond that pulling from the log is the better way.
+/// Frames that wait for one subscriber: some ten milliseconds at full speed. Beyond that pulling from the
+/// log is the better way.
 constexpr int kFrameQueue = 256;
+/// Bytes of frames that wait for subscribers; one that waits for several counts once. More than a full queue
+/// of usual frames, so that only frames of very large values make one who does not read a loss to others, and
+/// only until its heartbeats end it.
+constexpr std::uint64_t kMaxUnreadFrameBytes = kFrameQueue * kTargetFrameBytes * 5 / 4;
 /// Who subscribes sends a topic, nothing larger. libzmq keeps a tree node per byte of it.
 constexpr std::size_t kMaxSubscriptionBytes = 1'024;
 constexpr int kReconnectMs = 100;
@@ -35,8 +39,13 @@ Result<void> EventPort::bind() {
 }
 
 void EventPort::publish(const FrameBytes& frame) {
+  if (frame->size() >= kZeroCopyBytes && unread_->bytes() + frame->size() > kMaxUnreadFrameBytes) {
+    ++shared_.counters.frames_unsent;
+    unsent_.say(shared_, "did not publish a frame: subscribers leave too much unread; they will pull it");
+    return;
+  }
   // PUB never reports a full queue: it drops for that subscriber.
-  send(publisher_, make_message(frame));
+  send(publisher_, make_message(frame, unread_));
 }
 
 EventPort::Subscription::Subscription(zmq::context_t& context, const Address& asking, NodeId publisher)

@@ -1,11 +1,13 @@
 // The `events` port: a PUB for the frames of this node's primaries, and a SUB for each primary that a
-// replica here follows. Frames are lost whenever a queue is full; those who follow notice by `prev`.
+// replica here follows. Frames are lost whenever a queue is full, or too many bytes wait; those
+// who follow notice by `prev`.
 // Plain drop per subscriber: with XPUB_NODROP one stalled subscriber would take all others to zero.
 //
 // Also the `watch` port, which is bound so that nobody else takes it: an XPUB that publishes nothing yet.
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
@@ -48,9 +50,11 @@ class EventPort {
   zmq::context_t& context_;
   Shared& shared_;
   zmq::socket_t publisher_;
+  std::shared_ptr<Outstanding> unread_ = std::make_shared<Outstanding>();
   zmq::socket_t watch_;
   std::deque<Subscription> subscriptions_;  // stable: a reader refers to its socket
   Complaint refused_;
+  Complaint unsent_;
 };
 
 }  // namespace dkv::runtime

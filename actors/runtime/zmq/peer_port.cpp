@@ -12,6 +12,9 @@ namespace {
 /// Messages that wait for one node. Acks are small and periodic, and a puller asks for one answer of
 /// some kMaxPullBytes at a time, so that this many wait only for a node that is stuck.
 constexpr int kSendQueue = 1'024;
+/// Bytes of large messages that wait for one node: some of the largest answers, one for each puller. Past
+/// it they are dropped, as for a node that is away; acks always fit.
+constexpr std::uint64_t kMaxUnsentBytes = std::uint64_t{64} << 20;
 constexpr int kReceiveQueue = 1'024;
 constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 1'000;
@@ -54,7 +57,7 @@ void PeerPort::connect(zmq::context_t& context, const NodeInfo& node) {
   socket.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
   if (node.peer.front() == '[') socket.set(zmq::sockopt::ipv6, 1);
   socket.connect(tcp_address(node.peer));
-  outgoing_.emplace(node.id, std::move(socket));
+  outgoing_.emplace(node.id, Link{std::move(socket), std::make_shared<Outstanding>()});
 }
 
 Result<void> PeerPort::bind() { return runtime::bind(incoming_, shared_.self().peer, "peer"); }
@@ -102,8 +105,12 @@ void PeerPort::send(const Address& to, Message message) {
     return;
   }
   std::string bytes = peer::encode({shared_.options.self, shared_.options.topology->id, std::move(*body)});
-  if (runtime::send(node->second, make_message(std::move(bytes))) != Sent::yes)
-    ++shared_.counters.peer_unsent;
+  if (!send(node->second, std::move(bytes))) ++shared_.counters.peer_unsent;
+}
+
+bool PeerPort::send(Link& link, std::string bytes) {
+  if (bytes.size() >= kZeroCopyBytes && link.unsent->bytes() + bytes.size() > kMaxUnsentBytes) return false;
+  return runtime::send(link.socket, make_message(std::move(bytes), link.unsent)) == Sent::yes;
 }
 
 }  // namespace dkv::runtime

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
@@ -26,14 +27,20 @@ class PeerPort {
   void send(const Address& to, Message message);
 
  private:
+  struct Link {
+    zmq::socket_t socket;
+    std::shared_ptr<Outstanding> unsent;
+  };
+
   void connect(zmq::context_t& context, const NodeInfo& node);
   void take(std::string_view bytes, std::vector<Envelope>& arrived);
   void refuse(const std::string& why);
+  bool send(Link& link, std::string bytes);
 
   Shared& shared_;
   zmq::socket_t incoming_;
   PartReader reader_;
-  std::map<NodeId, zmq::socket_t> outgoing_;
+  std::map<NodeId, Link> outgoing_;
   Complaint refused_;
 };
 

@@ -26,6 +26,7 @@ struct Counters {
   Counter peer_refused{0};
   Counter peer_unsent{0};
   Counter frames_refused{0};
+  Counter frames_unsent{0};
   Counter undeliverable{0};
   /// Bytes of the rpc door's larger replies that libzmq still holds. A level, not a count.
   Counter large_reply_bytes{0};

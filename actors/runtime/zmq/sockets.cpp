@@ -94,9 +94,9 @@ zmq::message_t make_message(std::string bytes, std::shared_ptr<Outstanding> held
   return without_copy(std::move(bytes), data, size, std::move(held));
 }
 
-zmq::message_t make_message(const FrameBytes& bytes) {
+zmq::message_t make_message(const FrameBytes& bytes, std::shared_ptr<Outstanding> held) {
   if (bytes->size() < kZeroCopyBytes) return {bytes->data(), bytes->size()};
-  return without_copy(bytes, bytes->data(), bytes->size(), nullptr);
+  return without_copy(bytes, bytes->data(), bytes->size(), std::move(held));
 }
 
 void harden(zmq::socket_t& socket, std::size_t max_message_bytes) {

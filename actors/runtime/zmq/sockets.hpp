@@ -86,7 +86,7 @@ class Outstanding {
 /// long as libzmq holds them: until the last of their receivers has them, or is gone.
 zmq::message_t make_message(std::string bytes, std::shared_ptr<Outstanding> held = nullptr,
                             std::size_t copy_below = kZeroCopyBytes);
-zmq::message_t make_message(const FrameBytes& bytes);
+zmq::message_t make_message(const FrameBytes& bytes, std::shared_ptr<Outstanding> held = nullptr);
 inline std::string_view view(const zmq::message_t& part) {
   return {static_cast<const char*>(part.data()), part.size()};
 }

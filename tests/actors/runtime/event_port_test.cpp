@@ -82,6 +82,45 @@ TEST_P(EventPortFrames, ReachEachFollowerOfTheirShardInOrder) {
 // Copied into messages, and shared with them.
 INSTANTIATE_TEST_SUITE_P(SmallAndLarge, EventPortFrames, ::testing::Values(10, 100'000));
 
+TEST(EventPort, BoundsTheBytesThatSubscribersLeaveUnread) {
+  TestWorld test(make_topology(), kOne);
+  const FrameBytes small = frame(kShard, 1);
+  const FrameBytes large = frame(kShard, 2, 16'000'000);
+  auto burst = std::make_shared<std::atomic<bool>>(false);
+  auto next = std::make_shared<TimePoint>();
+  Script script;
+  script.wake_at = [next] { return *next; };
+  script.on_wake = [=](TimePoint now, Effects& out) {
+    *next = now + 5ms;
+    out.publish(small);
+    // In all far more than may wait, but far fewer than the queue takes.
+    if (burst->exchange(false)) {
+      for (int i = 0; i < 40; ++i) out.publish(large);
+    }
+  };
+  test.spawn(kMainThread, member_of(kOne), std::move(script));
+  test.start();
+  {
+    RawSocket lazy(zmq::socket_type::sub, test.node().events, 1);
+    lazy.socket().set(zmq::sockopt::subscribe, topic_of(kShard));
+    ASSERT_FALSE(lazy.receive().empty());
+    *burst = true;
+    EXPECT_TRUE(eventually([&] { return test.world.counters().frames_unsent > 0; }));
+    EXPECT_LT(test.world.counters().frames_unsent, 40U);
+  }
+  // Once it is gone there is room for large frames again.
+  RawSocket reader(zmq::socket_type::sub, test.node().events);
+  reader.socket().set(zmq::sockopt::subscribe, topic_of(kShard));
+  ASSERT_TRUE(eventually([&] {
+    *burst = true;
+    for (int i = 0; i < 100; ++i) {
+      const auto parts = reader.receive();
+      if (parts.empty() || parts[0].size() == large->size()) return !parts.empty();
+    }
+    return false;
+  }));
+}
+
 /// A follower whose publisher is the test: node 1's events endpoint is bound by a raw PUB.
 class EventPortInput : public ::testing::Test {
  protected:

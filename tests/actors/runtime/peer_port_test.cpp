@@ -1,4 +1,5 @@
 // Two worlds in one process that talk over loopback, and what does not belong on the peer port.
+#include <atomic>
 #include <gtest/gtest.h>
 
 #include "messages/peer.hpp"
@@ -80,6 +81,51 @@ TEST(PeerPort, FindsANodeAgainThatCameBack) {
     EXPECT_GE(got_two->wait_for(1).size(), 1U) << "run " << run;
   }
   EXPECT_GT(one.world.counters().peer_unsent, 0U);  // while two was away
+}
+
+TEST(PeerPort, BoundsTheBytesThatWaitForANodeAndStillSendsAcks) {
+  const auto topology = make_topology(2);
+  TestWorld one(topology, kOne);
+  auto burst = std::make_shared<std::atomic<bool>>(false);
+  auto next = std::make_shared<TimePoint>();
+  Script script;
+  script.wake_at = [next] { return *next; };
+  script.on_wake = [=](TimePoint now, Effects& out) {
+    *next = now + 5ms;
+    // More than may wait, but far fewer than the queue takes.
+    for (std::uint64_t i = 0; i < 120 && *burst; ++i) {
+      out.send(member_of(kTwo),
+               peer::PullReply{
+                   kShard, 5, i, peer::PullOutcome::ok, Epoch{3}, {}, Seq{1}, std::string(1'000'000, 'f')});
+    }
+    *burst = false;
+    out.send(member_of(kTwo), some_ack());
+  };
+  one.spawn(kMainThread, member_of(kOne), std::move(script));
+  one.start();
+  // Node 2 is a socket that reads when the test does.
+  zmq::context_t context;
+  zmq::socket_t two(context, zmq::socket_type::router);
+  two.set(zmq::sockopt::linger, 0);
+  two.set(zmq::sockopt::rcvhwm, 1);
+  two.set(zmq::sockopt::rcvtimeo, 20'000);
+  two.bind("tcp://" + topology->find_node(kTwo)->peer);
+  const auto receive = [&] {
+    zmq::message_t part;
+    EXPECT_TRUE(two.recv(part));
+    EXPECT_TRUE(two.recv(part));
+    return part.size();
+  };
+  ASSERT_LT(receive(), 1'000U);
+  const std::uint64_t before = one.world.counters().peer_unsent;
+  *burst = true;
+  ASSERT_TRUE(eventually([&] { return !*burst; }));
+  EXPECT_TRUE(eventually([&] { return one.world.counters().peer_unsent > before; }));
+  EXPECT_LT(one.world.counters().peer_unsent, before + 120);
+  while (receive() < 1'000) {
+  }
+  while (receive() > 1'000) {  // the ack behind them
+  }
 }
 
 class PeerPortInput : public ::testing::Test {
