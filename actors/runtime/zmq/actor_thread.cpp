@@ -77,6 +77,7 @@ bool ActorThread::may_end() {
 void ActorThread::turn() {
   wait();
   now_ = boot_now();
+  if (ports_ != nullptr) ports_->tidy(now_);
   run_timers();
   gather();
   now_ = boot_now();
@@ -97,7 +98,7 @@ void ActorThread::wait() {
 /// How long to wait for messages. Negative: for ever.
 std::chrono::milliseconds ActorThread::patience() const {
   if (!queue_.empty()) return 0ms;
-  TimePoint wake = give_up_;
+  TimePoint wake = ports_ == nullptr ? give_up_ : std::min(give_up_, ports_->tidy_at());
   for (const Resident& one : residents_) wake = std::min(wake, one.actor->wake_at());
   if (wake == kNever) return -1ms;
   const TimePoint now = boot_now();

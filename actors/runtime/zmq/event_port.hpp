@@ -28,6 +28,9 @@ class EventPort {
   /// changes nothing.
   void subscribe(const Address& member, NodeId node);
 
+  /// Every second or so: for what is in no poll set.
+  void tidy() { run_commands(publisher_); }
+
   /// One item for the watch port and each subscription, in the order that drain() expects.
   void add_poll_items(std::vector<zmq::pollitem_t>& items);
   /// One burst from each readable one. `items` begins with what add_poll_items() appended; subscriptions

@@ -108,6 +108,10 @@ void PeerPort::send(const Address& to, Message message) {
   if (!send(node->second, std::move(bytes))) ++shared_.counters.peer_unsent;
 }
 
+void PeerPort::tidy() {
+  for (auto& [node, link] : outgoing_) run_commands(link.socket);
+}
+
 bool PeerPort::send(Link& link, std::string bytes) {
   if (bytes.size() >= kZeroCopyBytes && link.unsent->bytes() + bytes.size() > kMaxUnsentBytes) return false;
   return runtime::send(link.socket, make_message(std::move(bytes), link.unsent)) == Sent::yes;

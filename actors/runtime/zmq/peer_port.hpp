@@ -25,6 +25,8 @@ class PeerPort {
   void drain(std::vector<Envelope>& arrived);
   /// `message` must be one of peer::Body's.
   void send(const Address& to, Message message);
+  /// Every second or so: for what is in no poll set.
+  void tidy();
 
  private:
   struct Link {

@@ -9,6 +9,9 @@ constexpr std::size_t kPeerItem = 0;
 constexpr std::size_t kRpcItem = 1;
 constexpr std::size_t kEventItems = 2;
 
+/// Seldom enough to cost nothing, even on an idle node; often enough for any rate of reconnecting.
+constexpr Duration kTidyInterval = 1s;
+
 bool readable(const zmq::pollitem_t& item) { return (item.revents & ZMQ_POLLIN) != 0; }
 
 }  // namespace
@@ -29,6 +32,13 @@ void Ports::drain(const zmq::pollitem_t* items, std::size_t count, std::vector<E
   if (readable(items[kPeerItem])) peer_.drain(arrived);
   if (readable(items[kRpcItem])) rpc_.drain(arrived);
   events_.drain(items + kEventItems, count - kEventItems, arrived);
+}
+
+void Ports::tidy(TimePoint now) {
+  if (now < tidy_at_) return;
+  peer_.tidy();
+  events_.tidy();
+  tidy_at_ = now + kTidyInterval;
 }
 
 void Ports::send(const Address& to, Message message) {

@@ -26,6 +26,11 @@ class Ports {
   /// One burst from each readable socket. `items` are those that add_poll_items() appended.
   void drain(const zmq::pollitem_t* items, std::size_t count, std::vector<Envelope>& arrived);
 
+  /// When tidy() is due.
+  TimePoint tidy_at() const { return tidy_at_; }
+  /// Lets go of connections that ended on sockets which only send.
+  void tidy(TimePoint now);
+
   /// Carries out what no actor of this node takes: replies to clients, messages to other nodes.
   void send(const Address& to, Message message);
   void publish(const FrameBytes& frame) { events_.publish(frame); }
@@ -46,6 +51,7 @@ class Ports {
   EventPort events_;
   Complaint undeliverable_;
   bool refusing_ = false;
+  TimePoint tidy_at_{};
 };
 
 }  // namespace dkv::runtime

@@ -51,6 +51,14 @@ bool receive(zmq::socket_t& socket, zmq::message_t& part) {
   throw zmq::error_t();
 }
 
+void run_commands(zmq::socket_t& socket) {
+  int unused = 0;
+  std::size_t size = sizeof(unused);
+  if (zmq_getsockopt(socket.handle(), ZMQ_EVENTS, &unused, &size) != 0 && zmq_errno() != EINTR) {
+    throw zmq::error_t();
+  }
+}
+
 Sent send(zmq::socket_t& socket, zmq::message_t&& part, bool more) {
   const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
   while (zmq_msg_send(part.handle(), socket.handle(), flags) < 0) {

@@ -34,6 +34,10 @@ class Burst {
 /// Receives one part if one is there. Throws zmq::error_t only for defects of ours.
 bool receive(zmq::socket_t& socket, zmq::message_t& part);
 
+/// Lets libzmq handle what happened on a socket that nobody polls or receives from: without it every
+/// connection that comes and goes leaves its pipes behind until the next send.
+void run_commands(zmq::socket_t& socket);
+
 enum class Sent : std::uint8_t { yes, full, unreachable };
 /// Sends one part without waiting.
 Sent send(zmq::socket_t& socket, zmq::message_t&& part, bool more = false);

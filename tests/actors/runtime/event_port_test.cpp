@@ -1,6 +1,7 @@
 // Frames from a primary's node to those who follow it, and what does not belong on those ports.
 #include <atomic>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include "messages/frame.hpp"
 #include "tests/actors/runtime/world_kit.hpp"
@@ -163,9 +164,7 @@ TEST_F(EventPortInput, GivesBytesOnUncheckedButOnlyOfOnePart) {
 /// A subscription to a topic of a megabyte, as bytes on the wire: libzmq's own XSUB, whose topic tree
 /// recurses once per byte, overflows its stack on sending one.
 std::string deep_subscription() {
-  std::string bytes("\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", 16);
-  bytes.resize(64, '\0');
-  bytes += std::string("\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB", 27);
+  std::string bytes = subscriber_hello();
   bytes +=
       std::string("\x02\0\0\0\0\0\x0f\x42\x41\x01", 10);  // a message of 1,000,001 bytes: subscribe to ...
   return bytes + std::string(1'000'000, 't');
@@ -188,6 +187,21 @@ TEST(EventPort, SurvivesGarbageOnItsPorts) {
   two.spawn(kMainThread, member_of(kTwo), follower(kOne, frames));
   two.start();
   EXPECT_GE(frames->wait_for(1).size(), 1U);
+}
+
+std::size_t allocated_bytes() { return ::mallinfo2().uordblks; }
+
+TEST(EventPort, LetsGoOfSubscribersThatLeftANodeWhichPublishesNothing) {
+  // Without a sanitizer, whose allocator tells nothing here.
+  TestWorld test(make_topology(), kOne);
+  test.start();
+  const auto churn = [&] {
+    for (int i = 0; i < 200; ++i) throw_at(test.node().events, subscriber_hello());
+  };
+  churn();  // what grows once
+  const std::size_t before = allocated_bytes();
+  churn();
+  EXPECT_TRUE(eventually([&] { return allocated_bytes() < before + 200'000; })) << allocated_bytes() - before;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tests/actors/runtime/world_kit.hpp"
 
 #include <arpa/inet.h>
+#include <cerrno>
 #include <netinet/in.h>
 #include <stdexcept>
 #include <sys/socket.h>
@@ -73,6 +74,36 @@ rpc::Request request_of(std::uint64_t id, std::shared_ptr<const std::pair<std::s
   request.operations.push_back({code, owned->first, owned->second});
   request.owner = std::move(owned);
   return request;
+}
+
+int connect_and_send(const std::string& endpoint, const std::string& bytes) {
+  const auto colon = endpoint.rfind(':');
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(endpoint.substr(colon + 1))));
+  ::inet_pton(AF_INET, endpoint.substr(0, colon).c_str(), &address.sin_addr);
+  EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0) << endpoint;
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t done = ::send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (done <= 0) break;
+    sent += static_cast<std::size_t>(done);
+  }
+  return fd;
+}
+
+/// Closes `fd` too; false if the other side did not close within ten seconds of silence.
+bool wait_for_close(int fd) {
+  timeval patience{10, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  char unused[4096];
+  ssize_t got = 1;
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (got > 0 && std::chrono::steady_clock::now() < deadline) got = ::recv(fd, unused, sizeof(unused), 0);
+  const bool closed = got == 0 || (got < 0 && errno == ECONNRESET);
+  ::close(fd);
+  return closed;
 }
 
 }  // namespace
@@ -189,27 +220,20 @@ Result<rpc::Reply> RawSocket::receive_reply(OpCode asked) {
 }
 
 void throw_at(const std::string& endpoint, const std::string& bytes) {
-  const auto colon = endpoint.rfind(':');
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(endpoint.substr(colon + 1))));
-  ::inet_pton(AF_INET, endpoint.substr(0, colon).c_str(), &address.sin_addr);
-  ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0) << endpoint;
-  std::size_t sent = 0;
-  while (sent < bytes.size()) {
-    const ssize_t done = ::send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (done <= 0) break;
-    sent += static_cast<std::size_t>(done);
-  }
+  const int fd = connect_and_send(endpoint, bytes);
   ::shutdown(fd, SHUT_WR);
   // Until the other side has taken all of it, and closed.
-  timeval patience{10, 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  char unused[4096];
-  while (::recv(fd, unused, sizeof(unused), 0) > 0) {
-  }
-  ::close(fd);
+  wait_for_close(fd);
+}
+
+bool is_closed_on(const std::string& endpoint, const std::string& bytes) {
+  return wait_for_close(connect_and_send(endpoint, bytes));
+}
+
+std::string subscriber_hello() {
+  std::string bytes("\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", 16);
+  bytes.resize(64, '\0');
+  return bytes + std::string("\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB", 27);
 }
 
 std::vector<std::string> garbage() {

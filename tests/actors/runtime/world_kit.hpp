@@ -115,6 +115,10 @@ class RawSocket {
 /// Opens a TCP connection, writes `bytes` as they are, and waits until the other side closes or `bytes`
 /// are all it wanted.
 void throw_at(const std::string& endpoint, const std::string& bytes);
+/// The same, but says nothing more, and reads nothing but what comes: whether the other side closes.
+bool is_closed_on(const std::string& endpoint, const std::string& bytes);
+/// How a subscriber's connection begins, to the end of its handshake.
+std::string subscriber_hello();
 /// Things that are not ZMTP, and things that begin like it.
 std::vector<std::string> garbage();
 
