@@ -31,6 +31,7 @@ EventPort::EventPort(zmq::context_t& context, Shared& shared)
   add_heartbeats(publisher_);
   publisher_.set(zmq::sockopt::sndhwm, kFrameQueue);
   harden(watch_, kMaxSubscriptionBytes);
+  add_heartbeats(watch_);
 }
 
 Result<void> EventPort::bind() {

@@ -189,6 +189,13 @@ TEST(EventPort, SurvivesGarbageOnItsPorts) {
   EXPECT_GE(frames->wait_for(1).size(), 1U);
 }
 
+TEST(EventPort, EndsTheConnectionsOfSubscribersThatFellSilent) {
+  TestWorld test(make_topology(), kOne);
+  test.start();
+  EXPECT_TRUE(is_closed_on(test.node().events, subscriber_hello()));
+  EXPECT_TRUE(is_closed_on(test.node().watch, subscriber_hello()));
+}
+
 std::size_t allocated_bytes() { return ::mallinfo2().uordblks; }
 
 TEST(EventPort, LetsGoOfSubscribersThatLeftANodeWhichPublishesNothing) {
