@@ -10,6 +10,8 @@ run_marker=.distrikv-run
 
 # lock_run_folder DIR: waits for other scripts that start or stop nodes in it.
 lock_run_folder() {
+  [[ -w $1 && (! -e $1/$run_marker || -w $1/$run_marker) ]] ||
+    fail "the run folder $1 cannot be written to: it belongs to somebody else." "Work as that user, or give another folder with --run-dir."
   exec {run_lock}>>"$1/$run_marker"
   flock --wait 120 "$run_lock" || fail "another script has been starting or stopping nodes in $1 for two minutes." \
     "Wait for it, or end it, then try again."
@@ -34,10 +36,11 @@ is_alive() {
 is_node() {
   local exe arguments=() i name='' data=''
   is_alive "$1" || return 1
-  exe=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
+  mapfile -d '' -t arguments <"/proc/$1/cmdline" 2>/dev/null || return 1
+  # Another user's process does not show its program; its command line then has to do.
+  exe=$(readlink "/proc/$1/exe" 2>/dev/null) || exe=${arguments[0]:-}
   exe=${exe% (deleted)}  # the program was built anew while it runs
   [[ ${exe##*/} == distrikvd ]] || return 1
-  mapfile -d '' -t arguments <"/proc/$1/cmdline" 2>/dev/null || return 1
   for ((i = 1; i + 1 < ${#arguments[@]}; ++i)); do
     case ${arguments[i]} in
       --node) name=${arguments[i + 1]} ;;
@@ -65,7 +68,7 @@ nodes_of_run() {
 }
 
 # is_ready HTTP: the node answers 200 on /readyz.
-is_ready() { curl --silent --fail --output /dev/null --max-time 2 "http://$1/readyz"; }
+is_ready() { curl -q --noproxy '*' --silent --fail --output /dev/null --max-time 2 "http://$1/readyz"; }
 
 # stop_nodes RUN_DIR SECONDS: asks all running nodes to end, waits, and kills those that do not. Says
 # nothing when none runs. Sets stopped to their number.
@@ -100,6 +103,18 @@ stop_nodes() {
   remove_stale_pids "$run_dir"
 }
 
+# refuse_data_in_use RUN_DIR: ends the script when a node still works on a data folder, known to us or
+# not (its pid file lost, the tree moved): a node holds its data/lock as long as it lives.
+refuse_data_in_use() {
+  local lock
+  for lock in "$1"/*/data/lock; do
+    [[ -f $lock ]] || continue
+    flock --nonblock "$lock" true ||
+      fail "a process ($(<"$lock")) still works on $(display_path "${lock%/lock}"), but is not known to be a node of this run folder." \
+        "End it, then type this command again."
+  done
+}
+
 remove_stale_pids() {
   local node
   for node in $(nodes_of_run "$1"); do
@@ -111,7 +126,7 @@ remove_stale_pids() {
 programs_folder() {
   local folder=${DISTRIKV_BIN:-$root/build/release/bin}
   [[ -x $folder/distrikvd && -x $folder/distrikv ]] ||
-    fail "distrikvd and distrikv are not in $folder." "Type scripts/build first."
+    fail "distrikvd and distrikv are not in $folder." "Type $(script build) first."
   (cd -- "$folder" && pwd)
 }
 

@@ -47,9 +47,14 @@ next_lines() {
 
 # A path as the user would type it from where they stand.
 display_path() {
-  local path=$1
-  if [[ $path == "$PWD"/* ]]; then printf '%s' "${path#"$PWD"/}"; else printf '%s' "$path"; fi
+  local path=$1 stand
+  stand=$(pwd -P)
+  if [[ $path == "$stand"/* ]]; then path=${path#"$stand"/}; fi
+  printf '%q' "$path"
 }
+
+# script NAME: one of these scripts, as the user would type it from where they stand.
+script() { display_path "$here/$1"; }
 
 # required_value OPTION ARGUMENTS-LEFT: an option that takes a value must have one.
 required_value() { (($2 >= 2)) || usage_error "$1 needs a value."; }
