@@ -203,7 +203,7 @@ TEST(EventPort, LetsGoOfSubscribersThatLeftANodeWhichPublishesNothing) {
   TestWorld test(make_topology(), kOne);
   test.start();
   const auto churn = [&] {
-    for (int i = 0; i < 200; ++i) throw_at(test.node().events, subscriber_hello());
+    for (int i = 0; i < 200; ++i) subscribe_and_leave(test.node().events);
   };
   churn();  // what grows once
   const std::size_t before = allocated_bytes();

@@ -236,6 +236,15 @@ std::string subscriber_hello() {
   return bytes + std::string("\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB", 27);
 }
 
+void subscribe_and_leave(const std::string& endpoint) {
+  const int fd = connect_and_send(endpoint, subscriber_hello());
+  // The other side's greeting and READY are as long as a subscriber's own.
+  std::string theirs(subscriber_hello().size(), '\0');
+  EXPECT_EQ(::recv(fd, theirs.data(), theirs.size(), MSG_WAITALL), static_cast<ssize_t>(theirs.size()));
+  ::shutdown(fd, SHUT_WR);
+  wait_for_close(fd);
+}
+
 std::vector<std::string> garbage() {
   // A ZMTP 3.0 greeting, NULL mechanism.
   std::string greeting("\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", 16);

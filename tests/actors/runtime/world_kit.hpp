@@ -119,6 +119,8 @@ void throw_at(const std::string& endpoint, const std::string& bytes);
 bool is_closed_on(const std::string& endpoint, const std::string& bytes);
 /// How a subscriber's connection begins, to the end of its handshake.
 std::string subscriber_hello();
+/// A subscriber's connection from the end of its handshake to its end.
+void subscribe_and_leave(const std::string& endpoint);
 /// Things that are not ZMTP, and things that begin like it.
 std::vector<std::string> garbage();
 
