@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <malloc.h>
 #include <memory>
 #include <pthread.h>
 #include <signal.h>
@@ -52,6 +53,13 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// Large values go back to the system when they are freed. Left to itself glibc raises this threshold with
+/// the first large block and then keeps what the threads have freed: 60 answers of 16 MiB held 750 MB.
+void give_large_blocks_back() {
+  constexpr int kLargeBlockBytes = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
 }
 
 void set_up_logging(const std::string& level) {
@@ -104,6 +112,7 @@ int wait_for_end(Node& node, const sigset_t& stops) {
 }
 
 int run(const Options& options) {
+  give_large_blocks_back();
   const sigset_t stops = block_signals();
   raise_descriptor_limit();
   set_up_logging(options.log_level);
