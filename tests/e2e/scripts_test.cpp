@@ -36,8 +36,12 @@ class Scripts : public testing::Test {
   }
 
   Finished script(const std::string& name, std::vector<std::string> options = {}) {
+    return script_on(run_dir_, name, std::move(options));
+  }
+  Finished script_on(const fs::path& run_dir, const std::string& name,
+                     std::vector<std::string> options = {}) {
     std::vector<std::string> command = {std::string(DKV_SOURCE) + "/scripts/" + name, "--run-dir",
-                                        run_dir_.string()};
+                                        run_dir.string()};
     command.insert(command.end(), options.begin(), options.end());
     return run(command,
                {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 120s});
@@ -184,6 +188,64 @@ TEST_F(Scripts, LoadTestPassesOnARunningClusterAndSaysWhenThereIsNone) {
     EXPECT_NE(load.out.find("p99"), std::string::npos) << load.out;
   }
   EXPECT_EQ(script("load-test", {"--no-such-option"}).code, 2);
+}
+
+// Found in a review: through a link, remove-all deleted the data of nodes that went on running.
+TEST_F(Scripts, ARunFolderIsKnownByItsRealPath) {
+  ASSERT_EQ(run_multi().code, 0);
+  std::vector<pid_t> pids;
+  for (const std::string& node : nodes()) pids.push_back(pid_of(node));
+  const fs::path link = folder_.path() / "link";
+  fs::create_directory_symlink(folder_.path(), link);
+  EXPECT_EQ(script_on(link / "run", "remove-all").code, 0);
+  for (const pid_t pid : pids) EXPECT_TRUE(is_gone(pid));
+  EXPECT_FALSE(fs::exists(run_dir_));
+}
+
+TEST_F(Scripts, NoDataIsDeletedUnderANodeThatNobodyKnowsOf) {
+  ASSERT_EQ(run_multi().code, 0);
+  const pid_t forgotten = pid_of("shard-1");
+  fs::remove(run_dir_ / "shard-1" / "pid");
+  const Finished refused = script("remove-all");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_NE(refused.err.find(std::to_string(forgotten)), std::string::npos) << refused.err;
+  EXPECT_TRUE(fs::exists(run_dir_ / "shard-1" / "data" / "node.json"));
+  ASSERT_EQ(kill(forgotten, SIGTERM), 0);
+  EXPECT_TRUE(eventually(10s, [&] { return is_gone(forgotten); }));
+  EXPECT_EQ(script("remove-all").code, 0);
+}
+
+// Found in a review: what another cluster answered on the same addresses counted as ready.
+TEST_F(Scripts, RunMultiTakesNoOtherClustersAnswersForItsOwn) {
+  ASSERT_EQ(run_multi().code, 0);
+  const Finished second =
+      script_on(folder_.path() / "second", "run-multi", {"--no-build", "--topology", topology_});
+  EXPECT_EQ(second.code, 1) << second.out;
+  EXPECT_NE(second.err.find("in use"), std::string::npos) << second.err;
+}
+
+TEST_F(Scripts, WhatTheyPrintWorksWithSpacesAndFromWhereTheUserStands) {
+  const std::string scripts = std::string(DKV_SOURCE) + "/scripts/";
+  run_dir_ = folder_.path() / "a run";
+  const auto type = [&](const std::string& line) {
+    return run({"/bin/bash", "-c", "cd '" + folder_.path().string() + "' && " + line},
+               {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 120s});
+  };
+  const Finished started = type(scripts + "run-multi --no-build --topology small.toml --run-dir 'a run'");
+  ASSERT_EQ(started.code, 0) << started.err;
+  // The lines under "Next:", as printed.
+  std::istringstream lines(started.out.substr(started.out.find("Next:")));
+  std::string line;
+  std::getline(lines, line);
+  int typed = 0;
+  while (std::getline(lines, line)) {
+    const std::string command = line.substr(0, line.find("   ", 2));
+    const Finished done = type(command);
+    EXPECT_EQ(done.code, 0) << command << "\n" << done.err;
+    ++typed;
+  }
+  EXPECT_EQ(typed, 3);
+  EXPECT_FALSE(fs::exists(run_dir_));
 }
 
 TEST_F(Scripts, EveryScriptExplainsItselfAndRefusesUnknownOptions) {
