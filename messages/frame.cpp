@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "messages/limits.hpp"
+#include "messages/little_endian.hpp"
 #include "messages/pack.hpp"
 #include "messages/unpack.hpp"
 
@@ -17,28 +18,13 @@ constexpr std::size_t kTokensPerEvent = 4;
 constexpr std::size_t kMinEventBytes = 4;
 constexpr std::size_t kFixedTokens = 8;
 
-template <class Int>
-void put_little_endian(std::string& out, Int value) {
-  for (std::size_t i = 0; i < sizeof(Int); ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
-}
-
-template <class Int>
-Int get_little_endian(std::string_view bytes) {
-  Int value = 0;
-  for (std::size_t i = 0; i < sizeof(Int); ++i) {
-    value |= static_cast<Int>(static_cast<unsigned char>(bytes[i])) << (8 * i);
-  }
-  return value;
-}
-
 std::uint32_t body_size_of(std::string_view bytes) {
-  return get_little_endian<std::uint32_t>(bytes.substr(kTopicBytes));
+  return get_little_endian<std::uint32_t>(bytes, kTopicBytes);
 }
 
 bool checksum_holds(std::string_view frame) {
   const std::string_view body = frame.substr(kFrameHeaderBytes);
-  return get_little_endian<std::uint64_t>(frame.substr(kTopicBytes + 4)) ==
-         XXH3_64bits(body.data(), body.size());
+  return get_little_endian<std::uint64_t>(frame, kTopicBytes + 4) == XXH3_64bits(body.data(), body.size());
 }
 
 Event read_event(Unpacker& in) {
@@ -124,8 +110,8 @@ FrameBytes FramePacker::finish(ShardId shard, Epoch epoch, Position prev, Seq co
   out.append(events_);
   std::string header;
   const std::size_t body_size = out.size() - kFrameHeaderBytes;
-  put_little_endian(header, static_cast<std::uint32_t>(body_size));
-  put_little_endian(header, std::uint64_t{XXH3_64bits(out.data() + kFrameHeaderBytes, body_size)});
+  append_little_endian(header, static_cast<std::uint32_t>(body_size));
+  append_little_endian(header, std::uint64_t{XXH3_64bits(out.data() + kFrameHeaderBytes, body_size)});
   out.replace(kTopicBytes, header.size(), header);
   events_.clear();
   count_ = 0;

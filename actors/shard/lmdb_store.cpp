@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "messages/limits.hpp"
+#include "messages/little_endian.hpp"
 
 namespace dkv {
 
@@ -18,18 +19,6 @@ constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::size_t kChecksumOffset = 2 + 3 * sizeof(std::uint64_t);
 constexpr std::size_t kHeaderBytes = kChecksumOffset + sizeof(std::uint64_t);
 constexpr std::string_view kFormat = "1";
-
-void put_u64(char* out, std::uint64_t value) {
-  for (std::size_t i = 0; i < sizeof value; ++i) out[i] = static_cast<char>((value >> (8 * i)) & 0xff);
-}
-
-std::uint64_t get_u64(const char* in) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof value; ++i) {
-    value |= std::uint64_t{static_cast<unsigned char>(in[i])} << (8 * i);
-  }
-  return value;
-}
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
@@ -49,9 +38,9 @@ std::uint64_t checksum_of(std::string_view key, std::string_view header, std::st
 void fill_header(char* header, std::string_view key, const Record& record) {
   std::memset(header, 0, kHeaderBytes);
   header[0] = static_cast<char>(kRecordVersion);
-  put_u64(header + 2, record.version.epoch.value);
-  put_u64(header + 10, record.version.seq.value);
-  put_u64(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, record.value));
+  put_little_endian(header + 2, record.version.epoch.value);
+  put_little_endian(header + 10, record.version.seq.value);
+  put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, record.value));
 }
 
 Result<StoredRecord> decode_record(std::string_view key, std::string_view stored) {
@@ -62,12 +51,13 @@ Result<StoredRecord> decode_record(std::string_view key, std::string_view stored
   if (stored.size() < kHeaderBytes) return corrupt("too short");
   if (static_cast<std::uint8_t>(stored[0]) != kRecordVersion) return corrupt("unknown version");
   const std::string_view value = stored.substr(kHeaderBytes);
-  if (get_u64(stored.data() + kChecksumOffset) !=
+  if (get_little_endian<std::uint64_t>(stored, kChecksumOffset) !=
       checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
     return corrupt("wrong checksum");
   }
   StoredRecord record;
-  record.version = {Epoch{get_u64(stored.data() + 2)}, Seq{get_u64(stored.data() + 10)}};
+  record.version = {Epoch{get_little_endian<std::uint64_t>(stored, 2)},
+                    Seq{get_little_endian<std::uint64_t>(stored, 10)}};
   record.value = std::string(value);
   return record;
 }
@@ -153,8 +143,8 @@ Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
   }
   if (lookup("applied", found) == 0) {
     if (found.size() != 16) return Error{Errc::corrupt, "store: its applied position is not readable"};
-    applied_epoch = get_u64(found.data());
-    applied_seq = get_u64(found.data() + 8);
+    applied_epoch = get_little_endian<std::uint64_t>(found);
+    applied_seq = get_little_endian<std::uint64_t>(found, 8);
   }
   return {};
 }
@@ -262,8 +252,8 @@ Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
     if (code != 0) return failure("cannot write a record", code);
   }
   char position[16];
-  put_u64(position, applied.epoch.value);
-  put_u64(position + 8, applied.seq.value);
+  put_little_endian(position, applied.epoch.value);
+  put_little_endian(position + 8, applied.seq.value);
   MDB_val name = to_val("applied");
   MDB_val value{sizeof position, position};
   int code = mdb_put(txn.get(), environment_->meta, &name, &value, 0);

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "messages/limits.hpp"
+#include "messages/little_endian.hpp"
 
 namespace dkv {
 
@@ -14,52 +15,41 @@ constexpr std::string_view kSegmentMagic = "dkvlog1\n";
 constexpr std::string_view kMarkerMagic = "dkvt";
 constexpr std::size_t kReadAheadBytes = std::size_t{256} << 10;
 
-template <class Int>
-void put(std::string& out, Int value) {
-  for (std::size_t i = 0; i < sizeof(Int); ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
-}
-
-std::uint64_t get_u64(std::string_view bytes, std::size_t at) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof value; ++i) {
-    value |= std::uint64_t{static_cast<unsigned char>(bytes[at + i])} << (8 * i);
-  }
-  return value;
-}
-
 std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 }  // namespace
 
 std::string encode_segment_header(const SegmentHeader& header) {
   std::string out(kSegmentMagic);
-  put(out, header.shard.value);
-  put(out, std::uint32_t{0});
-  put(out, header.salt);
-  put(out, header.prev.epoch.value);
-  put(out, header.prev.seq.value);
-  put(out, checksum(out));
+  append_little_endian(out, header.shard.value);
+  append_little_endian(out, std::uint32_t{0});
+  append_little_endian(out, header.salt);
+  append_little_endian(out, header.prev.epoch.value);
+  append_little_endian(out, header.prev.seq.value);
+  append_little_endian(out, checksum(out));
   return out;
 }
 
 Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   if (bytes.size() < kSegmentHeaderBytes || bytes.substr(0, kSegmentMagic.size()) != kSegmentMagic ||
-      get_u64(bytes, kSegmentHeaderBytes - 8) != checksum(bytes.substr(0, kSegmentHeaderBytes - 8))) {
+      get_little_endian<std::uint64_t>(bytes, kSegmentHeaderBytes - 8) !=
+          checksum(bytes.substr(0, kSegmentHeaderBytes - 8))) {
     return Error{Errc::corrupt, "not the header of a log segment that this program can read"};
   }
   SegmentHeader header;
-  header.shard = ShardId{static_cast<std::uint32_t>(get_u64(bytes, 8))};
-  header.salt = get_u64(bytes, 16);
-  header.prev = {Epoch{get_u64(bytes, 24)}, Seq{get_u64(bytes, 32)}};
+  header.shard = ShardId{get_little_endian<std::uint32_t>(bytes, 8)};
+  header.salt = get_little_endian<std::uint64_t>(bytes, 16);
+  header.prev = {Epoch{get_little_endian<std::uint64_t>(bytes, 24)},
+                 Seq{get_little_endian<std::uint64_t>(bytes, 32)}};
   return header;
 }
 
 std::string encode_marker(std::uint64_t offset, std::uint64_t salt) {
   std::string out(kMarkerMagic);
-  put(out, std::uint32_t{0});
+  append_little_endian(out, std::uint32_t{0});
   std::string place;
-  put(place, offset);
-  put(out, std::uint64_t{XXH3_64bits_withSeed(place.data(), place.size(), salt)});
+  append_little_endian(place, offset);
+  append_little_endian(out, std::uint64_t{XXH3_64bits_withSeed(place.data(), place.size(), salt)});
   return out;
 }
 
