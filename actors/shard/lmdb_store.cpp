@@ -234,7 +234,9 @@ Position LmdbStore::applied() const {
 Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
   Transaction txn(environment_->env, 0);
   if (txn.code() != 0) return failure("cannot begin writing", txn.code());
-  for (const auto& [key_bytes, record] : memtable.records()) {
+  for (auto at = memtable.seek(); !at.at_end(); at.next()) {
+    const std::string_view key_bytes = at.key();
+    const Record& record = at.record();
     MDB_val key = to_val(key_bytes);
     int code = 0;
     if (record.removed) {

@@ -29,11 +29,13 @@ Position MemoryStore::applied() const {
 
 Result<void> MemoryStore::write(const Memtable& memtable, Position applied) {
   const std::lock_guard lock(mutex_);
-  for (const auto& [key, record] : memtable.records()) {
-    if (record.removed) {
+  for (auto at = memtable.seek(); !at.at_end(); at.next()) {
+    std::string key(at.key());
+    if (at.record().removed) {
       records_.erase(key);
     } else {
-      records_.insert_or_assign(key, StoredRecord{record.version, record.value});
+      records_.insert_or_assign(std::move(key),
+                                StoredRecord{at.record().version, std::string(at.record().value)});
     }
   }
   applied_ = applied;

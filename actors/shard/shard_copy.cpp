@@ -20,10 +20,16 @@ const Record* ShardCopy::find(std::string_view key) const {
   return frozen_ ? frozen_->find(key) : nullptr;
 }
 
+/// The record, a removed one too, where a memtable has it.
+const Record* ShardCopy::find_or_recall(std::string_view key) const {
+  if (const Record* record = find(key)) return record;
+  return written_ ? written_->find(key) : nullptr;
+}
+
 Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
-  if (const Record* record = find(key)) {
+  if (const Record* record = find_or_recall(key)) {
     if (record->removed) return std::optional<Found>{};
-    return std::optional<Found>{Found{record->version, record->value}};
+    return std::optional<Found>{Found{record->version, std::string(record->value)}};
   }
   auto stored = store_->get(key);
   if (!stored) return stored.error();
@@ -32,7 +38,7 @@ Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
 }
 
 Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key) {
-  if (const Record* record = find(key)) return Presence{!record->removed, record->version.seq};
+  if (const Record* record = find_or_recall(key)) return Presence{!record->removed, record->version.seq};
   const auto stored = store_->contains(key);
   if (!stored) return stored.error();
   return Presence{*stored, {}};
@@ -64,7 +70,7 @@ void ShardCopy::apply(const Event& event, Position position) {
   log_bytes_ += event.key.size() + event.value.size() + kEventOverheadBytes;
   switch (event.type) {
     case EventType::put:
-      active_->set(event.key, {position, false, std::string(event.value)});
+      active_->set(event.key, {position, false, event.value});
       break;
     case EventType::remove:
       active_->set(event.key, {position, true, {}});
@@ -91,6 +97,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out) {
   const bool time_to_freeze =
       active_->bytes() >= options_.freeze_bytes || log_bytes_ >= options_.freeze_log_bytes;
   if (!frozen_ && time_to_freeze) {
+    active_->seal();
     frozen_ = std::move(active_);
     frozen_last_ = last_;
     active_ = std::make_unique<Memtable>();
@@ -109,8 +116,9 @@ void ShardCopy::handle(const CheckpointWritten& message, Effects& out) {
   store_applied_ = message.applied;
   // A snapshot from before the checkpoint must not answer for what only the frozen memtable had.
   store_->end_batch();
-  // Freeing it takes some 100 ms for 64 MiB of small records: not on this thread.
-  out.send(checkpoint_, DiscardMemtable{std::move(frozen_)});
+  // Freeing it takes a while: not on this thread.
+  if (written_) out.send(checkpoint_, DiscardMemtable{std::move(written_)});
+  written_ = std::move(frozen_);
 }
 
 void ShardCopy::handle(const CheckpointFailed& message, TimePoint now) {

@@ -1,4 +1,5 @@
-// One local copy of a shard's records: a memtable over a frozen memtable over the store. The shard actor
+// One local copy of a shard's records: a memtable over a frozen memtable over the store, of which the last
+// checkpoint's memtable is kept as a cache. The shard actor
 // keeps its newest state in one, the replica actor what is committed. Also decides when a memtable is
 // frozen and checkpointed.
 #pragma once
@@ -16,11 +17,12 @@ namespace dkv {
 
 struct CopyOptions {
   /// The memtable is frozen at this size, …
-  std::size_t freeze_bytes = std::size_t{64} << 20;
+  std::size_t freeze_bytes = std::size_t{128} << 20;
   /// … or after this much log, so that one hot key does not make recovery long.
-  std::uint64_t freeze_log_bytes = std::uint64_t{128} << 20;
-  /// Past this in both memtables nothing more is accepted until a checkpoint is through.
-  std::size_t max_bytes = std::size_t{192} << 20;
+  std::uint64_t freeze_log_bytes = std::uint64_t{512} << 20;
+  /// Past this in both memtables nothing more is accepted until a checkpoint is through. In all, a copy
+  /// takes this and freeze_bytes more: the last checkpoint's memtable is kept as a cache.
+  std::size_t max_bytes = std::size_t{256} << 20;
 };
 
 class ShardCopy {
@@ -68,12 +70,15 @@ class ShardCopy {
 
  private:
   const Record* find(std::string_view key) const;
+  const Record* find_or_recall(std::string_view key) const;
 
   Address checkpoint_;
   std::shared_ptr<Store> store_;
   CopyOptions options_;
   std::unique_ptr<Memtable> active_ = std::make_unique<Memtable>();
   std::shared_ptr<const Memtable> frozen_;
+  // The last one that went to the store. It holds nothing that the store has not, and answers faster.
+  std::shared_ptr<const Memtable> written_;
   Position frozen_last_;
   bool writing_ = false;
   TimePoint retry_at_ = kNever;  // after a failure

@@ -110,15 +110,17 @@ Memtable checkpoint(std::uint64_t n) {
     memtable.set("key-" + std::to_string(key),
                  {{Epoch{1}, Seq{n}}, removed, removed ? "" : std::string(size, static_cast<char>('a' + n))});
   }
+  memtable.seal();
   return memtable;
 }
 
 void take(Content& content, const Memtable& memtable) {
-  for (const auto& [key, record] : memtable.records()) {
-    if (record.removed) {
+  for (auto at = memtable.seek(); !at.at_end(); at.next()) {
+    const std::string key(at.key());
+    if (at.record().removed) {
       content.erase(key);
     } else {
-      content[key] = record.value;
+      content[key] = at.record().value;
     }
   }
 }

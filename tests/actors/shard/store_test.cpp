@@ -30,6 +30,7 @@ Memtable memtable_of(std::vector<std::pair<std::string, std::string>> puts,
   Memtable memtable;
   for (auto& [key, value] : puts) memtable.set(key, {at(seq++), false, value});
   for (auto& key : removes) memtable.set(key, {at(seq++), true, {}});
+  memtable.seal();
   return memtable;
 }
 

@@ -1,0 +1,123 @@
+#include "actors/shard/memtable.hpp"
+
+#include <gtest/gtest.h>
+#include <map>
+#include <random>
+#include <string>
+
+namespace dkv {
+namespace {
+
+Record put(std::uint64_t seq, std::string_view value) { return {{Epoch{1}, Seq{seq}}, false, value}; }
+Record removal(std::uint64_t seq) { return {{Epoch{1}, Seq{seq}}, true, {}}; }
+
+/// What a cursor shows from `from` on: "key=value" or "key removed", with versions.
+std::vector<std::string> content(Memtable& memtable, std::string_view from = {}) {
+  std::vector<std::string> lines;
+  for (auto at = memtable.seek(from); !at.at_end(); at.next()) {
+    const Record& record = at.record();
+    lines.push_back(std::string(at.key()) + (record.removed ? " removed" : "=" + std::string(record.value)) +
+                    "@" + std::to_string(record.version.seq.value));
+  }
+  return lines;
+}
+
+TEST(Memtable, KeepsTheNewestRecordOfAKey) {
+  Memtable memtable;
+  EXPECT_TRUE(memtable.empty());
+  EXPECT_EQ(memtable.find("k"), nullptr);
+  for (const std::string_view value : {"first", "", "longer than the first", "short"}) {
+    memtable.set("k", put(1, value));
+    ASSERT_NE(memtable.find("k"), nullptr);
+    EXPECT_EQ(memtable.find("k")->value, value);
+  }
+  memtable.set("k", removal(2));
+  EXPECT_TRUE(memtable.find("k")->removed);
+  memtable.set("k", put(3, "again"));
+  EXPECT_FALSE(memtable.find("k")->removed);
+  EXPECT_EQ(memtable.find("k")->version, (Position{Epoch{1}, Seq{3}}));
+  EXPECT_EQ(memtable.size(), 1U);
+}
+
+TEST(Memtable, CopiesWhatItIsGiven) {
+  Memtable memtable;
+  {
+    std::string key = "key";
+    std::string value(100, 'v');
+    memtable.set(key, put(1, value));
+    key = "xxx";
+    value.assign(100, 'x');
+  }
+  EXPECT_EQ(content(memtable), std::vector<std::string>{"key=" + std::string(100, 'v') + "@1"});
+}
+
+TEST(Memtable, TellsBytesThatDifferInOneBitApart) {
+  Memtable memtable;
+  std::string key(480, '\0');
+  for (int i = 0; i < 256; ++i) {
+    key.back() = static_cast<char>(i);
+    memtable.set(key, put(static_cast<std::uint64_t>(i), std::to_string(i)));
+  }
+  for (int i = 0; i < 256; ++i) {
+    key.back() = static_cast<char>(i);
+    ASSERT_NE(memtable.find(key), nullptr);
+    EXPECT_EQ(memtable.find(key)->value, std::to_string(i));
+  }
+}
+
+// More keys than a sorted run holds, seen through cursors at any time, before and after sealing.
+TEST(Memtable, IsAMapInOrderWhateverIsWritten) {
+  Memtable memtable;
+  std::map<std::string, std::string> expected;
+  std::mt19937_64 random(7);  // NOLINT: the same test every time
+  const auto lines_from = [&](const std::string& from) {
+    std::vector<std::string> lines;
+    for (auto at = expected.lower_bound(from); at != expected.end(); ++at)
+      lines.push_back(at->first + at->second);
+    return lines;
+  };
+  for (std::uint64_t i = 1; i <= 40'000; ++i) {
+    const std::string key = "key-" + std::to_string(random() % 30'000);
+    if (random() % 5 == 0) {
+      memtable.set(key, removal(i));
+      expected[key] = " removed@" + std::to_string(i);
+    } else {
+      const std::string value(random() % 40, static_cast<char>('a' + i % 26));
+      memtable.set(key, put(i, value));
+      expected[key] = "=" + value + "@" + std::to_string(i);
+    }
+    if (i % 9'999 == 0) {
+      const std::string from = "key-" + std::to_string(random() % 30'000);
+      ASSERT_EQ(content(memtable, from), lines_from(from));
+    }
+  }
+  memtable.seal();
+  EXPECT_EQ(memtable.size(), expected.size());
+  EXPECT_EQ(content(memtable), lines_from(""));
+  EXPECT_TRUE(content(memtable, "l").empty());
+  for (const auto& [key, line] : expected) {
+    const Record* record = memtable.find(key);
+    ASSERT_NE(record, nullptr);
+    ASSERT_EQ((record->removed ? " removed" : "=" + std::string(record->value)) + "@" +
+                  std::to_string(record->version.seq.value),
+              line);
+  }
+}
+
+TEST(Memtable, CountsTheMemoryThatItTakes) {
+  Memtable memtable;
+  for (int i = 0; i < 1000; ++i) memtable.set("key-" + std::to_string(i), put(1, std::string(100, 'v')));
+  EXPECT_GT(memtable.bytes(), 1000U * 107);
+  EXPECT_LT(memtable.bytes(), 1000U * 107 * 3);
+  const std::size_t before = memtable.bytes();
+  for (int i = 0; i < 1000; ++i) memtable.set("key-" + std::to_string(i), put(2, std::string(100, 'w')));
+  EXPECT_EQ(memtable.bytes(), before);  // in place
+  memtable.set("large", put(3, std::string(5 << 20, 'l')));
+  EXPECT_GT(memtable.bytes(), before + (5U << 20));
+  memtable.set("small", put(4, "s"));
+  EXPECT_EQ(memtable.find("large")->value.size(), 5U << 20);
+  EXPECT_EQ(memtable.find("small")->value, "s");
+}
+
+}  // namespace
+}  // namespace dkv
