@@ -75,7 +75,7 @@ PullReply read_pull_reply(Unpacker& in) {
   body.shard = read_shard(in);
   body.process = in.uint();
   body.request = in.uint();
-  body.outcome = static_cast<PullOutcome>(in.uint(static_cast<std::uint64_t>(PullOutcome::refused)));
+  body.outcome = static_cast<PullOutcome>(in.uint(static_cast<std::uint64_t>(PullOutcome::too_old)));
   body.epoch = Epoch{in.uint()};
   body.head = read_position(in);
   body.commit = Seq{in.uint()};

@@ -37,6 +37,7 @@ enum class PullOutcome : std::uint8_t {
   ok = 0,        ///< `from` is in the primary's log, and `frames` follow it
   diverged = 1,  ///< `from` is not in the primary's log: the histories differ
   refused = 2,   ///< the asked node is not this shard's serving primary just now
+  too_old = 3,   ///< `from` lies before what the primary's log still holds
 };
 
 /// Primary to replica, the answer.

@@ -198,7 +198,16 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (message.outcome == peer::PullOutcome::refused || message.epoch < highest_epoch_) return want_pull();
   heard_ = now;
   heard_once_ = true;
-  if (message.outcome == peer::PullOutcome::diverged) return diverge(now, out);
+  if (message.outcome == peer::PullOutcome::diverged) {
+    return diverge(
+        "is not in the primary's log: one of the two data folders is old or was emptied. Find out "
+        "which one is right; if it is the primary's, stop this node and empty this shard's folder",
+        now, out);
+  }
+  if (message.outcome == peer::PullOutcome::too_old) {
+    return diverge("ends before what the primary's log still holds: it was away for too long to catch up",
+                   now, out);
+  }
   if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
   // R3: what was found in the primary's log must be the head that we have now.
   if (message.epoch != aligned_epoch_ && pull_from_ != head_) return want_pull();
@@ -216,11 +225,9 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (!message.frames.empty()) pull_due_at_ = now;
 }
 
-void ReplicaActor::diverge(TimePoint now, Effects& out) {
+void ReplicaActor::diverge(const std::string& problem, TimePoint now, Effects& out) {
   if (state_ != State::diverged) {
-    problem_ = "this copy's history, up to " + to_string(head_) +
-               ", is not in the primary's log: one of the two data folders is old or was emptied. Find out "
-               "which one is right; if it is the primary's, stop this node and empty this shard's folder";
+    problem_ = "this copy's history, up to " + to_string(head_) + ", " + problem;
     out.log(LogLevel::error,
             "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + problem_);
   }

@@ -70,7 +70,7 @@ class ReplicaActor : public Actor {
   void apply_committed();
   void want_pull() { pull_wanted_ = true; }
   void pull(TimePoint now, Effects& out);
-  void diverge(TimePoint now, Effects& out);
+  void diverge(const std::string& problem, TimePoint now, Effects& out);
   void acknowledge(TimePoint now, Effects& out);
   bool has_room() const;
   bool caught_up(TimePoint now) const;

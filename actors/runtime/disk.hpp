@@ -34,6 +34,11 @@ class Disk {
   virtual Result<std::vector<std::string>> list() const = 0;
   /// Opens a file for reading and appending; `create` makes an empty one, whose name is durable on return.
   virtual Result<std::unique_ptr<File>> open(const std::string& name, bool create) = 0;
+  /// Gives a file another name, in one step and durable on return; `to` must not exist. Open
+  /// files stay open. After an error either name may be found.
+  virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+  /// Durable on return. The file must not be open. After an error it may still be there.
+  virtual Result<void> remove(const std::string& name) = 0;
 };
 
 }  // namespace dkv

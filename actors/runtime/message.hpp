@@ -82,9 +82,17 @@ struct LogRecovered {
   std::vector<FrameBytes> frames;
 };
 
-/// log -> member: replay is complete, and this is the last event on disk; appends may follow.
+/// log -> member: replay, or a reset, is complete, and this is the last event on disk; appends may follow.
+/// What Durable said before a reset is void.
 struct LogOpened {
   Position head;
+};
+
+/// member -> log, instead of OpenLog or any time later: durably forget everything, what was sent to be
+/// appended included, and go on as a log whose next event follows `at`. Answered by LogOpened. A crash
+/// leaves the old log or the new one. The old one need not be readable.
+struct ResetLog {
+  Position at;
 };
 
 /// member -> log: append this frame. Made durable together with whatever else this turn brings.
@@ -105,10 +113,17 @@ struct ReadLog {
   std::uint64_t max_bytes = 0;
 };
 
+/// Whether a log reaches back to a position.
+enum class LogReach : std::uint8_t {
+  found,    // it is in this log, or just before its first event
+  too_old,  // it lies before what this log still holds: whether it ever was in it, nobody knows
+  unknown,  // it is not in this log's history
+};
+
 /// log -> member, the answer: whole frames, one after the other, at least one when any follow.
 struct LogRead {
   std::uint64_t token = 0;
-  bool from_found = false;  // `from` is a position in this log
+  LogReach reach = LogReach::unknown;  // of `from`
   Position head;
   std::string frames;
 };
@@ -148,8 +163,8 @@ struct CheckpointFailed {
 using Message =
     std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
                  StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply, OpenLog,
-                 LogRecovered, LogOpened, AppendFrame, Durable, ReadLog, LogRead, LogReadFailed, LogFailed,
-                 WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed>;
+                 LogRecovered, LogOpened, ResetLog, AppendFrame, Durable, ReadLog, LogRead, LogReadFailed,
+                 LogFailed, WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

@@ -154,4 +154,18 @@ Result<std::unique_ptr<File>> PosixDisk::open(const std::string& name, bool crea
   return file;
 }
 
+Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
+  const std::string path = folder_ + "/" + from;
+  if (::rename(path.c_str(), (folder_ + "/" + to).c_str()) != 0) {
+    return system_error(errno, "cannot rename", path);
+  }
+  return sync_folder(folder_);
+}
+
+Result<void> PosixDisk::remove(const std::string& name) {
+  const std::string path = folder_ + "/" + name;
+  if (::unlink(path.c_str()) != 0) return system_error(errno, "cannot remove", path);
+  return sync_folder(folder_);
+}
+
 }  // namespace dkv

@@ -1,8 +1,8 @@
 // A data folder on a real file system: the Disk of ZmqWorld's log actors.
 //
 // Files are opened with O_APPEND, so that an append lands at the end whatever else happened; sync() is
-// fdatasync, which also writes the length. The name of a created file is durable because its folder is
-// synced, and a listed one, whoever created it, because list() syncs it too. Errors name the file and carry
+// fdatasync, which also writes the length. Names are durable because the folder is synced
+// after each change, and by list() too, whoever made them. Errors name the file and carry
 // the system's reason. Not for network file systems.
 #pragma once
 
@@ -19,6 +19,8 @@ class PosixDisk final : public Disk {
 
   Result<std::vector<std::string>> list() const override;
   Result<std::unique_ptr<File>> open(const std::string& name, bool create) override;
+  Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<void> remove(const std::string& name) override;
 
  private:
   std::string folder_;

@@ -7,6 +7,8 @@ namespace dkv {
 namespace {
 // Between two entries of a segment's index: what a read skips over at most, beside one frame.
 constexpr std::uint64_t kIndexStrideBytes = std::uint64_t{64} << 10;
+// A segment that is being begun: it gets its name when its header is durable.
+const std::string kUnnamedSegment = "log.new";
 
 Error at_offset(Errc code, const std::string& file, std::uint64_t offset, const std::string& what) {
   return {code, "log: " + file + " at offset " + std::to_string(offset) + ": " + what};
@@ -27,31 +29,56 @@ std::size_t Log::segment_after(Position from) const {
   return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
 }
 
-Result<void> Log::open_segments() {
+/// The numbers of all segments in the folder, in order.
+Result<std::vector<std::uint64_t>> Log::list_segments() {
   auto names = disk_->list();
   if (!names) return names.error();
-  std::erase_if(*names, [](const std::string& name) { return !name.starts_with("log-"); });
+  std::vector<std::uint64_t> numbers;
   for (const std::string& name : *names) {
-    Segment segment;
-    segment.name = name;
-    auto file = disk_->open(name, false);
-    if (!file) return file.error();
-    segment.file = std::move(*file);
-    auto bytes = segment.file->read(0, kSegmentHeaderBytes);
-    if (!bytes) return bytes.error();
-    auto header = decode_segment_header(*bytes);
-    if (!header) {
-      // A header is synced before anything follows it: a lone bad one is a start that was cut short, and
-      // the next segment will take its place.
-      if (name == names->back() && segment.file->size() <= kSegmentHeaderBytes) break;
-      return at_offset(Errc::corrupt, name, 0, header.error().message);
-    }
-    if (header->shard != options_.shard) {
-      return at_offset(Errc::in_use, name, 0,
-                       "it belongs to shard number " + std::to_string(header->shard.value));
-    }
-    segment.header = *header;
-    segments_.push_back(std::move(segment));
+    const std::uint64_t number = segment_number(name);
+    if (number == 0) continue;
+    numbers.push_back(number);
+    next_number_ = number + 1;
+  }
+  return numbers;
+}
+
+Result<Log::Segment> Log::open_segment(std::uint64_t number) {
+  Segment segment;
+  segment.number = number;
+  segment.name = segment_name(number);
+  auto file = disk_->open(segment.name, false);
+  if (!file) return file.error();
+  segment.file = std::move(*file);
+  auto bytes = segment.file->read(0, kSegmentHeaderBytes);
+  if (!bytes) return bytes.error();
+  auto header = decode_segment_header(*bytes);
+  if (!header) return at_offset(Errc::corrupt, segment.name, 0, header.error().message);
+  if (header->shard != options_.shard) {
+    return at_offset(Errc::in_use, segment.name, 0,
+                     "it belongs to shard number " + std::to_string(header->shard.value));
+  }
+  segment.header = *header;
+  return segment;
+}
+
+Result<void> Log::open_segments() {
+  auto numbers = list_segments();
+  if (!numbers) return numbers.error();
+  // From the newest back to where the log begins.
+  while (!numbers->empty()) {
+    auto segment = open_segment(numbers->back());
+    if (!segment) return segment.error();
+    numbers->pop_back();
+    segments_.insert(segments_.begin(), std::move(*segment));
+    if (segments_.front().header.anew) break;
+  }
+  return remove_segments(*numbers);  // a crash after a reset had left them
+}
+
+Result<void> Log::remove_segments(const std::vector<std::uint64_t>& numbers) {
+  for (const std::uint64_t number : numbers) {
+    if (auto removed = disk_->remove(segment_name(number)); !removed) return removed;
   }
   return {};
 }
@@ -61,6 +88,11 @@ Result<void> Log::open(Position applied, const Replay& replay) {
   if (segments_.empty()) {
     head_ = {};
   } else {
+    if (segments_.front().header.prev.seq > applied.seq) {
+      return at_offset(Errc::corrupt, segments_.front().name, 0,
+                       "the log begins after " + to_string(segments_.front().header.prev) +
+                           ", but the checkpoint ends at " + to_string(applied) + ": log files are missing");
+    }
     const std::size_t first = segment_after(applied);
     head_ = segments_[first].header.prev;
     for (std::size_t i = first; i < segments_.size(); ++i) {
@@ -110,24 +142,35 @@ Result<void> Log::cut_or_report(Segment& segment, SegmentReader& reader, bool is
   return segment.file->truncate(reader.offset());
 }
 
-Result<void> Log::begin_segment() {
+Result<void> Log::begin_segment(bool anew) {
   Segment segment;
-  segment.header = {options_.shard, options_.salt, head_};
-  segment.name = segment_name(head_);
-  auto file = disk_->open(segment.name, true);
+  segment.header = {options_.shard, options_.salt, head_, anew};
+  segment.number = next_number_++;
+  segment.name = segment_name(segment.number);
+  auto file = disk_->open(kUnnamedSegment, true);
   if (!file) return file.error();
   segment.file = std::move(*file);
   if (auto emptied = segment.file->truncate(0); !emptied) return emptied;
   const std::string header = encode_segment_header(segment.header);
   if (auto written = segment.file->append({header}); !written) return written;
   if (auto synced = segment.file->sync(); !synced) return synced;
+  if (auto renamed = disk_->rename(kUnnamedSegment, segment.name); !renamed) return renamed;
   segments_.push_back(std::move(segment));
   return {};
 }
 
+Result<void> Log::reset(Position at) {
+  auto old = list_segments();
+  if (!old) return old.error();
+  segments_.clear();
+  head_ = at;
+  if (auto begun = begin_segment(true); !begun) return begun;
+  return remove_segments(*old);
+}
+
 Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
   if (segments_.empty() || segments_.back().file->size() >= options_.segment_bytes) {
-    if (auto begun = begin_segment(); !begun) return begun;
+    if (auto begun = begin_segment(segments_.empty()); !begun) return begun;
   }
   Segment& segment = segments_.back();
   const std::uint64_t offset = segment.file->size();
@@ -145,14 +188,16 @@ Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
 
 Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) {
   ReadResult result;
-  if (from.seq > head_.seq) return result;
-  if (from.seq == head_.seq) {
-    result.from_found = from == head_;
-    return result;
+  const Position begin = segments_.empty() ? head_ : segments_.front().header.prev;
+  if (from.seq < begin.seq) {
+    result.reach = LogReach::too_old;
+  } else if (from == head_) {
+    result.reach = LogReach::found;
   }
+  if (from.seq < begin.seq || from.seq >= head_.seq) return result;
   for (std::size_t i = segment_after(from); i < segments_.size(); ++i) {
     if (auto read = read_segment(segments_[i], from, max_bytes, result); !read) return read.error();
-    if (!result.from_found || result.frames.size() >= max_bytes) break;
+    if (result.reach != LogReach::found || result.frames.size() >= max_bytes) break;
   }
   return result;
 }
@@ -175,7 +220,7 @@ Result<void> Log::read_segment(Segment& segment, Position& from, std::uint64_t m
     note(segment, frame.prev, reader.offset());
     if (frame.prev.seq < from.seq) continue;
     if (frame.prev != from) return {};  // another history
-    result.from_found = true;
+    result.reach = LogReach::found;
     result.frames.append(reader.frame_bytes());
     from = frame.last();
   }

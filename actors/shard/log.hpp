@@ -1,8 +1,8 @@
 // A shard's write-ahead log: segments of frames in a folder. The truth about what this copy holds.
 //
 // What append() and sync() made durable is never lost or skipped: at open a torn tail is cut (and the cut
-// synced), and a bad spot with synced bytes behind it is reported as corruption. Segments are never
-// removed yet. Blocking; used by the log actor alone.
+// synced), and a bad spot with synced bytes behind it is reported as corruption. reset() forgets it all in
+// one step: a segment that says that the log begins anew with it. Blocking; used by the log actor alone.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actors/runtime/disk.hpp"
+#include "actors/runtime/message.hpp"
 #include "actors/shard/log_segment.hpp"
 #include "messages/frame.hpp"
 
@@ -27,7 +28,7 @@ class Log {
  public:
   /// What a read of the log found.
   struct ReadResult {
-    bool from_found = false;
+    LogReach reach = LogReach::unknown;
     std::string frames;
   };
 
@@ -39,12 +40,16 @@ class Log {
   using Replay = std::function<void(std::string_view frame_bytes, const FrameView& frame)>;
   Result<void> open(Position applied, const Replay& replay);
 
+  /// Durably forgets everything; the next append follows `at`. Instead of open() or any time later; needs
+  /// nothing of the old log to be readable. A crash leaves the old log or the new one. Errors: as append().
+  Result<void> reset(Position at);
+
   /// Writes frames, the first of which follows head(), and syncs once. On error the log must not be
   /// written again: what is on disk is not known. Errors: io_error, disk_full.
   Result<void> append(const std::vector<FrameBytes>& frames, Position last);
 
-  /// Frames after `from`, of about `max_bytes` and at least one when there is one. `from` that is not in
-  /// this log is an answer, not an error. Errors: corrupt, io_error.
+  /// Frames after `from`, of about `max_bytes` and at least one when there is one. A `from` that this log
+  /// does not reach is an answer, not an error. Errors: corrupt, io_error.
   Result<ReadResult> read_after(Position from, std::uint64_t max_bytes);
 
   /// The last durable event.
@@ -52,6 +57,7 @@ class Log {
 
  private:
   struct Segment {
+    std::uint64_t number = 0;
     std::string name;
     SegmentHeader header;
     std::unique_ptr<File> file;
@@ -59,8 +65,11 @@ class Log {
     std::vector<std::pair<Position, std::uint64_t>> index;
   };
 
+  Result<std::vector<std::uint64_t>> list_segments();
+  Result<Segment> open_segment(std::uint64_t number);
   Result<void> open_segments();
-  Result<void> begin_segment();
+  Result<void> begin_segment(bool anew);
+  Result<void> remove_segments(const std::vector<std::uint64_t>& numbers);
   Result<void> scan(std::size_t at, Position applied, const Replay& replay);
   Result<void> cut_or_report(Segment& segment, SegmentReader& reader, bool is_last);
   Result<void> read_segment(Segment& segment, Position& from, std::uint64_t max_bytes, ReadResult& result);
@@ -70,6 +79,7 @@ class Log {
   std::unique_ptr<Disk> disk_;
   LogOptions options_;
   std::vector<Segment> segments_;
+  std::uint64_t next_number_ = 1;
   Position head_;
 };
 

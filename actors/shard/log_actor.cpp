@@ -34,6 +34,14 @@ void LogActor::handle(OpenLog message, Effects& out) {
   out.send(member_, LogOpened{log_.head()});
 }
 
+void LogActor::handle(ResetLog message, Effects& out) {
+  if (failed_) return;
+  batch_.clear();
+  if (auto reset = log_.reset(message.at); !reset) return fail(reset.error(), out);
+  opened_ = true;
+  out.send(member_, LogOpened{log_.head()});
+}
+
 void LogActor::handle(AppendFrame message, Effects&) {
   if (failed_) return;
   DKV_ASSERT(opened_);
@@ -45,7 +53,7 @@ void LogActor::handle(ReadLog message, Effects& out) {
   if (failed_ || !opened_) return;
   auto read = log_.read_after(message.from, message.max_bytes);
   if (!read) return out.send(member_, LogReadFailed{message.token, read.error()});
-  out.send(member_, LogRead{message.token, read->from_found, log_.head(), std::move(read->frames)});
+  out.send(member_, LogRead{message.token, read->reach, log_.head(), std::move(read->frames)});
 }
 
 void LogActor::on_turn_end(TimePoint, Effects& out) {

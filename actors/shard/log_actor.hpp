@@ -20,6 +20,7 @@ class LogActor : public Actor {
 
  private:
   void handle(OpenLog message, Effects& out);
+  void handle(ResetLog message, Effects& out);
   void handle(AppendFrame message, Effects& out);
   void handle(ReadLog message, Effects& out);
   template <class Other>

@@ -1,6 +1,7 @@
 #include "actors/shard/log_segment.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <xxhash.h>
 
@@ -13,6 +14,8 @@ namespace {
 
 constexpr std::string_view kSegmentMagic = "dkvlog1\n";
 constexpr std::string_view kMarkerMagic = "dkvt";
+constexpr std::string_view kNamePrefix = "log-";
+constexpr std::uint32_t kFlagAnew = 1;
 constexpr std::size_t kReadAheadBytes = std::size_t{256} << 10;
 
 std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
@@ -22,7 +25,7 @@ std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data()
 std::string encode_segment_header(const SegmentHeader& header) {
   std::string out(kSegmentMagic);
   append_little_endian(out, header.shard.value);
-  append_little_endian(out, std::uint32_t{0});
+  append_little_endian(out, std::uint32_t{header.anew ? kFlagAnew : 0});
   append_little_endian(out, header.salt);
   append_little_endian(out, header.prev.epoch.value);
   append_little_endian(out, header.prev.seq.value);
@@ -38,6 +41,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   }
   SegmentHeader header;
   header.shard = ShardId{get_little_endian<std::uint32_t>(bytes, 8)};
+  header.anew = (get_little_endian<std::uint32_t>(bytes, 12) & kFlagAnew) != 0;
   header.salt = get_little_endian<std::uint64_t>(bytes, 16);
   header.prev = {Epoch{get_little_endian<std::uint64_t>(bytes, 24)},
                  Seq{get_little_endian<std::uint64_t>(bytes, 32)}};
@@ -53,10 +57,18 @@ std::string encode_marker(std::uint64_t offset, std::uint64_t salt) {
   return out;
 }
 
-std::string segment_name(Position prev) {
+std::string segment_name(std::uint64_t number) {
   char name[32];
-  std::snprintf(name, sizeof name, "log-%020llu", static_cast<unsigned long long>(prev.seq.value + 1));
+  std::snprintf(name, sizeof name, "%s%020llu", kNamePrefix.data(), static_cast<unsigned long long>(number));
   return name;
+}
+
+std::uint64_t segment_number(std::string_view name) {
+  if (!name.starts_with(kNamePrefix)) return 0;
+  name.remove_prefix(kNamePrefix.size());
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc{} && end == name.data() + name.size() ? number : 0;
 }
 
 bool SegmentReader::is_marker(std::string_view bytes, std::uint64_t offset) const {

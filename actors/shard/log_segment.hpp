@@ -1,14 +1,15 @@
 // One file of a shard's log, as bytes.
 //
-//   segment := header item*          header := "dkvlog1\n" shard u32, zero u32, salt u64,
+//   segment := header item*          header := "dkvlog1\n" shard u32, flags u32, salt u64,
 //   item    := marker | frame                  prev epoch u64, prev seq u64, XXH3-64 of all before it
 //   marker  := "dkvt" zero u32, XXH3-64(offset u64, seed salt)       frame: see messages/README.md
 //
-// All little-endian. A marker begins what was written and synced in one turn, and a turn is written only
-// after the one before it has been synced. So when something does not read as it should, a marker further
-// on proves that the bad bytes had once been durable: that is corruption. Without one they were never
-// synced, and nobody was told of them: a torn tail, to be cut. The salt keeps values from looking like
-// markers.
+// All little-endian. Flags: 1 anew: the log begins with this segment, and those before it are to be
+// forgotten. A segment gets its name once its header is durable. A marker begins what was written and synced
+// in one turn, and a turn is written only after the one before it has been synced. So when something does not
+// read as it should, a marker further on proves that the bad bytes had once been durable: that is corruption.
+// Without one they were never synced, and nobody was told of them: a torn tail, to be cut. The salt keeps
+// values from looking like markers.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ inline constexpr std::size_t kMarkerBytes = 16;
 struct SegmentHeader {
   ShardId shard;
   std::uint64_t salt = 0;
-  Position prev;  // of the event before this segment's first
+  Position prev;      // of the event before this segment's first
+  bool anew = false;  // what stands in earlier segments does not belong to this log any more
 };
 
 std::string encode_segment_header(const SegmentHeader& header);
@@ -36,8 +38,10 @@ std::string encode_segment_header(const SegmentHeader& header);
 Result<SegmentHeader> decode_segment_header(std::string_view bytes);
 std::string encode_marker(std::uint64_t offset, std::uint64_t salt);
 
-/// The name of the segment whose first event follows `prev`; names sort as their contents do.
-std::string segment_name(Position prev);
+/// Segments are numbered in the order in which they began, whatever positions they hold.
+std::string segment_name(std::uint64_t number);
+/// The number in a segment's name, or 0 when it is none.
+std::uint64_t segment_number(std::string_view name);
 
 /// Reads the items of a segment in order.
 class SegmentReader {

@@ -330,9 +330,13 @@ void ShardActor::handle(LogReadFailed message, const Address&, TimePoint, Effect
 void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out) {
   const auto pull = pulls_.find(message.token);
   if (pull == pulls_.end()) return;
-  if (!message.from_found && began_empty_) {
+  const Position from = pull->second.request.from;
+  // Older than all that this history, which began here, has ever had.
+  const bool foreign = message.reach == LogReach::unknown ||
+                       (message.reach == LogReach::too_old && from != Position{} && from.epoch < epoch_);
+  if (began_empty_ && foreign) {
     fail("node " + std::to_string(pull->second.asker.node.value) + " holds a history up to " +
-             to_string(pull->second.request.from) +
+             to_string(from) +
              ", but this node began with an empty data folder: its data "
              "was lost or moved. Stop this node and put its folder back, or copy the replica's",
          out);
@@ -344,7 +348,9 @@ void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out
   answer.shard = self_.shard;
   answer.process = pull->second.request.process;
   answer.request = pull->second.request.request;
-  answer.outcome = message.from_found ? peer::PullOutcome::ok : peer::PullOutcome::diverged;
+  constexpr peer::PullOutcome kOutcomes[] = {peer::PullOutcome::ok, peer::PullOutcome::too_old,
+                                             peer::PullOutcome::diverged};
+  answer.outcome = kOutcomes[static_cast<std::size_t>(message.reach)];
   answer.epoch = epoch_;
   answer.head = message.head;
   answer.commit = commit_;

@@ -14,7 +14,7 @@ Position any_position() { return {Epoch{any()}, Seq{any()}}; }
 
 peer::Body any_body() {
   const ShardId shard{*rc::gen::arbitrary<std::uint32_t>()};
-  switch (*rc::gen::inRange(0, 3)) {
+  switch (*rc::gen::inRange(0, 4)) {
     case 0:
       return peer::ReplicaAck{shard, Epoch{any()}, any_position(), Seq{any()}};
     case 1:

@@ -102,6 +102,7 @@ peer::Body body_of(const json& meaning) {
   const std::string outcome = reply.at("outcome");
   const auto code = outcome == "ok"         ? peer::PullOutcome::ok
                     : outcome == "diverged" ? peer::PullOutcome::diverged
+                    : outcome == "too_old"  ? peer::PullOutcome::too_old
                                             : peer::PullOutcome::refused;
   return peer::PullReply{
       ShardId{reply.at("shard")}, reply.at("process"),

@@ -10,18 +10,20 @@ constexpr std::size_t kSectorBytes = 64;  // small, so that small frames tear to
 
 class SimFile : public File {
  public:
-  SimFile(FileState& state, const Platter& platter, Stopwatch& watch, Random& random)
+  SimFile(FileState& state, Platter& platter, Stopwatch& watch, Random& random)
       : state_(state), platter_(platter), watch_(watch), random_(random) {}
 
   std::uint64_t size() const override { return state_.content.size(); }
 
   Result<void> append(const std::vector<std::string_view>& parts) override {
+    platter_.step();
     settle();
     for (const std::string_view part : parts) state_.content.append(part);
     return {};
   }
 
   Result<void> sync() override {
+    platter_.step();
     settle();
     watch_.spent += random_.between(50us, random_.chance(20'000) ? Duration{50ms} : Duration{2ms});
     if (platter_.lies) return {};
@@ -36,6 +38,7 @@ class SimFile : public File {
   }
 
   Result<void> truncate(std::uint64_t size) override {
+    platter_.step();
     settle();
     if (size < state_.content.size()) state_.cut_tail = state_.content.substr(size);
     state_.content.resize(size);
@@ -54,7 +57,7 @@ class SimFile : public File {
   }
 
   FileState& state_;
-  const Platter& platter_;
+  Platter& platter_;
   Stopwatch& watch_;
   Random& random_;
 };
@@ -107,8 +110,25 @@ Result<std::vector<std::string>> SimDisk::list() const {
 }
 
 Result<std::unique_ptr<File>> SimDisk::open(const std::string& name, bool create) {
+  if (create) platter_.step();
   if (!create && !platter_.files.contains(name)) return Error{Errc::io_error, "no such file: " + name};
   return std::unique_ptr<File>(std::make_unique<SimFile>(platter_.files[name], platter_, watch_, random_));
+}
+
+Result<void> SimDisk::rename(const std::string& from, const std::string& to) {
+  platter_.step();
+  DKV_ASSERT(!platter_.files.contains(to));
+  auto file = platter_.files.extract(from);  // open files refer to the state, which stays where it is
+  if (file.empty()) return Error{Errc::io_error, "no such file: " + from};
+  file.key() = to;
+  platter_.files.insert(std::move(file));
+  return {};
+}
+
+Result<void> SimDisk::remove(const std::string& name) {
+  platter_.step();
+  if (platter_.files.erase(name) == 0) return Error{Errc::io_error, "no such file: " + name};
+  return {};
 }
 
 }  // namespace dkv::sim

@@ -26,13 +26,21 @@ struct FileState {
   std::string cut_tail;  // what an unsynced truncate took away; it may come back
 };
 
+/// Thrown out of a disk operation: the power is gone. What follows is Platter::crash().
+struct PowerLoss {};
+
 /// One folder's platters.
 struct Platter {
   std::map<std::string, FileState> files;
+  std::uint64_t steps = 0;                   // operations that change something, so far
+  std::uint64_t fails_at_step = UINT64_MAX;  // that one is not begun: PowerLoss
   bool lies = false;  // sync() returns without having done anything (to see that this would be noticed)
 
   /// The process ended at `now`, or power was lost.
   void crash(TimePoint now, Random& random);
+  void step() {
+    if (steps++ == fails_at_step) throw PowerLoss{};
+  }
 };
 
 class SimDisk : public Disk {
@@ -42,6 +50,8 @@ class SimDisk : public Disk {
 
   Result<std::vector<std::string>> list() const override;
   Result<std::unique_ptr<File>> open(const std::string& name, bool create) override;
+  Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<void> remove(const std::string& name) override;
 
  private:
   Platter& platter_;

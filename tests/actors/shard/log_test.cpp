@@ -1,6 +1,7 @@
 #include "actors/shard/log.hpp"
 
 #include <gtest/gtest.h>
+#include <set>
 
 #include "tests/sim/disk.hpp"
 
@@ -181,26 +182,97 @@ TEST_F(LogTest, AMissingSegmentIsReported) {
   EXPECT_EQ(open(again).error().code, Errc::corrupt);
 }
 
-TEST_F(LogTest, ASegmentWhoseHeaderWasNeverSyncedIsBegunAnew) {
+TEST_F(LogTest, APositionBeforeItsBeginningIsTooOld) {
+  Log log = make_log();
+  ASSERT_TRUE(log.reset(at(10)).has_value());
+  EXPECT_EQ(log.read_after(at(10), 100)->reach, LogReach::found);
+  fill(log, 11, 15);
+  EXPECT_EQ(log.read_after(at(9), 100)->reach, LogReach::too_old);
+  EXPECT_EQ(log.read_after({}, 100)->reach, LogReach::too_old);
+  EXPECT_EQ(log.read_after({Epoch{9}, Seq{10}}, 100)->reach, LogReach::unknown);
+  EXPECT_EQ(log.read_after(at(16), 100)->reach, LogReach::unknown);
+  const auto read = log.read_after(at(10), 1);
+  EXPECT_EQ(read->reach, LogReach::found);
+  EXPECT_EQ(read->frames, *frame(11));
+}
+
+TEST_F(LogTest, AResetLogBeginsAnewWhereverItsOldOneEnded) {
+  for (const std::uint64_t begin : {0U, 3U, 10U, 15U, 30U}) {
+    platter_ = {};
+    {
+      Log log = make_log(200);
+      (void)open(log);
+      fill(log, 1, 15);
+      ASSERT_TRUE(log.reset(at(begin)).has_value());
+      EXPECT_EQ(log.head(), at(begin));
+      fill(log, begin + 1, begin + 5);
+    }
+    Log again = make_log(200);
+    EXPECT_EQ(*open(again, at(begin)), upto(begin + 5, begin + 1));
+    fill(again, begin + 6, begin + 20);
+    Log last = make_log(200);
+    EXPECT_EQ(*open(last, at(begin)), upto(begin + 20, begin + 1));
+  }
+}
+
+TEST_F(LogTest, ResetNeedsNothingOfTheOldLogToBeReadable) {
   {
     Log log = make_log(200);
     (void)open(log);
-    fill(log, 1, 3);
+    fill(log, 1, 15);
   }
-  // A crash while the next segment began: its file is there, its header is not, or not whole.
-  const std::uint64_t last = 3;
-  for (std::size_t size = 0; size <= kSegmentHeaderBytes; size += 12) {
-    const auto before = platter_;
-    Log log = make_log(1);
-    (void)open(log);
-    platter_.files[segment_name(at(last))].content = std::string(size, '\0');
-    Log after = make_log(1);
-    ASSERT_EQ(*open(after), upto(last));
-    fill(after, last + 1, last + 2);
-    Log again = make_log(1);
-    ASSERT_EQ(*open(again), upto(last + 2));
-    platter_ = before;
+  for (auto& [name, file] : platter_.files) file.content[3] = '?';
+  Log log = make_log(200);
+  ASSERT_TRUE(log.reset(at(20)).has_value());
+  fill(log, 21, 22);
+  Log again = make_log(200);
+  EXPECT_EQ(*open(again, at(20)), upto(22, 21));
+}
+
+TEST_F(LogTest, ACrashAtAnyStepOfAResetLeavesTheOldLogOrTheNew) {
+  Log old = make_log(200);
+  (void)open(old);
+  fill(old, 1, 15);
+  const sim::Platter before = platter_;
+  bool done = false;
+  std::set<std::uint64_t> ends;
+  for (std::uint64_t step = 0; !done; ++step) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+      platter_ = before;
+      random_ = sim::Random(seed);
+      platter_.fails_at_step = platter_.steps + step;
+      try {
+        Log log = make_log(200);
+        ASSERT_TRUE(log.reset(at(40)).has_value());
+        done = true;
+      } catch (const sim::PowerLoss&) {
+      }
+      platter_.fails_at_step = UINT64_MAX;
+      platter_.crash(watch_.now + watch_.spent, random_);
+      Log old_one = make_log(200);
+      const auto as_old = open(old_one);
+      Log new_one = make_log(200);
+      const auto as_new = open(new_one, at(40));
+      ASSERT_NE(as_old.has_value(), as_new.has_value()) << "step " << step;
+      ASSERT_EQ(as_old ? *as_old : *as_new, as_old ? upto(15) : upto(0)) << "step " << step;
+      ends.insert(as_new ? 40 : 15);
+      ASSERT_FALSE(done && as_old);
+      Log& log = as_old ? old_one : new_one;
+      fill(log, as_new ? 41 : 16, as_new ? 45 : 20);
+      Log again = make_log(200);
+      ASSERT_EQ(open(again, at(as_new ? 40 : 0))->size(), as_new ? 5U : 20U) << "step " << step;
+    }
   }
+  EXPECT_EQ(ends, (std::set<std::uint64_t>{15, 40}));
+}
+
+TEST_F(LogTest, ALogThatBeginsAfterTheCheckpointIsReported) {
+  Log log = make_log(200);
+  (void)open(log);
+  fill(log, 1, 20);
+  platter_.files.erase(platter_.files.begin());
+  Log again = make_log(200);
+  EXPECT_EQ(open(again).error().code, Errc::corrupt);
 }
 
 TEST_F(LogTest, ReadsAfterAnyPosition) {
@@ -210,7 +282,7 @@ TEST_F(LogTest, ReadsAfterAnyPosition) {
   for (std::uint64_t from = 0; from <= 30; ++from) {
     const auto read = log.read_after(at(from), 1 << 20);
     ASSERT_TRUE(read.has_value());
-    ASSERT_TRUE(read->from_found) << from;
+    ASSERT_EQ(read->reach, LogReach::found) << from;
     std::string expected;
     for (std::uint64_t seq = from + 1; seq <= 30; ++seq) expected += *frame(seq);
     ASSERT_EQ(read->frames, expected) << from;
@@ -229,7 +301,7 @@ TEST_F(LogTest, ReadsAfterAnyPositionInALogOpenedLate) {
   (void)open(log, at(29));  // the earlier segments have not been scanned
   for (std::uint64_t from = 0; from <= 30; ++from) {
     const auto read = log.read_after(at(from), 1 << 20);
-    ASSERT_TRUE(read.has_value() && read->from_found) << from;
+    ASSERT_TRUE(read.has_value() && read->reach == LogReach::found) << from;
   }
 }
 
@@ -237,10 +309,10 @@ TEST_F(LogTest, APositionThatIsNotInTheLogIsAnAnswer) {
   Log log = make_log();
   (void)open(log);
   fill(log, 1, 5);
-  EXPECT_FALSE(log.read_after(at(6), 100)->from_found);
-  EXPECT_FALSE(log.read_after({Epoch{9}, Seq{3}}, 100)->from_found);
-  EXPECT_FALSE(log.read_after({Epoch{9}, Seq{5}}, 100)->from_found);
-  EXPECT_FALSE(log.read_after({Epoch{1}, Seq{0}}, 100)->from_found);
+  EXPECT_EQ(log.read_after(at(6), 100)->reach, LogReach::unknown);
+  EXPECT_EQ(log.read_after({Epoch{9}, Seq{3}}, 100)->reach, LogReach::unknown);
+  EXPECT_EQ(log.read_after({Epoch{9}, Seq{5}}, 100)->reach, LogReach::unknown);
+  EXPECT_EQ(log.read_after({Epoch{1}, Seq{0}}, 100)->reach, LogReach::unknown);
 }
 
 TEST_F(LogTest, AnotherShardsLogIsRefused) {

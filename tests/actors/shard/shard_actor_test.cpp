@@ -238,7 +238,7 @@ TEST_F(Shard, ServesPullsFromItsLog) {
   const Address replica{kReplicaNode, Role::member, kShard};
   world_.tell(peer::PullRequest{kShard, 11, 22, {}, 1000}, replica);
   const auto read = world_.said<ReadLog>();
-  world_.tell(LogRead{read.token, true, {Epoch{1}, Seq{1}}, "frames"});
+  world_.tell(LogRead{read.token, LogReach::found, {Epoch{1}, Seq{1}}, "frames"});
   const auto answer = world_.said<peer::PullReply>();
   EXPECT_EQ(world_.last_to(), replica);
   EXPECT_EQ(answer.outcome, peer::PullOutcome::ok);
@@ -247,8 +247,11 @@ TEST_F(Shard, ServesPullsFromItsLog) {
   EXPECT_EQ(answer.epoch, Epoch{2});
   EXPECT_EQ(answer.frames, "frames");
   world_.tell(peer::PullRequest{kShard, 11, 23, {Epoch{1}, Seq{9}}, 1000}, replica);
-  world_.tell(LogRead{world_.said<ReadLog>().token, false, {Epoch{1}, Seq{1}}, ""});
+  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::unknown, {Epoch{1}, Seq{1}}, ""});
   EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::diverged);
+  world_.tell(peer::PullRequest{kShard, 11, 24, {Epoch{1}, Seq{2}}, 1000}, replica);
+  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::too_old, {Epoch{1}, Seq{20}}, ""});
+  EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::too_old);
 }
 
 TEST_F(Shard, StopsWhenAReplicaHasSeenANewerEpoch) {  // R4
@@ -274,11 +277,29 @@ TEST_F(Shard, StopsWhenItsEmptyFolderMeetsAReplicaWithAHistory) {
   serve();
   world_.tell(peer::PullRequest{kShard, 1, 1, {Epoch{1}, Seq{500}}, 1000},
               {kReplicaNode, Role::member, kShard});
-  world_.tell(LogRead{world_.said<ReadLog>().token, false, {Epoch{1}, Seq{1}}, ""});
+  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::unknown, {Epoch{1}, Seq{1}}, ""});
   EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
   ask(put("k", "v"));
   EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
   EXPECT_FALSE(world_.logged().empty());
+}
+
+TEST_F(Shard, ALogThatBeganAnewAndWasTrimmedTellsAnEmptyReplicaFromOneWithAHistory) {
+  ShardOptions options;
+  options.first_epoch = Epoch{1'000};
+  ShardActor shard({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), {}, options);
+  Conversation world(shard);
+  world.tell(TopologyChanged{one_shard()});
+  world.tell(LogOpened{});
+  world.tell(Durable{world.said<AppendFrame>().last});
+  const auto pull = [&](Position from, std::uint64_t request) {
+    world.tell(peer::PullRequest{kShard, 1, request, from, 1000}, {kReplicaNode, Role::member, kShard});
+    world.tell(LogRead{world.said<ReadLog>().token, LogReach::too_old, {Epoch{1'000}, Seq{1}}, ""});
+    return world.said<peer::PullReply>().outcome;
+  };
+  EXPECT_EQ(pull({}, 1), peer::PullOutcome::too_old);
+  EXPECT_EQ(pull({Epoch{1'000}, Seq{1}}, 2), peer::PullOutcome::too_old);
+  EXPECT_EQ(pull({Epoch{999}, Seq{1}}, 3), peer::PullOutcome::refused);
 }
 
 TEST_F(Shard, AQuestionThatIsRepeatedIsReadOnce) {
