@@ -32,7 +32,8 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     }
     // Thread names show in tools and hold 15 characters.
     const std::string number = std::to_string(shard.id.value);
-    const LogOptions log_options{shard.id, options.process, options.log_segment_bytes};
+    const LogOptions log_options{shard.id, options.process, options.log_segment_bytes,
+                                 options.log_retain_bytes};
     actors.push_back({"main", member, std::move(member_actor)});
     actors.push_back(
         {"log-" + number, log, std::make_unique<LogActor>(log, std::move(storage->log), log_options)});

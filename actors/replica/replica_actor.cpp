@@ -277,6 +277,7 @@ void ReplicaActor::handle(LogFailed message, const Address&, TimePoint, Effects&
 
 void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
   copy_.handle(message, out);
+  out.send({self_.node, Role::log, self_.shard}, TrimLog{message.applied.seq});
 }
 
 void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {

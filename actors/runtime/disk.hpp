@@ -37,7 +37,8 @@ class Disk {
   /// Gives a file another name, in one step and durable on return; `to` must not exist. Open
   /// files stay open. After an error either name may be found.
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
-  /// Durable on return. The file must not be open. After an error it may still be there.
+  /// Durable on return. When it is open, it must not be used any more. After an error
+  /// it may still be there.
   virtual Result<void> remove(const std::string& name) = 0;
 };
 

@@ -106,6 +106,12 @@ struct Durable {
   Position last;
 };
 
+/// member -> log: what is at or below `upto` is in the store and with every in-sync replica. All but a
+/// bounded amount of it, kept for other followers, may go.
+struct TrimLog {
+  Seq upto;
+};
+
 /// member -> log: frames after `from`, for a replica that pulls.
 struct ReadLog {
   std::uint64_t token = 0;
@@ -160,11 +166,11 @@ struct CheckpointFailed {
   Error error;
 };
 
-using Message =
-    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
-                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply, OpenLog,
-                 LogRecovered, LogOpened, ResetLog, AppendFrame, Durable, ReadLog, LogRead, LogReadFailed,
-                 LogFailed, WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed>;
+using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                             StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
+                             OpenLog, LogRecovered, LogOpened, ResetLog, AppendFrame, Durable, TrimLog,
+                             ReadLog, LogRead, LogReadFailed, LogFailed, WriteCheckpoint, CheckpointWritten,
+                             DiscardMemtable, CheckpointFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

@@ -186,6 +186,22 @@ Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
   return {};
 }
 
+Result<void> Log::trim(Seq upto) {
+  // The segments that nobody must have, and what they take.
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  while (count + 1 < segments_.size() && segments_[count + 1].header.prev.seq <= upto) {
+    bytes += segments_[count++].file->size();
+  }
+  // One at a time, each durably: a crash in between leaves a log without a gap.
+  for (; count > 0 && bytes - segments_.front().file->size() >= options_.retain_bytes; --count) {
+    bytes -= segments_.front().file->size();
+    if (auto removed = disk_->remove(segments_.front().name); !removed) return removed;
+    segments_.erase(segments_.begin());
+  }
+  return {};
+}
+
 Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) {
   ReadResult result;
   const Position begin = segments_.empty() ? head_ : segments_.front().header.prev;

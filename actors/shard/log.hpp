@@ -22,6 +22,7 @@ struct LogOptions {
   ShardId shard;
   std::uint64_t salt = 0;                                 // any number that clients cannot know
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  // a new segment begins past this
+  std::uint64_t retain_bytes = std::uint64_t{256} << 20;  // trim() leaves this much for followers
 };
 
 class Log {
@@ -47,6 +48,10 @@ class Log {
   /// Writes frames, the first of which follows head(), and syncs once. On error the log must not be
   /// written again: what is on disk is not known. Errors: io_error, disk_full.
   Result<void> append(const std::vector<FrameBytes>& frames, Position last);
+
+  /// Removes segments, oldest first, all of whose events are at or below `upto`: as many as leave
+  /// retain_bytes of such segments, and never the last segment. Errors: io_error; the log goes on.
+  Result<void> trim(Seq upto);
 
   /// Frames after `from`, of about `max_bytes` and at least one when there is one. A `from` that this log
   /// does not reach is an answer, not an error. Errors: corrupt, io_error.

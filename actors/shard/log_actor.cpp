@@ -49,6 +49,11 @@ void LogActor::handle(AppendFrame message, Effects&) {
   batch_last_ = message.last;
 }
 
+void LogActor::handle(TrimLog message, Effects& out) {
+  if (failed_ || !opened_) return;
+  if (auto trimmed = log_.trim(message.upto); !trimmed) out.log(LogLevel::warning, trimmed.error().message);
+}
+
 void LogActor::handle(ReadLog message, Effects& out) {
   if (failed_ || !opened_) return;
   auto read = log_.read_after(message.from, message.max_bytes);

@@ -22,6 +22,7 @@ class LogActor : public Actor {
   void handle(OpenLog message, Effects& out);
   void handle(ResetLog message, Effects& out);
   void handle(AppendFrame message, Effects& out);
+  void handle(TrimLog message, Effects& out);
   void handle(ReadLog message, Effects& out);
   template <class Other>
   void handle(Other, Effects&) {}

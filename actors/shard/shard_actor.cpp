@@ -217,14 +217,19 @@ void ShardActor::publish_durable(Effects& out) {
   }
 }
 
-/// R1: commit is the least durable position of the local log and every in-sync replica.
-void ShardActor::advance_commit() {
-  Seq commit = durable_.seq;
+/// What the local log and every in-sync replica have on disk.
+Seq ShardActor::in_sync_has() const {
+  Seq least = durable_.seq;
   for (const NodeId node : shard_->in_sync) {
     const auto replica = replicas_.find(node);
-    commit = std::min(commit, replica == replicas_.end() ? Seq{} : replica->second.durable);
+    least = std::min(least, replica == replicas_.end() ? Seq{} : replica->second.durable);
   }
-  commit_ = std::max(commit_, commit);
+  return least;
+}
+
+/// R1: commit is the least durable position of the local log and every in-sync replica.
+void ShardActor::advance_commit() {
+  commit_ = std::max(commit_, in_sync_has());
   while (!in_flight_.empty() && in_flight_.front().last.seq <= commit_) {
     for (Waiting& waiting : in_flight_.front().for_commit) ready_.push_back(std::move(waiting));
     in_flight_bytes_ -= in_flight_.front().bytes->size();
@@ -269,6 +274,7 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
 
 void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
   copy_.handle(message, out);
+  out.send({self_.node, Role::log, self_.shard}, TrimLog{std::min(message.applied.seq, in_sync_has())});
 }
 
 void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {

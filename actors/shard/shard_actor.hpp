@@ -95,6 +95,7 @@ class ShardActor : public Actor {
   void seal_frame(Effects& out);
   void wait_for(Seq depends_on, AckMode ack, Waiting waiting);
   void publish_durable(Effects& out);
+  Seq in_sync_has() const;
   void advance_commit();
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);

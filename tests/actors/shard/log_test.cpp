@@ -22,8 +22,9 @@ class LogTest : public testing::Test {
   }
   static Position at(std::uint64_t seq) { return seq == 0 ? Position{} : Position{Epoch{1}, Seq{seq}}; }
 
-  Log make_log(std::uint64_t segment_bytes = 1 << 20) {
-    return Log(std::make_unique<sim::SimDisk>(platter_, watch_, random_), {kShard, kSalt, segment_bytes});
+  Log make_log(std::uint64_t segment_bytes = 1 << 20, std::uint64_t retain_bytes = 1 << 20) {
+    return Log(std::make_unique<sim::SimDisk>(platter_, watch_, random_),
+               {kShard, kSalt, segment_bytes, retain_bytes});
   }
   /// Seqs replayed, or the error.
   static Result<std::vector<std::uint64_t>> open(Log& log, Position applied = {}) {
@@ -266,6 +267,74 @@ TEST_F(LogTest, ACrashAtAnyStepOfAResetLeavesTheOldLogOrTheNew) {
   EXPECT_EQ(ends, (std::set<std::uint64_t>{15, 40}));
 }
 
+TEST_F(LogTest, TrimRemovesTheOldestSegmentsThatNobodyNeeds) {
+  for (std::uint64_t upto_seq = 0; upto_seq <= 30; ++upto_seq) {
+    platter_ = {};
+    Log log = make_log(200, 0);
+    (void)open(log);
+    fill(log, 1, 30);
+    ASSERT_TRUE(log.trim(Seq{upto_seq}).has_value());
+    // What is above is still there, and not much more: at most the segment that it begins in.
+    EXPECT_EQ(log.read_after(at(upto_seq), 1 << 20)->reach, LogReach::found) << upto_seq;
+    const bool has_gone = upto_seq >= 5;
+    EXPECT_EQ(log.read_after(at(has_gone ? upto_seq - 5 : upto_seq), 100)->reach,
+              has_gone ? LogReach::too_old : LogReach::found);
+    fill(log, 31, 33);
+    Log again = make_log(200, 0);
+    ASSERT_EQ(*open(again, at(upto_seq)), upto(33, upto_seq + 1));
+    ASSERT_EQ(again.read_after(at(upto_seq), 1 << 20)->reach, LogReach::found);
+  }
+}
+
+TEST_F(LogTest, TrimLeavesABoundedAmountForFollowers) {
+  Log log = make_log(200, 1000);
+  (void)open(log);
+  fill(log, 1, 100);
+  const auto bytes = [&] {
+    std::size_t sum = 0;
+    for (const auto& [name, file] : platter_.files) sum += file.content.size();
+    return sum;
+  };
+  const std::size_t before = bytes();
+  ASSERT_TRUE(log.trim(Seq{2}).has_value());
+  EXPECT_EQ(bytes(), before);  // less than the budget
+  ASSERT_TRUE(log.trim(Seq{100}).has_value());
+  EXPECT_GT(bytes(), 1000U);
+  EXPECT_LT(bytes(), 1700U);
+  // The budget counts what nobody must have: what somebody must is kept beside it.
+  fill(log, 101, 200);
+  ASSERT_TRUE(log.trim(Seq{100}).has_value());
+  EXPECT_EQ(log.read_after(at(95), 100)->reach, LogReach::found);
+  EXPECT_EQ(log.read_after(at(50), 100)->reach, LogReach::too_old);
+}
+
+TEST_F(LogTest, ACrashAtAnyStepOfATrimLeavesALogWithoutAGap) {
+  Log full = make_log(200, 0);
+  (void)open(full);
+  fill(full, 1, 30);
+  const sim::Platter before = platter_;
+  std::set<std::size_t> sizes;
+  bool done = false;
+  for (std::uint64_t step = 0; !done; ++step) {
+    platter_ = before;
+    platter_.fails_at_step = platter_.steps + step;
+    Log log = make_log(200, 0);
+    try {
+      (void)open(log, at(25));
+      ASSERT_TRUE(log.trim(Seq{25}).has_value());
+      done = true;
+    } catch (const sim::PowerLoss&) {
+    }
+    sizes.insert(platter_.files.size());
+    platter_.fails_at_step = UINT64_MAX;
+    platter_.crash(watch_.now + watch_.spent, random_);
+    Log again = make_log(200, 0);
+    ASSERT_EQ(*open(again, at(25)), upto(30, 26));
+    fill(again, 31, 32);
+  }
+  EXPECT_GT(sizes.size(), 3U);
+}
+
 TEST_F(LogTest, ALogThatBeginsAfterTheCheckpointIsReported) {
   Log log = make_log(200);
   (void)open(log);
@@ -319,7 +388,7 @@ TEST_F(LogTest, AnotherShardsLogIsRefused) {
   Log log = make_log();
   (void)open(log);
   fill(log, 1, 2);
-  Log other(std::make_unique<sim::SimDisk>(platter_, watch_, random_), {ShardId{4}, kSalt, 1 << 20});
+  Log other(std::make_unique<sim::SimDisk>(platter_, watch_, random_), {ShardId{4}, kSalt, 1 << 20, 1 << 20});
   EXPECT_EQ(open(other).error().code, Errc::in_use);
 }
 

@@ -233,6 +233,20 @@ TEST_F(Shard, HeartbeatsCarryTheHeadAndCommit) {
   EXPECT_EQ(heartbeat->commit, append.last.seq);
 }
 
+TEST_F(Shard, TrimsItsLogToWhatTheStoreAndEveryInSyncReplicaHave) {
+  serve({Epoch{1}, Seq{10}}, one_shard({kReplicaNode}));
+  world_.tell(CheckpointWritten{{Epoch{1}, Seq{9}}});
+  EXPECT_EQ(world_.said<TrimLog>().upto, Seq{0});  // it has said nothing yet
+  world_.tell(peer::ReplicaAck{kShard, Epoch{2}, {Epoch{1}, Seq{7}}, {}},
+              {kReplicaNode, Role::member, kShard});
+  world_.tell(CheckpointWritten{{Epoch{1}, Seq{9}}});
+  EXPECT_EQ(world_.said<TrimLog>().upto, Seq{7});
+  world_.tell(peer::ReplicaAck{kShard, Epoch{2}, {Epoch{1}, Seq{10}}, {}},
+              {kReplicaNode, Role::member, kShard});
+  world_.tell(CheckpointWritten{{Epoch{1}, Seq{9}}});
+  EXPECT_EQ(world_.said<TrimLog>().upto, Seq{9});
+}
+
 TEST_F(Shard, ServesPullsFromItsLog) {
   serve({Epoch{1}, Seq{20}});
   const Address replica{kReplicaNode, Role::member, kShard};
