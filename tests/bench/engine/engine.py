@@ -1,0 +1,291 @@
+"""scripts/bench engine: our node beside redis-server, LMDB and bare system calls, on this machine, in turn.
+
+A round gives every system its turn; the next round takes them in the opposite order, so that a disk that
+gets slower, or a neighbour that gets busier, does not always hit the same one. Medians are over rounds."""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import report
+from servers import Failed, Ours, Redis, run, stop_on_signals
+
+VALUE_BYTES = 100
+SYSTEMS = ("ours", "redis", "append", "lmdb")
+CHECKPOINTS = 3  # of ours, that a durable run lasts at least
+NOT_INSTALLED = "not installed"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a system is given to do."""
+
+    operation: str  # set or get
+    callers: int
+    batch: int  # operations that each caller sends together
+    keys: int
+    separate: bool = False  # ours: a connection for each caller
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the comparison: ours at some work beside others at the same."""
+
+    name: str
+    title: str
+    work: Work
+    beside: tuple[str, ...]
+    goal: float | None  # ours is to reach so many times the first beside it
+
+    def work_of(self, system: str) -> Work:
+        if system in ("append", "lmdb"):
+            # One thread, so what 32 callers have under way together is one batch.
+            return replace(self.work, callers=1, batch=self.work.callers * self.work.batch, separate=False)
+        return replace(self.work, separate=self.work.separate and system == "ours")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything."""
+
+    keys: int
+    many_keys: int
+    write_seconds: float
+    read_seconds: float
+    append_seconds: float
+    checkpoints: int
+
+    def seconds(self, system: str, work: Work) -> float:
+        if system == "append":
+            return self.append_seconds
+        return self.read_seconds if work.operation == "get" else self.write_seconds
+
+
+FULL = Scale(1_000_000, 10_000_000, 60, 12, 15, CHECKPOINTS)
+QUICK = Scale(20_000, 100_000, 1, 1, 1, 0)
+
+
+def rows(scale: Scale) -> tuple[Row, ...]:
+    few, many = scale.keys, scale.many_keys
+    return (
+        Row("set-32", "durable SET, 32 callers on one client", Work("set", 32, 1, few), ("redis",), 1.2),
+        Row("set-32-connections", "durable SET, 32 connections", Work("set", 32, 1, few, True), ("redis",), None),
+        Row("set-32x64", "durable SET, 32 callers, 64 in a frame", Work("set", 32, 64, few), ("redis",), 2.0),
+        Row("get-32", "GET, 32 callers on one client", Work("get", 32, 1, few), ("redis",), 1.2),
+        Row("get-32x64", "GET, 32 callers, 64 in a frame", Work("get", 32, 64, few), ("redis",), 1.0),
+        Row("log-1000", "durable SET, 1,000 callers on one client", Work("set", 1000, 1, few), ("append",), 0.5),
+        Row("sustained", f"durable SET, {many:,} keys, 32 callers, 64 in a frame", Work("set", 32, 64, many),
+            ("redis", "lmdb"), None),
+    )
+
+
+class Progress:
+    """Says what is being done, and how long all of it will take, by how long it has taken so far."""
+
+    FILL_RATE = 200_000  # keys a second, about
+
+    def __init__(self, steps):
+        self.steps = steps
+        self.done = 0
+        self.planned_done = 0.0
+        self.start = time.monotonic()
+
+    @staticmethod
+    def cost(step) -> float:
+        _, _, _, work, seconds = step
+        return seconds + 1 if work else seconds
+
+    def left(self) -> str:
+        planned_left = sum(self.cost(step) for step in self.steps[self.done:])
+        pace = (time.monotonic() - self.start) / self.planned_done if self.planned_done > 60 else 1
+        left = planned_left * max(pace, 0.5)
+        return f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+
+    def begin(self):
+        number, rounds, what, _, seconds = self.steps[self.done]
+        following = self.steps[self.done + 1][2] if self.done + 1 < len(self.steps) else "the table"
+        say(f"[round {number} of {rounds}, step {self.done + 1} of {len(self.steps)}, {self.left()}] {what}, "
+            f"about {seconds:.0f} s; then {following}")
+
+    def end(self, found: dict | None):
+        self.planned_done += self.cost(self.steps[self.done])
+        self.done += 1
+        if found:
+            say(f"    {found['ops_per_second']:,.0f} operations/s")
+
+
+def say(text: str):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Engine:
+    def __init__(self, options, folder: Path):
+        self.scale = QUICK if options.quick else FULL
+        self.rows = [row for row in rows(self.scale) if not options.only or row.name in options.only]
+        self.rounds = options.rounds
+        self.programs = Path(options.programs).resolve()
+        self.folder = folder
+        self.systems = [system for system in SYSTEMS if system != "redis" or Redis.is_installed()]
+        self.found: dict[tuple[str, Work], list[dict]] = {}
+
+    def works_of(self, system: str, keys: int) -> list[Work]:
+        wanted = (row.work_of(system) for row in self.rows
+                  if row.work.keys == keys and (system == "ours" or system in row.beside))
+        return list(dict.fromkeys(wanted))  # each once, in their order
+
+    def sessions(self, number: int):
+        """(system, keys, works) of a round: what a system does between its start and its end."""
+        systems = self.systems if number % 2 == 1 else self.systems[::-1]
+        for keys in (self.scale.keys, self.scale.many_keys):
+            for system in systems:
+                if works := self.works_of(system, keys):
+                    yield system, keys, works
+
+    def measure_all(self):
+        steps = []
+        for number in range(1, self.rounds + 1):
+            for system, keys, works in self.sessions(number):
+                if system in ("ours", "redis"):
+                    steps.append((number, self.rounds, f"{system}: {keys:,} keys to begin with", None,
+                                  2 + keys / Progress.FILL_RATE))
+                for work in works:
+                    steps.append((number, self.rounds, f"{system}: {describe(work)}", work,
+                                  self.scale.seconds(system, work)))
+        progress = Progress(steps)
+        for number in range(1, self.rounds + 1):
+            for system, keys, works in self.sessions(number):
+                if system in ("ours", "redis"):
+                    self.serve(system, keys, works, progress)
+                else:
+                    self.measure_alone(system, works[0], progress)
+
+    def serve(self, system: str, keys: int, works: list[Work], progress: Progress):
+        progress.begin()
+        folder = self.folder / system
+        with Ours(folder, self.programs) if system == "ours" else Redis(folder) as server:
+            server.fill(keys, VALUE_BYTES)
+            progress.end(None)
+            for work in works:
+                progress.begin()
+                cpu, written = server.cpu_seconds(), server.written_bytes()
+                found = server.measure(work, VALUE_BYTES, self.scale.seconds(system, work), self.scale.checkpoints)
+                found.setdefault("server_cpu_seconds", server.cpu_seconds() - cpu)
+                found.setdefault("server_written_bytes", server.written_bytes() - written)
+                self.note(system, work, found, progress)
+
+    def measure_alone(self, system: str, work: Work, progress: Progress):
+        progress.begin()
+        folder = self.folder / system
+        folder.mkdir()
+        found = json.loads(run([
+            str(self.programs / "distrikv-bench"), system, "--folder", str(folder), "--batch", str(work.batch),
+            "--keys", str(work.keys), "--value-bytes", str(VALUE_BYTES),
+            "--seconds", str(self.scale.seconds(system, work))]))
+        shutil.rmtree(folder)
+        # There is no server: it is all in one process.
+        found["server_cpu_seconds"], found["server_written_bytes"] = 0, found["written_bytes"]
+        self.note(system, work, found, progress)
+
+    def note(self, system: str, work: Work, found: dict, progress: Progress):
+        result = report.result_of(found, VALUE_BYTES)
+        self.found.setdefault((system, work), []).append(result)
+        progress.end(result)
+
+    def report(self) -> dict:
+        lines = []
+        for row in self.rows:
+            systems = {}
+            for system in ("ours", *row.beside):
+                rounds = self.found.get((system, row.work_of(system)))
+                systems[system] = report.summary_of(rounds) if rounds else NOT_INSTALLED
+            lines.append(report.compare(row, systems))
+        return {"bench": "engine", "rounds": self.rounds, "quick": self.scale is QUICK, "value_bytes": VALUE_BYTES,
+                "machine": report.machine(), "redis": report.redis_version() if "redis" in self.systems else None,
+                "rows": lines}
+
+
+def describe(work: Work) -> str:
+    callers = "connections" if work.separate else "callers"
+    together = f", {work.batch:,} together" if work.batch > 1 else ""
+    return f"{work.operation.upper()}, {work.callers:,} {callers}{together}"
+
+
+def parse(arguments):
+    names = [row.name for row in rows(FULL)]
+    parser = argparse.ArgumentParser(prog="scripts/bench engine", allow_abbrev=False)
+    parser.add_argument("--programs", required=True, help="folder of distrikvd and distrikv-bench")
+    parser.add_argument("--run-dir", required=True, help="where the servers keep their data")
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: to see that it works")
+    parser.add_argument("--rounds", type=int, help="turns of each system (default: 3; 1 with --quick)")
+    parser.add_argument("--only", help="rows to measure, of " + ", ".join(names))
+    parser.add_argument("--json", help="also write everything to this file")
+    options = parser.parse_args(arguments)
+    if options.rounds is None:
+        options.rounds = 1 if options.quick else 3
+    if options.rounds < 1:
+        parser.error("--rounds takes a number above 0")
+    options.only = options.only.split(",") if options.only else []
+    if unknown := [name for name in options.only if name not in names]:
+        parser.error(f"there is no row {unknown[0]}: " + ", ".join(names))
+    return options
+
+
+def claim(run_dir: Path):
+    """One benchmark at a time: two would spoil each other's figures. Clears away what a killed one left."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = open(run_dir / "lock", "w")  # held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Failed(f"another benchmark runs in {run_dir}") from None
+    for system in SYSTEMS:
+        shutil.rmtree(run_dir / system, ignore_errors=True)
+    return lock
+
+
+def main(arguments) -> int:
+    options = parse(arguments)
+    stop_on_signals()
+    run_dir = Path(options.run_dir).resolve()
+    try:
+        lock = claim(run_dir)
+    except (Failed, OSError) as problem:
+        say(f"error: {problem}")
+        return 1
+    try:
+        if options.json:
+            open(options.json, "a").close()  # better now than after half an hour
+        engine = Engine(options, run_dir)
+        if "redis" not in engine.systems:
+            say("redis-server is not installed: its columns stay empty (scripts/install-dependencies --bench).")
+        engine.measure_all()
+        found = engine.report()
+        if options.json:
+            Path(options.json).write_text(json.dumps(found, indent=2) + "\n")
+        print(report.table(found))
+        return 0
+    except KeyboardInterrupt:
+        say("\ninterrupted: servers ended, nothing is kept")
+        return 130
+    except (Failed, OSError) as problem:
+        say(f"error: {problem}")
+        return 1
+    finally:
+        for system in SYSTEMS:
+            shutil.rmtree(run_dir / system, ignore_errors=True)
+        os.unlink(run_dir / "lock")
+        lock.close()
+        try:
+            run_dir.rmdir()
+        except OSError:
+            pass  # there is something of somebody else in it
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""What the measurements of scripts/bench come to: medians, ratios, a table."""
+
+import os
+import platform
+import statistics
+import subprocess
+
+KEY_BYTES = 16  # "key:000000000042"
+
+
+def result_of(found: dict, value_bytes: int) -> dict:
+    """One measurement, per operation and per byte of keys and values that was acknowledged."""
+    ops, seconds = found["ops"], found["seconds"]
+    acknowledged = ops * (KEY_BYTES + value_bytes)
+    return {
+        "ops_per_second": ops / seconds,
+        "bytes_per_second": acknowledged / seconds,
+        "seconds": seconds,
+        "p50_ms": found["p50_ms"],
+        "p99_ms": found["p99_ms"],
+        "p999_ms": found["p999_ms"],
+        "server_cpu_us": found["server_cpu_seconds"] * 1e6 / ops,
+        "client_cpu_us": found["cpu_seconds"] * 1e6 / ops,
+        "written_per_byte": found["server_written_bytes"] / acknowledged,
+        "checkpoints": found["checkpoints"],
+    }
+
+
+def summary_of(rounds: list[dict]) -> dict:
+    """The median of each figure over the rounds, and the rounds."""
+    medians = {}
+    for name in rounds[0]:
+        values = [one[name] for one in rounds]
+        medians[name] = None if None in values else statistics.median(values)
+    return {**medians, "rounds": rounds}
+
+
+def compare(row, systems: dict) -> dict:
+    ratios = {}
+    for system in row.beside:
+        if isinstance(systems[system], dict):
+            ratios[system] = systems["ours"]["ops_per_second"] / systems[system]["ops_per_second"]
+    first = ratios.get(row.beside[0])
+    met = first >= row.goal if row.goal and first is not None else None
+    return {"name": row.name, "title": row.title, "goal": row.goal, "ratios": ratios, "met": met, "systems": systems}
+
+
+HEADINGS = ("", "op/s", "MB/s", "ours is", "goal", "p50 ms", "p99", "p99.9", "server us/op", "client us/op",
+            "written/byte", "checkpoints")
+
+
+def table(report: dict) -> str:
+    lines = [HEADINGS]
+    for row in report["rows"]:
+        lines.append((row["title"],))
+        for system, found in row["systems"].items():
+            lines.append(line_of(system, found, row))
+    widths = [max(len(line[i]) for line in lines if len(line) > 1) for i in range(len(HEADINGS))]
+    text = []
+    for line in lines:
+        if len(line) == 1:
+            text.append("\n" + line[0])
+        else:
+            text.append("  ".join([line[0].ljust(widths[0]),
+                                   *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]).rstrip())
+    return "\n".join(text) + "\n\n" + NOTES
+
+
+def line_of(system: str, found, row: dict) -> tuple[str, ...]:
+    if not isinstance(found, dict):
+        return ("  " + system, found, *[""] * (len(HEADINGS) - 2))
+    ratio = row["ratios"].get(system)
+    goal = ""
+    if ratio is not None and row["goal"] and system == next(iter(row["ratios"])):
+        goal = f"{row['goal']:.1f}x {'met' if row['met'] else 'missed'}"
+    writes = row["name"].startswith("get") is False
+    return ("  " + system, f"{found['ops_per_second']:,.0f}", f"{found['bytes_per_second'] / 1e6:.1f}",
+            "" if ratio is None else f"{ratio:.2f}x", goal, number(found["p50_ms"]), number(found["p99_ms"]),
+            number(found["p999_ms"]), number(found["server_cpu_us"]), number(found["client_cpu_us"]),
+            f"{found['written_per_byte']:.2f}" if writes else "", f"{found['checkpoints']:.0f}" if writes else "")
+
+
+def number(value) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+NOTES = """\
+Medians over the rounds. MB/s: keys and values acknowledged. us/op: processor time, user and system; append and
+lmdb have no server. written/byte: bytes that the server's process made the kernel write, per byte acknowledged.
+p50, p99, p99.9: of an operation, from sending its frame to its answer. checkpoints: seen while it was measured;
+of Redis, rewrites of its file. append: write + fdatasync of all that the callers have under way, at once."""
+
+
+def machine() -> dict:
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    return {"processors": os.cpu_count(), "model": model, "kernel": platform.release()}
+
+
+def redis_version() -> str:
+    return subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=True).stdout.strip()
