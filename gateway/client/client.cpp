@@ -45,6 +45,8 @@ Ticket Client::submit(std::span<const Operation> operations, ReadMode read) {
   return dispatcher_->submit(operations, read);
 }
 
+void Client::flush() { dispatcher_->flush(); }
+
 Result<Completion> Client::wait_any(std::chrono::milliseconds timeout) {
   const Time until = Clock::now() + timeout;
   for (;;) {

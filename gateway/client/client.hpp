@@ -66,9 +66,12 @@ class Client {
   std::vector<OperationResult> execute(std::span<const Operation> operations,
                                        ReadMode read = ReadMode::linearizable);
 
-  /// Starts the operations without waiting for their results; keys and values are copied. Waits only while
-  /// ClientOptions::max_in_flight frames are on their way.
+  /// Takes operations without waiting for their results; keys and values are copied. What is submitted
+  /// gathers into common frames, 64 operations or 64 KiB each, and the last of them leaves when somebody
+  /// waits, or with flush(). Waits only while ClientOptions::max_in_flight frames are on their way.
   Ticket submit(std::span<const Operation> operations, ReadMode read = ReadMode::linearizable);
+  /// Sends now what submit() has gathered: for who will not wait soon.
+  void flush();
   /// The next batch to be finished, of any, within `timeout`. Every batch is, by its deadline.
   /// Errors: bad_request when nothing was submitted that was not waited for, unavailable when none finished
   /// within `timeout`.

@@ -20,16 +20,12 @@ constexpr std::uint32_t kMovesAtOnce = 3;
 // What an operation takes in a request beside its key and value, and a request beside its operations.
 constexpr std::size_t kOperationOverhead = 16;
 constexpr std::size_t kRequestOverhead = 64;
+// A gathered frame does not wait for more than this: further operations cost the same in the next one.
+constexpr std::size_t kGatheredOperations = 64;
+constexpr std::size_t kGatheredBytes = std::size_t{64} << 10;
 
 bool nothing_was_done(Errc code) {
   return code == Errc::moved || code == Errc::unavailable || code == Errc::overloaded;
-}
-
-/// A frame's values may be too many for one reply: then some gets are answered and the others refused, though
-/// each alone would be answered.
-bool overflowed(const std::vector<OperationResult>& results) {
-  return std::any_of(results.begin(), results.end(),
-                     [](const auto& result) { return !result.value.empty(); });
 }
 
 std::chrono::milliseconds try_time_of(std::chrono::milliseconds deadline) {
@@ -96,7 +92,7 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) 
 void Dispatcher::dispatch(Share share) {
   Batch* batch = find_batch(share.ticket);
   if (batch == nullptr) return;
-  if (share.target) return send(*batch, share.ticket, *share.target, share.places);
+  if (share.target) return gather(std::move(share));
   if (!routes_) {
     if (!topology_wanted()) want_topology();
     unrouted_.push_back(std::move(share));
@@ -112,7 +108,7 @@ void Dispatcher::dispatch(Share share) {
     if (group == groups.end()) group = groups.insert(group, {target, {}});
     group->second.push_back(place);
   }
-  for (const auto& [target, places] : groups) send(*batch, share.ticket, target, places);
+  for (auto& [target, places] : groups) gather({share.ticket, std::move(places), target});
 }
 
 Dispatcher::Target Dispatcher::target_of(const Batch& batch, std::uint32_t place) {
@@ -124,44 +120,74 @@ Dispatcher::Target Dispatcher::target_of(const Batch& batch, std::uint32_t place
   return {route.primary, route.shard};
 }
 
-void Dispatcher::send(Batch& batch, Ticket ticket, const Target& target,
-                      std::span<const std::uint32_t> places) {
-  std::size_t first = 0;
-  std::size_t bytes = kRequestOverhead;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const Operation& operation = batch.operations[places[i]];
-    const std::size_t size = operation.key.size() + operation.value.size() + kOperationOverhead;
-    if (i - first == kMaxOperations || (i > first && bytes + size > kMaxRequestBytes)) {
-      send_flight(batch, ticket, target, places.subspan(first, i - first));
-      first = i;
-      bytes = kRequestOverhead;
-    }
-    bytes += size;
+/// The open frame for this shard; one of another kind is closed, so that nothing overtakes what it holds.
+Dispatcher::Gathering& Dispatcher::gathering_for(const Target& target, bool writes, ReadMode read) {
+  for (Gathering& open : gathering_) {
+    if (open.target != target) continue;
+    if (open.writes == writes && open.read == read) return open;
+    send(open);
+    open.writes = writes;
+    open.read = read;
+    return open;
   }
-  send_flight(batch, ticket, target, places.subspan(first));
+  return gathering_.emplace_back(Gathering{target, writes, read, {}, 0, 0});
 }
 
-void Dispatcher::send_flight(Batch& batch, Ticket ticket, const Target& target,
-                             std::span<const std::uint32_t> places) {
+/// Adds operations to the frame for their shard, which is cut by the limits of a request.
+void Dispatcher::gather(Share share) {
+  const Batch& batch = *find_batch(share.ticket);
+  const bool writes = std::any_of(share.places.begin(), share.places.end(), [&](std::uint32_t place) {
+    return batch.operations[place].code != OpCode::get;
+  });
+  Gathering& open = gathering_for(*share.target, writes, batch.read);
+  Share part{share.ticket, {}, {}};
+  for (const std::uint32_t place : share.places) {
+    const Operation& operation = batch.operations[place];
+    const std::size_t size = operation.key.size() + operation.value.size() + kOperationOverhead;
+    const bool too_long = open.bytes + size + kRequestOverhead > kMaxRequestBytes;
+    if (open.operations > 0 && (open.operations == kMaxOperations || too_long)) {
+      if (!part.places.empty()) open.shares.push_back(std::exchange(part, Share{share.ticket, {}, {}}));
+      send(open);
+    }
+    part.places.push_back(place);
+    ++open.operations;
+    open.bytes += size;
+  }
+  open.shares.push_back(std::move(part));
+  if (open.operations >= kGatheredOperations || open.bytes >= kGatheredBytes) send(open);
+}
+
+void Dispatcher::flush() {
+  for (Gathering& open : gathering_) send(open);
+  gathering_.clear();
+}
+
+/// Sends an open frame and leaves it empty.
+void Dispatcher::send(Gathering& open) {
   rpc::Request request;
   request.request_id = ++last_request_;
-  request.read = batch.read;
+  request.read = open.read;
   request.ack = options_.ack;
-  Flight flight{Kind::operations, ticket, target.peer, Clock::now() + try_time_, false, {}, {}};
-  flight.places.assign(places.begin(), places.end());
-  for (const std::uint32_t place : places) {
-    request.operations.push_back(batch.operations[place]);
-    flight.codes.push_back(batch.operations[place].code);
-    if (batch.operations[place].code != OpCode::get) flight.writes = true;
+  Flight flight{Kind::operations, open.target.peer, Clock::now() + try_time_, open.writes, {}, {}, 0};
+  request.operations.reserve(open.operations);
+  flight.codes.reserve(open.operations);
+  for (Share& share : open.shares) {
+    const Batch* batch = find_batch(share.ticket);
+    if (batch == nullptr) continue;  // its time was up
+    for (const std::uint32_t place : share.places) {
+      request.operations.push_back(batch->operations[place]);
+      flight.codes.push_back(batch->operations[place].code);
+    }
+    flight.shares.push_back(std::move(share));
   }
-  if (fly(target.peer, request.request_id, rpc::encode(request))) {
+  open.shares.clear();
+  open.operations = open.bytes = 0;
+  if (flight.shares.empty()) return;
+  if (fly(flight.peer, request.request_id, rpc::encode(request))) {
     flights_.emplace_hint(flights_.end(), request.request_id, std::move(flight));
-    return;
+  } else {
+    retry_all(flight, last_problem_, false);
   }
-  for (const std::uint32_t place : places) {
-    batch.results[place] = OperationResult::failed(Errc::unavailable, last_problem_);
-  }
-  retry_later(batch, {ticket, flight.places, {}}, false);
 }
 
 bool Dispatcher::fly(Peer peer, std::uint64_t id, std::string bytes) {
@@ -191,7 +217,7 @@ void Dispatcher::ask_for_topology(Time now) {
   rpc::Request request;
   request.type = rpc::Type::topology;
   request.request_id = ++last_request_;
-  Flight flight{Kind::topology, {}, peer, now + try_time_, false, {}, {}};
+  Flight flight{Kind::topology, peer, now + try_time_, false, {}, {}, 0};
   if (fly(peer, request.request_id, rpc::encode(request))) {
     flights_.emplace_hint(flights_.end(), request.request_id, std::move(flight));
   }
@@ -206,7 +232,7 @@ std::vector<Result<NodeStatus>> Dispatcher::status_of(std::span<const std::strin
     request.type = rpc::Type::status;
     request.request_id = ++last_request_;
     ids.push_back(request.request_id);
-    Flight flight{Kind::status, {}, peer ? *peer : Peer{}, deadline, false, {place}, {}};
+    Flight flight{Kind::status, peer ? *peer : Peer{}, deadline, false, {}, {}, place};
     if (!peer || !fly(*peer, request.request_id, rpc::encode(request))) {
       statuses_[place] = Error{Errc::unavailable, peer ? last_problem_ : peer.error().message};
     } else {
@@ -240,6 +266,7 @@ void Dispatcher::turn(Time until) {
   expire_batches(now);
   retry_due(now);
   ask_for_topology(now);
+  flush();
   // Somebody may be waiting for just what a deadline has ended.
   const bool news = completed_.size() != completed;
   transport_.receive(news ? now : next_wake(until),
@@ -269,12 +296,12 @@ void Dispatcher::on_message(Peer peer, std::string_view bytes) {
 void Dispatcher::on_reply(const Flight& flight, rpc::Reply reply) {
   if (const auto* error = std::get_if<Error>(&reply.body)) return on_refusal(flight, *error);
   if (auto* results = std::get_if<std::vector<OperationResult>>(&reply.body)) {
-    if (flight.kind == Kind::operations) return on_results(flight, std::move(*results));
+    if (flight.kind == Kind::operations) return on_results(flight, *results);
   } else if (const auto* topology = std::get_if<rpc::TopologyReply>(&reply.body)) {
     if (flight.kind == Kind::topology) return on_topology(*topology);
   } else if (auto* status = std::get_if<NodeStatus>(&reply.body)) {
     if (flight.kind == Kind::status) {
-      statuses_[flight.places.front()] = std::move(*status);
+      statuses_[flight.status] = std::move(*status);
       return;
     }
   }
@@ -284,25 +311,36 @@ void Dispatcher::on_reply(const Flight& flight, rpc::Reply reply) {
 
 void Dispatcher::on_refusal(const Flight& flight, const Error& error) {
   last_problem_ = transport_.endpoint(flight.peer) + ": " + error.message;
-  if (flight.kind == Kind::status) statuses_[flight.places.front()] = error;
+  if (flight.kind == Kind::status) statuses_[flight.status] = error;
   if (flight.kind != Kind::operations) return;
-  std::vector<OperationResult> results(flight.places.size(),
+  std::vector<OperationResult> results(flight.codes.size(),
                                        OperationResult::failed(error.code, last_problem_));
-  on_results(flight, std::move(results));
+  on_results(flight, results);
 }
 
-void Dispatcher::on_results(const Flight& flight, std::vector<OperationResult> results) {
-  Batch* batch = find_batch(flight.ticket);
+void Dispatcher::on_results(const Flight& flight, std::span<OperationResult> results) {
+  // A frame's values may be too many for one reply: then some gets are answered and the others refused,
+  // though each alone would be answered.
+  const bool overflow = std::any_of(results.begin(), results.end(),
+                                    [](const OperationResult& result) { return !result.value.empty(); });
+  for (const Share& share : flight.shares) {
+    on_share(flight.peer, share, results.first(share.places.size()), overflow);
+    results = results.subspan(share.places.size());
+  }
+}
+
+void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationResult> results,
+                          bool overflow) {
+  Batch* batch = find_batch(share.ticket);
   if (batch == nullptr) return;
-  Share later{flight.ticket, {}, {}};
+  Share later{share.ticket, {}, {}};
   std::map<Target, Share> elsewhere;
-  Share crowded_out{flight.ticket, {}, {}};
-  const bool overflow = overflowed(results);
+  Share crowded_out{share.ticket, {}, {}};
   bool refused = false;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const std::uint32_t place = flight.places[i];
+    const std::uint32_t place = share.places[i];
     OperationResult& result = results[i];
-    if (overflow && result.code == Errc::too_large && flight.codes[i] == OpCode::get) {
+    if (overflow && result.code == Errc::too_large && batch->operations[place].code == OpCode::get) {
       batch->results[place] = std::move(result);
       crowded_out.places.push_back(place);
       continue;
@@ -312,26 +350,26 @@ void Dispatcher::on_results(const Flight& flight, std::vector<OperationResult> r
       continue;
     }
     std::optional<Target> target;
-    if (result.code == Errc::moved) target = follow(*result.moved, flight.peer);
+    if (result.code == Errc::moved) target = follow(*result.moved, teller);
     if (result.code == Errc::unavailable) refused = true;
     batch->results[place] = std::move(result);
     if (target) {
-      Share& share = elsewhere[*target];
-      share.ticket = flight.ticket;
-      share.target = target;
-      share.places.push_back(place);
+      Share& moved = elsewhere[*target];
+      moved.ticket = share.ticket;
+      moved.target = target;
+      moved.places.push_back(place);
     } else {
       later.places.push_back(place);
     }
   }
   if (refused) want_topology();
-  for (auto& [target, share] : elsewhere) {
-    retry_later(*batch, std::move(share), ++batch->moves <= kMovesAtOnce);
+  for (auto& [target, moved] : elsewhere) {
+    retry_later(*batch, std::move(moved), ++batch->moves <= kMovesAtOnce);
   }
   if (!later.places.empty()) retry_later(*batch, std::move(later), false);
   // Each round answers at least one.
   if (!crowded_out.places.empty()) retry_later(*batch, std::move(crowded_out), true);
-  complete_if_done(flight.ticket);
+  complete_if_done(share.ticket);
 }
 
 /// Where to send what moved, or nothing when our own topology knows better.
@@ -379,8 +417,7 @@ void Dispatcher::reroute_unsent() {
     if (flight->second.kind != Kind::operations || !transport_.withdraw(flight->second.peer, flight->first))
       continue;
     const Flight unsent = std::move(flights_.extract(flight).mapped());
-    if (Batch* batch = find_batch(unsent.ticket))
-      retry_later(*batch, {unsent.ticket, unsent.places, {}}, true);
+    retry_all(unsent, last_problem_, true);
   }
 }
 
@@ -394,17 +431,12 @@ void Dispatcher::expire_flights(Time now) {
     const std::string& endpoint = transport_.endpoint(flight.peer);
     last_problem_ = (unsent ? "no connection to " : "no answer from ") + endpoint;
     if (flight.kind != Kind::operations) continue;
-    Batch* batch = find_batch(flight.ticket);
-    if (batch == nullptr) continue;
     want_topology();
     if (!unsent && flight.writes) {
       overdue_.insert(std::move(node));
-      continue;
+    } else {
+      retry_all(flight, last_problem_, true);
     }
-    for (const std::uint32_t place : flight.places) {
-      batch->results[place] = OperationResult::failed(Errc::unavailable, last_problem_);
-    }
-    retry_later(*batch, {flight.ticket, std::move(flight.places), {}}, true);
   }
 }
 
@@ -447,36 +479,64 @@ void Dispatcher::fail_unfinished(Ticket ticket, Batch& batch) {
     if (batch.finished[place]) continue;
     // Its last try failed without having done anything, or it had none for want of a topology.
     OperationResult& last = batch.results[place];
-    std::string why = last.code == Errc::ok ? "no node told us the topology: " + last_problem_
-                      : last.code == Errc::moved
-                          ? "the key kept being moved, last to " + last.moved->node_name
-                          : std::move(last.message);
+    std::string why =
+        last.code == Errc::ok
+            ? (routes_ ? "it was not sent in time" : "no node told us the topology: " + last_problem_)
+        : last.code == Errc::moved ? "the key kept being moved, last to " + last.moved->node_name
+                                   : std::move(last.message);
     const Errc code = last.code == Errc::overloaded ? Errc::overloaded : Errc::unavailable;
     finish(batch, place, OperationResult::failed(code, std::move(why)));
   }
 }
 
-/// Ends the flights of a batch whose time is up.
+/// Ends a batch, whose time is up, in every flight that it shares.
 void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
   for (auto at = flights.begin(); at != flights.end();) {
-    const Flight& flight = at->second;
-    if (flight.kind != Kind::operations || flight.ticket != ticket) {
-      ++at;
-      continue;
+    const auto here = at++;
+    auto& shares = here->second.shares;
+    const auto is_ours = [&](const Share& share) { return share.ticket == ticket; };
+    if (std::none_of(shares.begin(), shares.end(), is_ours)) continue;
+    const bool unsent = transport_.withdraw(here->second.peer, here->first);
+    const std::string& endpoint = transport_.endpoint(here->second.peer);
+    for (const Share& share : shares) {
+      if (is_ours(share)) finish_unanswered(batch, share, endpoint, unsent);
     }
-    const std::string& endpoint = transport_.endpoint(flight.peer);
-    const bool unsent = transport_.withdraw(flight.peer, at->first);
-    for (std::size_t i = 0; i < flight.places.size(); ++i) {
-      const bool unknown = !unsent && flight.codes[i] != OpCode::get;
-      finish(batch, flight.places[i],
-             unknown ? OperationResult::failed(Errc::unknown_outcome,
-                                               "no answer from " + endpoint +
-                                                   " in time: the write may have happened, or may yet; read "
-                                                   "the key before deciding")
-                     : OperationResult::failed(
-                           Errc::unavailable, (unsent ? "no connection to " : "no answer from ") + endpoint));
+    // What others have in it is still waited for, unless it was withdrawn from under them.
+    const bool shared = std::any_of(shares.begin(), shares.end(), [&](const Share& share) {
+      return !is_ours(share) && find_batch(share.ticket) != nullptr;
+    });
+    if (shared && !unsent) continue;
+    const Flight flight = std::move(flights.extract(here).mapped());
+    if (shared) retry_all(flight, "no connection to " + endpoint, true);
+  }
+}
+
+void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint,
+                                   bool unsent) {
+  for (const std::uint32_t place : share.places) {
+    const bool unknown = !unsent && batch.operations[place].code != OpCode::get;
+    finish(batch, place,
+           unknown ? OperationResult::failed(Errc::unknown_outcome,
+                                             "no answer from " + endpoint +
+                                                 " in time: the write may have happened, or may yet; read "
+                                                 "the key before deciding")
+                   : OperationResult::failed(Errc::unavailable,
+                                             (unsent ? "no connection to " : "no answer from ") + endpoint));
+  }
+}
+
+/// Nothing of this flight was done, or only reads were.
+void Dispatcher::retry_all(const Flight& flight, const std::string& problem, bool at_once) {
+  for (const Share& share : flight.shares) {
+    Batch* batch = find_batch(share.ticket);
+    if (batch == nullptr) continue;
+    Share open{share.ticket, {}, {}};
+    for (const std::uint32_t place : share.places) {
+      if (batch->finished[place]) continue;
+      batch->results[place] = OperationResult::failed(Errc::unavailable, problem);
+      open.places.push_back(place);
     }
-    at = flights.erase(at);
+    if (!open.places.empty()) retry_later(*batch, std::move(open), at_once);
   }
 }
 

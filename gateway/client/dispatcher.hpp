@@ -7,8 +7,10 @@
 // - A frame that holds a write is sent once. Without an answer by the deadline its writes are
 //   unknown_outcome; only a frame that never left this process may go elsewhere.
 //
-// Terms: a *batch* is what submit() was given; a *flight* is one frame on its way. Operations of a batch
-// that belong to one shard travel in one flight, cut only by the limits of a request.
+// Terms: a *batch* is what submit() was given; a *flight* is one frame on its way. What is submitted for one
+// shard gathers into a common frame until somebody waits (or the frame has kGatheredOperations), since a
+// frame costs both sides more than an operation does. Reads and writes gather apart, and what is submitted
+// leaves in its order: a frame of the other kind, to the same shard, is closed first.
 //
 // One thread only. Limits: Options::max_in_flight flights.
 #pragma once
@@ -30,8 +32,11 @@ class Dispatcher {
  public:
   explicit Dispatcher(ClientOptions options);
 
-  /// Starts a batch; keys and values are copied. Waits while too many flights are on their way.
+  /// Starts a batch; keys and values are copied. It leaves with the next flush() or turn(), or earlier.
+  /// Waits while too many flights are on their way.
   Ticket submit(std::span<const Operation> operations, ReadMode read);
+  /// Sends what has gathered.
+  void flush();
   /// Does what is due, then waits for something to happen, at most until `until`.
   void turn(Time until);
   /// Whether the ticket's batch is neither finished nor unknown.
@@ -58,11 +63,20 @@ class Dispatcher {
     ShardId shard;
     auto operator<=>(const Target&) const = default;
   };
-  /// Operations of a batch, by their places in it, that are still to be sent.
+  /// Operations of a batch, by their places in it.
   struct Share {
     Ticket ticket;
     std::vector<std::uint32_t> places;
     std::optional<Target> target;
+  };
+  /// A frame that is still open for more.
+  struct Gathering {
+    Target target;
+    bool writes = false;
+    ReadMode read = ReadMode::linearizable;
+    std::vector<Share> shares;
+    std::size_t operations = 0;
+    std::size_t bytes = 0;
   };
   struct Batch {
     std::string storage;  // the bytes of keys and values
@@ -78,27 +92,29 @@ class Dispatcher {
   enum class Kind : std::uint8_t { operations, topology, status };
   struct Flight {
     Kind kind = Kind::operations;
-    Ticket ticket;
     Peer peer;
     Time expires;  // end of its try
     bool writes = false;
-    std::vector<std::uint32_t> places;  // in the batch
-    std::vector<OpCode> codes;          // of these
+    std::vector<Share> shares;
+    std::vector<OpCode> codes;  // of their operations
+    std::size_t status = 0;     // whose status: its place in statuses_
   };
   using Flights = std::map<std::uint64_t, Flight>;
 
   // Sending.
   void dispatch(Share share);
   Target target_of(const Batch& batch, std::uint32_t place);
-  void send(Batch& batch, Ticket ticket, const Target& target, std::span<const std::uint32_t> places);
-  void send_flight(Batch& batch, Ticket ticket, const Target& target, std::span<const std::uint32_t> places);
+  void gather(Share share);
+  Gathering& gathering_for(const Target& target, bool writes, ReadMode read);
+  void send(Gathering& gathering);
   void ask_for_topology(Time now);
   bool fly(Peer peer, std::uint64_t id, std::string bytes);
 
   // Receiving.
   void on_message(Peer peer, std::string_view bytes);
   void on_reply(const Flight& flight, rpc::Reply reply);
-  void on_results(const Flight& flight, std::vector<OperationResult> results);
+  void on_results(const Flight& flight, std::span<OperationResult> results);
+  void on_share(Peer teller, const Share& share, std::span<OperationResult> results, bool overflow);
   void on_refusal(const Flight& flight, const Error& error);
   void on_topology(const rpc::TopologyReply& reply);
   void reroute_unsent();
@@ -114,6 +130,8 @@ class Dispatcher {
   void finish(Batch& batch, std::uint32_t place, OperationResult result);
   void fail_unfinished(Ticket ticket, Batch& batch);
   void abandon(Flights& flights, Ticket ticket, Batch& batch);
+  void finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint, bool unsent);
+  void retry_all(const Flight& flight, const std::string& problem, bool at_once);
   void complete_if_done(Ticket ticket);
   void retry_later(Batch& batch, Share share, bool at_once);
   std::chrono::milliseconds pause(std::uint32_t setbacks);
@@ -128,6 +146,7 @@ class Dispatcher {
 
   // Tickets and request ids grow, and each kind has one time-out: the first of each map expires first.
   std::map<Ticket, Batch> batches_;
+  std::vector<Gathering> gathering_;
   Flights flights_;
   Flights overdue_;  // past their try: writes that may only wait for the batch's deadline; status flights
   std::multimap<Time, Share> retries_;

@@ -304,6 +304,62 @@ TEST(ClientFailure, AnAnswerFromAnotherNodeThanTheAskedOneIsIgnored) {
   EXPECT_EQ(client.wait(unanswered)->results[0].code, Errc::unknown_outcome);
 }
 
+TEST(ClientFailure, BatchesThatShareAFrameEndEachForItself) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script(silence());
+  Client client(seeded(node, kShort));
+  ASSERT_TRUE(client.topology());
+  const std::vector<Operation> put = {{OpCode::put, "k", "v"}};
+  const std::vector<Operation> both = {{OpCode::put, "k", "v"}, {OpCode::get, "k", {}}};
+  const Ticket first = client.submit(put);
+  const Ticket second = client.submit(both);
+  EXPECT_EQ(client.wait(first)->results[0].code, Errc::unknown_outcome);
+  const auto results = client.wait(second)->results;
+  EXPECT_EQ(results[0].code, Errc::unknown_outcome);
+  EXPECT_EQ(results[1].code, Errc::unavailable);
+  EXPECT_EQ(node.requests(), 1);
+}
+
+TEST(ClientFailure, BatchesThatShareAFrameAreRefusedAndRetriedEachForItself) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  std::atomic<int> refusals = 2;
+  node.set_script([&](const rpc::Request& request) {
+    return std::vector<std::string>{refusals-- > 0 ? refuse_all(request, Errc::overloaded)
+                                                   : node.answer(request)};
+  });
+  Client client(seeded(node));
+  ASSERT_TRUE(client.topology());
+  std::map<Ticket, std::string> values;
+  const std::vector<std::string> keys = {"a", "b", "c"};
+  for (const std::string& key : keys) {
+    const std::vector<Operation> operations = {{OpCode::put, key, key}, {OpCode::get, key, {}}};
+    values.emplace(client.submit(operations), key);
+  }
+  for (int i = 0; i < 3; ++i) {
+    const auto completion = client.wait_any(kPatient);
+    ASSERT_TRUE(completion);
+    EXPECT_EQ(completion->results[1].value, values.at(completion->ticket));
+  }
+}
+
+TEST(ClientFailure, AFrameThatNeverLeftIsUnavailableToAllWhoShareIt) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  Client client(seeded(node, kShort));
+  ASSERT_TRUE(client.topology());
+  node.stop();
+  // Until the client has noticed, what it sends may have left.
+  const std::vector<Operation> put = {{OpCode::put, "k", "v"}};
+  while (client.execute(put)[0].code != Errc::unavailable) {
+  }
+  const Ticket first = client.submit(put);
+  const Ticket second = client.submit(put);
+  EXPECT_EQ(client.wait(second)->results[0].code, Errc::unavailable);
+  EXPECT_EQ(client.wait(first)->results[0].code, Errc::unavailable);
+}
+
 TEST(ClientFailure, ANodeOfAnotherProtocolVersionIsNamedAsSuch) {
   FakeNode node;
   node.set_topology(topology_of({&node}));

@@ -2,6 +2,8 @@
 #include "gateway/client/client.hpp"
 
 #include <gtest/gtest.h>
+#include <mutex>
+#include <thread>
 
 #include "messages/limits.hpp"
 #include "tests/gateway/client/fake_node.hpp"
@@ -189,15 +191,88 @@ TEST(Client, MatchesAnswersThatComeInAnotherOrder) {
     return held.size() < 3 ? std::vector<std::string>{} : std::exchange(held, {});
   });
   Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
   std::vector<Ticket> tickets;
   for (const char* key : {"x", "y", "z"}) {
     const std::vector<Operation> operations = {{OpCode::put, key, key}, {OpCode::get, key, {}}};
     tickets.push_back(client.submit(operations));
+    client.flush();  // each in a frame of its own
   }
   EXPECT_EQ(client.wait(tickets[0])->results[1].value, "x");
   EXPECT_EQ(client.wait(tickets[2])->results[1].value, "z");
   EXPECT_EQ(client.wait(tickets[1])->results[1].value, "y");
   EXPECT_EQ(client.wait(tickets[1]).error().code, Errc::bad_request);
+}
+
+/// What a node was asked, one line per frame: "put a, get b".
+class Frames {
+ public:
+  explicit Frames(FakeNode& node) {
+    node.set_script([this, &node](const rpc::Request& request) {
+      std::string line;
+      for (const Operation& operation : request.operations) {
+        constexpr const char* kNames[] = {"", "get ", "put ", "remove "};
+        line += (line.empty() ? "" : ", ") + std::string(kNames[static_cast<std::size_t>(operation.code)]) +
+                std::string(operation.key);
+      }
+      const std::lock_guard lock(mutex_);
+      lines_.push_back(line);
+      return std::vector<std::string>{node.answer(request)};
+    });
+  }
+  std::vector<std::string> lines() {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+TEST(Client, GathersWhatIsSubmittedInOrderAndApartByKind) {
+  OneNode cluster;
+  Frames frames(cluster.node);
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
+  const auto submit = [&](std::vector<Operation> operations, ReadMode read = ReadMode::linearizable) {
+    client.submit(operations, read);
+  };
+  submit({{OpCode::put, "a", "1"}});
+  submit({{OpCode::remove, "b", {}}, {OpCode::get, "a", {}}});
+  submit({{OpCode::get, "a", {}}});
+  submit({{OpCode::get, "c", {}}});
+  submit({{OpCode::get, "d", {}}}, ReadMode::replica);
+  submit({{OpCode::put, "e", "2"}});
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(client.wait_any(20s));
+  EXPECT_EQ(frames.lines(),
+            (std::vector<std::string>{"put a, remove b, get a", "get a, get c", "get d", "put e"}));
+}
+
+TEST(Client, SendsAFrameThatIsLongEnoughWithoutBeingAsked) {
+  OneNode cluster;
+  Frames frames(cluster.node);
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
+  const Operation put{OpCode::put, "k", "v"};
+  for (int i = 0; i < 150; ++i) client.submit({&put, 1});
+  while (cluster.node.requests() < 2) std::this_thread::yield();
+  EXPECT_EQ(cluster.node.requests(), 2);  // 64 in each; the rest waits for somebody to wait
+  client.flush();
+  while (cluster.node.requests() < 3) std::this_thread::yield();
+  for (int i = 0; i < 150; ++i) EXPECT_EQ(client.wait_any(20s)->results[0].code, Errc::ok);
+  EXPECT_EQ(frames.lines().size(), 3U);
+}
+
+TEST(Client, CutsABatchByTheLimitsOfARequest) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  const std::string value(6 << 20, 'v');
+  std::vector<Operation> operations;
+  const std::vector<std::string> keys = {"a", "b", "c", "d", "e"};
+  for (const std::string& key : keys) operations.push_back({OpCode::put, key, value});
+  for (const OperationResult& result : client.execute(operations)) EXPECT_EQ(result.code, Errc::ok);
+  EXPECT_EQ(cluster.node.requests(), 3);  // two fit into 17 MiB
 }
 
 TEST(Client, WaitsForRoomWhenTooMuchIsInFlight) {
