@@ -15,6 +15,11 @@ namespace dkv {
 
 namespace {
 
+/// Never disk_full, whatever the reason: that would mean that one may try again.
+Error not_synced(int code, const std::string& path) {
+  return {Errc::io_error, system_error(code, "cannot sync", path).message};
+}
+
 class PosixFile final : public File {
  public:
   PosixFile(int descriptor, std::string path, std::uint64_t size)
@@ -24,13 +29,12 @@ class PosixFile final : public File {
   PosixFile& operator=(const PosixFile&) = delete;
 
   std::uint64_t size() const override { return size_; }
-  Result<void> append(const std::vector<std::string_view>& parts) override;
+  Result<void> write(std::uint64_t offset, const std::vector<std::string_view>& parts) override;
   Result<void> sync() override;
   Result<std::string> read(std::uint64_t offset, std::size_t count) const override;
-  Result<void> truncate(std::uint64_t size) override;
 
  private:
-  Result<void> write_all(std::vector<iovec>& rest);
+  Result<void> write_all(std::uint64_t offset, std::vector<iovec>& rest);
 
   int descriptor_;
   std::string path_;
@@ -38,23 +42,26 @@ class PosixFile final : public File {
   std::vector<iovec> vectors_;  // kept for its memory
 };
 
-Result<void> PosixFile::append(const std::vector<std::string_view>& parts) {
+Result<void> PosixFile::write(std::uint64_t offset, const std::vector<std::string_view>& parts) {
+  DKV_ASSERT(offset <= size_);
   vectors_.clear();
   for (const std::string_view part : parts) {
     // writev does not change what it is given; iovec has no const.
     if (!part.empty()) vectors_.push_back({const_cast<char*>(part.data()), part.size()});
   }
-  return write_all(vectors_);
+  return write_all(offset, vectors_);
 }
 
-Result<void> PosixFile::write_all(std::vector<iovec>& rest) {
+Result<void> PosixFile::write_all(std::uint64_t offset, std::vector<iovec>& rest) {
   std::size_t first = 0;
   while (first < rest.size()) {
     const std::size_t count = std::min<std::size_t>(rest.size() - first, IOV_MAX);
-    const ssize_t done = ::writev(descriptor_, rest.data() + first, static_cast<int>(count));
+    const ssize_t done =
+        ::pwritev(descriptor_, rest.data() + first, static_cast<int>(count), static_cast<off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return system_error(errno, "cannot append to", path_);
-    size_ += static_cast<std::uint64_t>(done);
+    if (done < 0) return system_error(errno, "cannot write to", path_);
+    offset += static_cast<std::uint64_t>(done);
+    size_ = std::max(size_, offset);
     auto written = static_cast<std::size_t>(done);
     while (first < rest.size() && written >= rest[first].iov_len) written -= rest[first++].iov_len;
     if (written > 0) {
@@ -67,7 +74,7 @@ Result<void> PosixFile::write_all(std::vector<iovec>& rest) {
 
 Result<void> PosixFile::sync() {
   // Not repeated after EINTR or anything else: after a failure nothing may be assumed.
-  if (::fdatasync(descriptor_) != 0) return system_error(errno, "cannot sync", path_);
+  if (::fdatasync(descriptor_) != 0) return not_synced(errno, path_);
   return {};
 }
 
@@ -87,14 +94,6 @@ Result<std::string> PosixFile::read(std::uint64_t offset, std::size_t count) con
   return bytes;
 }
 
-Result<void> PosixFile::truncate(std::uint64_t size) {
-  if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) {
-    return system_error(errno, "cannot truncate", path_);
-  }
-  size_ = size;
-  return {};
-}
-
 }  // namespace
 
 Error system_error(int code, const std::string& what, const std::string& path) {
@@ -109,7 +108,7 @@ Result<void> sync_folder(const std::string& folder) {
   if (descriptor < 0) return system_error(errno, "cannot open folder", folder);
   const int failed = ::fsync(descriptor) == 0 ? 0 : errno;
   ::close(descriptor);
-  if (failed != 0) return system_error(failed, "cannot sync folder", folder);
+  if (failed != 0) return not_synced(failed, folder);
   return {};
 }
 
@@ -137,7 +136,7 @@ Result<std::vector<std::string>> PosixDisk::list() const {
 Result<std::unique_ptr<File>> PosixDisk::open(const std::string& name, bool create) {
   DKV_ASSERT(!name.empty() && name.find('/') == std::string::npos);
   const std::string path = folder_ + "/" + name;
-  const int flags = O_RDWR | O_APPEND | O_CLOEXEC | (create ? O_CREAT : 0);
+  const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0);
   const int descriptor = ::open(path.c_str(), flags, 0640);
   if (descriptor < 0) return system_error(errno, create ? "cannot create" : "cannot open", path);
   struct stat about {};
@@ -164,7 +163,7 @@ Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
 
 Result<void> PosixDisk::remove(const std::string& name) {
   const std::string path = folder_ + "/" + name;
-  if (::unlink(path.c_str()) != 0) return system_error(errno, "cannot remove", path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error(errno, "cannot remove", path);
   return sync_folder(folder_);
 }
 

@@ -1,9 +1,8 @@
 // A data folder on a real file system: the Disk of ZmqWorld's log actors.
 //
-// Files are opened with O_APPEND, so that an append lands at the end whatever else happened; sync() is
-// fdatasync, which also writes the length. Names are durable because the folder is synced
-// after each change, and by list() too, whoever made them. Errors name the file and carry
-// the system's reason. Not for network file systems.
+// sync() is fdatasync, which also writes the length. Names are durable because the folder is synced after
+// each change, and by list() too, whoever made them. Errors name the file and carry the system's reason. Not
+// for network file systems.
 #pragma once
 
 #include <string>

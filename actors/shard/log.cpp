@@ -1,14 +1,28 @@
 #include "actors/shard/log.hpp"
 
 #include <algorithm>
+#include <xxhash.h>
 
 namespace dkv {
 
 namespace {
 // Between two entries of a segment's index: what a read skips over at most, beside one frame.
 constexpr std::uint64_t kIndexStrideBytes = std::uint64_t{64} << 10;
-// A segment that is being begun: it gets its name when its header is durable.
-const std::string kUnnamedSegment = "log.new";
+// A file that is no segment yet, or none any more: "spare-new", or with the number that the segment had.
+constexpr std::string_view kSparePrefix = "spare-";
+// As many segments as fill up between two checkpoints; each takes disk for nothing meanwhile.
+constexpr std::size_t kMaxSpares = 2;
+// A file grows by this much in advance: most syncs then need not write its new length too.
+constexpr std::size_t kGrowBytes = std::size_t{1} << 20;
+// A turn of this size gains nothing from that.
+constexpr std::uint64_t kLargeTurnBytes = std::uint64_t{64} << 10;
+
+/// Of one life of a file: segment numbers are used once.
+std::uint64_t life_salt(std::uint64_t salt, std::uint64_t number) {
+  return XXH3_64bits_withSeed(&number, sizeof number, salt);
+}
+
+std::string spare_name(const std::string& what) { return std::string(kSparePrefix) + what; }
 
 Error at_offset(Errc code, const std::string& file, std::uint64_t offset, const std::string& what) {
   return {code, "log: " + file + " at offset " + std::to_string(offset) + ": " + what};
@@ -29,18 +43,18 @@ std::size_t Log::segment_after(Position from) const {
   return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
 }
 
-/// The numbers of all segments in the folder, in order.
-Result<std::vector<std::uint64_t>> Log::list_segments() {
-  auto names = disk_->list();
-  if (!names) return names.error();
-  std::vector<std::uint64_t> numbers;
-  for (const std::string& name : *names) {
-    const std::uint64_t number = segment_number(name);
-    if (number == 0) continue;
-    numbers.push_back(number);
-    next_number_ = number + 1;
+Result<Log::Names> Log::list() {
+  auto files = disk_->list();
+  if (!files) return files.error();
+  Names names;
+  for (std::string& name : *files) {
+    if (name.starts_with(kSparePrefix))
+      names.spares.push_back(std::move(name));
+    else if (const std::uint64_t number = segment_number(name); number != 0)
+      names.segments.push_back(number);
   }
-  return numbers;
+  if (!names.segments.empty()) next_number_ = names.segments.back() + 1;
+  return names;
 }
 
 Result<Log::Segment> Log::open_segment(std::uint64_t number) {
@@ -59,26 +73,32 @@ Result<Log::Segment> Log::open_segment(std::uint64_t number) {
                      "it belongs to shard number " + std::to_string(header->shard.value));
   }
   segment.header = *header;
+  segment.end = segment.file->size();  // until it is scanned
   return segment;
 }
 
 Result<void> Log::open_segments() {
-  auto numbers = list_segments();
-  if (!numbers) return numbers.error();
+  auto names = list();
+  if (!names) return names.error();
+  spares_ = std::move(names->spares);
   // From the newest back to where the log begins.
-  while (!numbers->empty()) {
-    auto segment = open_segment(numbers->back());
+  while (!names->segments.empty()) {
+    auto segment = open_segment(names->segments.back());
     if (!segment) return segment.error();
-    numbers->pop_back();
+    names->segments.pop_back();
     segments_.insert(segments_.begin(), std::move(*segment));
     if (segments_.front().header.anew) break;
   }
-  return remove_segments(*numbers);  // a crash after a reset had left them
+  for (const std::uint64_t number : names->segments) {  // left behind by a reset
+    if (auto removed = disk_->remove(segment_name(number)); !removed) return removed;
+  }
+  return remove_spares(kMaxSpares);
 }
 
-Result<void> Log::remove_segments(const std::vector<std::uint64_t>& numbers) {
-  for (const std::uint64_t number : numbers) {
-    if (auto removed = disk_->remove(segment_name(number)); !removed) return removed;
+Result<void> Log::remove_spares(std::size_t kept) {
+  while (spares_.size() > kept) {
+    if (auto removed = disk_->remove(spares_.back()); !removed) return removed;
+    spares_.pop_back();
   }
   return {};
 }
@@ -98,7 +118,7 @@ Result<void> Log::open(Position applied, const Replay& replay) {
     for (std::size_t i = first; i < segments_.size(); ++i) {
       if (auto scanned = scan(i, applied, replay); !scanned) return scanned;
     }
-    // After a kill the tail may be in the page cache only; from here on it counts as durable.
+    // After a kill the last turn may be in the page cache only; from here on it counts as durable.
     if (auto synced = segments_.back().file->sync(); !synced) return synced;
   }
   if (head_.seq < applied.seq) {
@@ -110,78 +130,96 @@ Result<void> Log::open(Position applied, const Replay& replay) {
 
 Result<void> Log::scan(std::size_t at, Position applied, const Replay& replay) {
   Segment& segment = segments_[at];
-  if (segment.header.prev != head_) {
-    return at_offset(Errc::corrupt, segment.name, 0,
-                     "it follows " + to_string(segment.header.prev) + ", but the log before it ends at " +
-                         to_string(head_) + ": a file is missing or misplaced");
-  }
-  SegmentReader reader(*segment.file, segment.header, kSegmentHeaderBytes);
+  SegmentReader reader(*segment.file, segment.header, kSegmentHeaderBytes, kSegmentHeaderBytes);
   for (;;) {
-    auto found = reader.next();
-    if (!found) return found.error();
-    if (*found == SegmentReader::Found::end) break;
-    if (*found == SegmentReader::Found::bad || reader.frame().prev != head_) {
-      if (auto cut = cut_or_report(segment, reader, at + 1 == segments_.size()); !cut) return cut;
-      break;
+    auto extended = reader.extend();
+    if (!extended) return extended.error();
+    if (!*extended) break;
+    for (;;) {
+      auto found = reader.next();
+      if (!found) return found.error();
+      if (*found == SegmentReader::Found::end) break;
+      if (*found == SegmentReader::Found::bad || reader.frame().prev != head_) {
+        return at_offset(Errc::corrupt, segment.name, reader.offset(),
+                         "what stands here was synced, but does not follow " + to_string(head_));
+      }
+      note(segment, head_, reader.offset());
+      head_ = reader.frame().last();
+      if (head_.seq > applied.seq) replay(reader.frame_bytes(), reader.frame());
     }
-    note(segment, head_, reader.offset());
-    head_ = reader.frame().last();
-    if (head_.seq > applied.seq) replay(reader.frame_bytes(), reader.frame());
   }
-  return {};
+  segment.end = reader.end();
+  return check_end(at, reader);
 }
 
-Result<void> Log::cut_or_report(Segment& segment, SegmentReader& reader, bool is_last) {
-  auto marker = reader.marker_follows();
-  if (!marker) return marker.error();
-  if (*marker || !is_last) {
-    return at_offset(Errc::corrupt, segment.name, reader.offset(),
-                     "a frame that had been synced does not read back; the disk may be failing. "
-                     "Restore this copy from a replica");
-  }
-  return segment.file->truncate(reader.offset());
+/// Whether the segment's turns end here because nothing more was synced.
+Result<void> Log::check_end(std::size_t at, SegmentReader& reader) const {
+  const bool is_last = at + 1 == segments_.size();
+  auto lost = is_last ? reader.marker_follows() : Result<bool>(segments_[at + 1].header.prev != head_);
+  if (!lost) return lost.error();
+  if (!*lost) return {};
+  return at_offset(Errc::corrupt, segments_[at].name, reader.end(),
+                   is_last
+                       ? "what had been synced does not read back; the disk may be failing. Restore this "
+                         "copy from a replica"
+                       : "what was synced up to " + to_string(segments_[at + 1].header.prev) +
+                             " does not read back, or a file is missing; the disk may be failing. Restore "
+                             "this copy from a replica");
 }
 
-Result<void> Log::begin_segment(bool anew) {
+Result<Log::Segment> Log::begin_segment(Position prev, bool anew) {
+  if (spares_.empty()) spares_.push_back(spare_name("new"));
   Segment segment;
-  segment.header = {options_.shard, options_.salt, head_, anew};
-  segment.number = next_number_++;
+  segment.number = next_number_;
   segment.name = segment_name(segment.number);
-  auto file = disk_->open(kUnnamedSegment, true);
+  segment.header = {options_.shard, life_salt(options_.salt, segment.number), prev, anew};
+  auto file = disk_->open(spares_.back(), true);
   if (!file) return file.error();
   segment.file = std::move(*file);
-  if (auto emptied = segment.file->truncate(0); !emptied) return emptied;
   const std::string header = encode_segment_header(segment.header);
-  if (auto written = segment.file->append({header}); !written) return written;
-  if (auto synced = segment.file->sync(); !synced) return synced;
-  if (auto renamed = disk_->rename(kUnnamedSegment, segment.name); !renamed) return renamed;
-  segments_.push_back(std::move(segment));
-  return {};
+  if (auto written = segment.file->write(0, {header}); !written) return written.error();
+  if (auto synced = segment.file->sync(); !synced) return synced.error();
+  if (auto renamed = disk_->rename(spares_.back(), segment.name); !renamed) return renamed.error();
+  spares_.pop_back();
+  ++next_number_;
+  return segment;
 }
 
 Result<void> Log::reset(Position at) {
-  auto old = list_segments();
-  if (!old) return old.error();
+  auto names = list();
+  if (!names) return names.error();
+  spares_ = std::move(names->spares);
+  auto begun = begin_segment(at, true);
+  if (!begun) return begun.error();
   segments_.clear();
+  segments_.push_back(std::move(*begun));
   head_ = at;
-  if (auto begun = begin_segment(true); !begun) return begun;
-  return remove_segments(*old);
+  for (const std::uint64_t number : names->segments) {
+    if (auto removed = disk_->remove(segment_name(number)); !removed) return removed;
+  }
+  return {};
 }
 
 Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
-  if (segments_.empty() || segments_.back().file->size() >= options_.segment_bytes) {
-    if (auto begun = begin_segment(segments_.empty()); !begun) return begun;
+  if (segments_.empty() || segments_.back().end >= options_.segment_bytes) {
+    auto begun = begin_segment(head_, segments_.empty());
+    if (!begun) return begun.error();
+    segments_.push_back(std::move(*begun));
   }
   Segment& segment = segments_.back();
-  const std::uint64_t offset = segment.file->size();
-  const std::string marker = encode_marker(offset, segment.header.salt);
+  const std::string marker = encode_marker(segment.end, segment.header.salt, frames);
   std::vector<std::string_view> parts;
-  parts.reserve(frames.size() + 1);
+  parts.reserve(frames.size() + 2);
   parts.push_back(marker);
-  for (const FrameBytes& frame : frames) parts.push_back(*frame);
-  if (auto written = segment.file->append(parts); !written) return written;
+  std::uint64_t bytes = marker.size();
+  for (const FrameBytes& frame : frames) {
+    parts.push_back(*frame);
+    bytes += frame->size();
+  }
+  if (auto written = segment.file->write(segment.end, parts); !written) return written;
   if (auto synced = segment.file->sync(); !synced) return synced;
-  note(segment, head_, offset);
+  note(segment, head_, segment.end);
+  segment.end += bytes;
   head_ = last;
   return {};
 }
@@ -191,14 +229,23 @@ Result<void> Log::trim(Seq upto) {
   std::size_t count = 0;
   std::uint64_t bytes = 0;
   while (count + 1 < segments_.size() && segments_[count + 1].header.prev.seq <= upto) {
-    bytes += segments_[count++].file->size();
+    bytes += segments_[count++].end;
   }
   // One at a time, each durably: a crash in between leaves a log without a gap.
-  for (; count > 0 && bytes - segments_.front().file->size() >= options_.retain_bytes; --count) {
-    bytes -= segments_.front().file->size();
-    if (auto removed = disk_->remove(segments_.front().name); !removed) return removed;
+  for (; count > 0 && bytes - segments_.front().end >= options_.retain_bytes; --count) {
+    bytes -= segments_.front().end;
+    if (auto freed = free_segment(segments_.front()); !freed) return freed;
     segments_.erase(segments_.begin());
   }
+  return {};
+}
+
+Result<void> Log::free_segment(const Segment& segment) {
+  const bool fits = segment.file->size() < 2 * options_.segment_bytes;
+  if (!fits || spares_.size() >= kMaxSpares) return disk_->remove(segment.name);
+  std::string spare = spare_name(std::to_string(segment.number));
+  if (auto renamed = disk_->rename(segment.name, spare); !renamed) return renamed;
+  spares_.push_back(std::move(spare));
   return {};
 }
 
@@ -212,20 +259,22 @@ Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) 
   }
   if (from.seq < begin.seq || from.seq >= head_.seq) return result;
   for (std::size_t i = segment_after(from); i < segments_.size(); ++i) {
-    if (auto read = read_segment(segments_[i], from, max_bytes, result); !read) return read.error();
+    const Seq last = i + 1 < segments_.size() ? segments_[i + 1].header.prev.seq : head_.seq;
+    if (auto read = read_segment(segments_[i], last, from, max_bytes, result); !read) return read.error();
     if (result.reach != LogReach::found || result.frames.size() >= max_bytes) break;
   }
   return result;
 }
 
-/// Collects the frames of one segment that follow `from`, and moves `from` past them.
-Result<void> Log::read_segment(Segment& segment, Position& from, std::uint64_t max_bytes,
+/// Collects the frames that follow `from` of a segment whose last event is `last`, and moves `from` past
+/// them.
+Result<void> Log::read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
                                ReadResult& result) {
   const auto after = std::upper_bound(segment.index.begin(), segment.index.end(), from.seq,
                                       [](Seq seq, const auto& entry) { return seq < entry.first.seq; });
   const std::uint64_t start = after == segment.index.begin() ? kSegmentHeaderBytes : std::prev(after)->second;
-  SegmentReader reader(*segment.file, segment.header, start);
-  while (result.frames.size() < max_bytes) {
+  SegmentReader reader(*segment.file, segment.header, start, segment.end);
+  while (from.seq < last && result.frames.size() < max_bytes) {
     auto found = reader.next();
     if (!found) return found.error();
     if (*found == SegmentReader::Found::end) break;

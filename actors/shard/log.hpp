@@ -1,8 +1,9 @@
 // A shard's write-ahead log: segments of frames in a folder. The truth about what this copy holds.
 //
-// What append() and sync() made durable is never lost or skipped: at open a torn tail is cut (and the cut
-// synced), and a bad spot with synced bytes behind it is reported as corruption. reset() forgets it all in
-// one step: a segment that says that the log begins anew with it. Blocking; used by the log actor alone.
+// What append() made durable is never lost or skipped: at open a torn turn is left out, to be written over,
+// and a bad spot with synced bytes behind it is reported as corruption. reset() forgets it all in one step: a
+// segment that says that the log begins anew with it. Segments that trim() frees are written over again,
+// which costs a third less than a file that grows. Blocking; used by the log actor alone.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +43,13 @@ class Log {
   Result<void> open(Position applied, const Replay& replay);
 
   /// Durably forgets everything; the next append follows `at`. Instead of open() or any time later; needs
-  /// nothing of the old log to be readable. A crash leaves the old log or the new one. Errors: as append().
+  /// nothing of the old log to be readable. A crash leaves the old log or the new one. Errors: as append();
+  /// after disk_full it is still the old log.
   Result<void> reset(Position at);
 
-  /// Writes frames, the first of which follows head(), and syncs once. On error the log must not be
-  /// written again: what is on disk is not known. Errors: io_error, disk_full.
+  /// Writes frames, the first of which follows head(), and syncs once. Errors: disk_full, nothing was
+  /// appended, and one may try again; io_error, the log must not be written again: what is on disk is not
+  /// known.
   Result<void> append(const std::vector<FrameBytes>& frames, Position last);
 
   /// Removes segments, oldest first, all of whose events are at or below `upto`: as many as leave
@@ -66,24 +69,32 @@ class Log {
     std::string name;
     SegmentHeader header;
     std::unique_ptr<File> file;
+    std::uint64_t end = kSegmentHeaderBytes;  // of its turns; behind it, anything may stand
     // Some frames' starts, in order: (position before the frame, offset).
     std::vector<std::pair<Position, std::uint64_t>> index;
   };
 
-  Result<std::vector<std::uint64_t>> list_segments();
+  struct Names {
+    std::vector<std::uint64_t> segments;  // by number, in order
+    std::vector<std::string> spares;
+  };
+  Result<Names> list();
   Result<Segment> open_segment(std::uint64_t number);
   Result<void> open_segments();
-  Result<void> begin_segment(bool anew);
-  Result<void> remove_segments(const std::vector<std::uint64_t>& numbers);
+  Result<void> check_end(std::size_t at, SegmentReader& reader) const;
+  Result<Segment> begin_segment(Position prev, bool anew);
+  Result<void> free_segment(const Segment& segment);
+  Result<void> remove_spares(std::size_t kept);
   Result<void> scan(std::size_t at, Position applied, const Replay& replay);
-  Result<void> cut_or_report(Segment& segment, SegmentReader& reader, bool is_last);
-  Result<void> read_segment(Segment& segment, Position& from, std::uint64_t max_bytes, ReadResult& result);
+  Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
+                            ReadResult& result);
   void note(Segment& segment, Position prev, std::uint64_t offset);
   std::size_t segment_after(Position from) const;
 
   std::unique_ptr<Disk> disk_;
   LogOptions options_;
   std::vector<Segment> segments_;
+  std::vector<std::string> spares_;  // files to be written over, as the next segments
   std::uint64_t next_number_ = 1;
   Position head_;
 };

@@ -12,13 +12,44 @@ namespace dkv {
 
 namespace {
 
-constexpr std::string_view kSegmentMagic = "dkvlog1\n";
+constexpr std::string_view kSegmentMagic = "dkvlog2\n";
 constexpr std::string_view kMarkerMagic = "dkvt";
 constexpr std::string_view kNamePrefix = "log-";
 constexpr std::uint32_t kFlagAnew = 1;
 constexpr std::size_t kReadAheadBytes = std::size_t{256} << 10;
 
+constexpr std::size_t kLengthOffset = 4;
+constexpr std::size_t kChecksumOffset = 8;
+constexpr std::size_t kSealOffset = 16;
+
 std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+/// XXH3-64 of bytes that come in parts.
+class Hasher {
+ public:
+  explicit Hasher(std::uint64_t seed) : state_(XXH3_createState(), XXH3_freeState) {
+    DKV_ASSERT(state_ != nullptr);
+    XXH3_64bits_reset_withSeed(state_.get(), seed);
+  }
+  void add(std::string_view bytes) const { XXH3_64bits_update(state_.get(), bytes.data(), bytes.size()); }
+  std::uint64_t digest() const { return XXH3_64bits_digest(state_.get()); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
+};
+
+/// What ends a marker: its length and checksum belong to this place in this life of the file.
+std::uint64_t seal(std::string_view marker, std::uint64_t offset, std::uint64_t salt) {
+  std::string sealed;
+  append_little_endian(sealed, offset);
+  sealed.append(marker.substr(kLengthOffset, kSealOffset - kLengthOffset));
+  return XXH3_64bits_withSeed(sealed.data(), sealed.size(), salt);
+}
+
+bool is_marker(std::string_view bytes, std::uint64_t offset, std::uint64_t salt) {
+  return bytes.size() >= kMarkerBytes && bytes.starts_with(kMarkerMagic) &&
+         get_little_endian<std::uint64_t>(bytes, kSealOffset) == seal(bytes, offset, salt);
+}
 
 }  // namespace
 
@@ -48,12 +79,18 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   return header;
 }
 
-std::string encode_marker(std::uint64_t offset, std::uint64_t salt) {
+std::string encode_marker(std::uint64_t offset, std::uint64_t salt, const std::vector<FrameBytes>& frames) {
+  const Hasher hasher(salt);
+  std::uint64_t length = 0;
+  for (const FrameBytes& frame : frames) {
+    hasher.add(*frame);
+    length += frame->size();
+  }
+  DKV_ASSERT(length <= UINT32_MAX);
   std::string out(kMarkerMagic);
-  append_little_endian(out, std::uint32_t{0});
-  std::string place;
-  append_little_endian(place, offset);
-  append_little_endian(out, std::uint64_t{XXH3_64bits_withSeed(place.data(), place.size(), salt)});
+  append_little_endian(out, static_cast<std::uint32_t>(length));
+  append_little_endian(out, hasher.digest());
+  append_little_endian(out, seal(out, offset, salt));
   return out;
 }
 
@@ -71,11 +108,6 @@ std::uint64_t segment_number(std::string_view name) {
   return error == std::errc{} && end == name.data() + name.size() ? number : 0;
 }
 
-bool SegmentReader::is_marker(std::string_view bytes, std::uint64_t offset) const {
-  return bytes.substr(0, kMarkerMagic.size()) == kMarkerMagic &&
-         bytes.substr(0, kMarkerBytes) == encode_marker(offset, header_.salt);
-}
-
 /// At least `bytes` from `offset` on, or all there is.
 Result<std::string_view> SegmentReader::window(std::uint64_t offset, std::size_t bytes) {
   const std::uint64_t end = buffer_offset_ + buffer_.size();
@@ -88,18 +120,40 @@ Result<std::string_view> SegmentReader::window(std::uint64_t offset, std::size_t
   return std::string_view(buffer_).substr(offset - buffer_offset_);
 }
 
+Result<bool> SegmentReader::extend() {
+  auto bytes = window(end_, kMarkerBytes);
+  if (!bytes) return bytes.error();
+  if (!is_marker(*bytes, end_, header_.salt)) return false;
+  const std::uint64_t length = get_little_endian<std::uint32_t>(*bytes, kLengthOffset);
+  const auto checksum_of_frames = get_little_endian<std::uint64_t>(*bytes, kChecksumOffset);
+  const Hasher hasher(header_.salt);
+  std::uint64_t offset = end_ + kMarkerBytes;
+  const std::uint64_t turn_end = offset + length;
+  while (offset < turn_end) {
+    bytes = window(offset, 1);
+    if (!bytes) return bytes.error();
+    if (bytes->empty()) return false;
+    const std::string_view part = bytes->substr(0, turn_end - offset);
+    hasher.add(part);
+    offset += part.size();
+  }
+  if (hasher.digest() != checksum_of_frames) return false;
+  end_ = turn_end;
+  return true;
+}
+
 Result<SegmentReader::Found> SegmentReader::next() {
   for (;;) {
     at_ = offset_;
+    if (offset_ >= end_) return Found::end;
     auto bytes = window(offset_, std::max(kFrameHeaderBytes, kMarkerBytes));
     if (!bytes) return bytes.error();
-    if (bytes->empty()) return Found::end;
-    if (is_marker(*bytes, offset_)) {
+    if (is_marker(*bytes, offset_, header_.salt)) {
       offset_ += kMarkerBytes;
       continue;
     }
     const std::size_t size = peek_frame_size(*bytes, header_.shard);
-    if (size == 0) return Found::bad;
+    if (size == 0 || size > end_ - offset_) return Found::bad;
     bytes = window(offset_, size);
     if (!bytes) return bytes.error();
     if (bytes->size() < size) return Found::bad;
@@ -113,14 +167,14 @@ Result<SegmentReader::Found> SegmentReader::next() {
 }
 
 Result<bool> SegmentReader::marker_follows() {
-  std::uint64_t offset = at_ + 1;
+  std::uint64_t offset = end_ + 1;
   for (;;) {
     auto bytes = window(offset, kMarkerBytes);
     if (!bytes) return bytes.error();
     if (bytes->size() < kMarkerBytes) return false;
     std::size_t at = bytes->find(kMarkerMagic);
     while (at != std::string_view::npos && at + kMarkerBytes <= bytes->size()) {
-      if (is_marker(bytes->substr(at), offset + at)) return true;
+      if (is_marker(bytes->substr(at), offset + at, header_.salt)) return true;
       at = bytes->find(kMarkerMagic, at + 1);
     }
     offset += bytes->size() - kMarkerBytes + 1;

@@ -1,21 +1,27 @@
 // One file of a shard's log, as bytes.
 //
-//   segment := header item*          header := "dkvlog1\n" shard u32, flags u32, salt u64,
-//   item    := marker | frame                  prev epoch u64, prev seq u64, XXH3-64 of all before it
-//   marker  := "dkvt" zero u32, XXH3-64(offset u64, seed salt)       frame: see messages/README.md
+//   segment := header turn* rest     header := "dkvlog2\n" shard u32, flags u32, salt u64,
+//   turn    := marker frame+                   prev epoch u64, prev seq u64, XXH3-64 of all before it
+//   marker  := "dkvt" length u32, XXH3-64(the frames, seed salt) u64,
+//              XXH3-64(offset u64, length u32, the checksum before u64, seed salt)   frame:
+//              messages/README.md
 //
 // All little-endian. Flags: 1 anew: the log begins with this segment, and those before it are to be
-// forgotten. A segment gets its name once its header is durable. A marker begins what was written and synced
-// in one turn, and a turn is written only after the one before it has been synced. So when something does not
-// read as it should, a marker further on proves that the bad bytes had once been durable: that is corruption.
-// Without one they were never synced, and nobody was told of them: a torn tail, to be cut. The salt keeps
-// values from looking like markers.
+// forgotten. A segment gets its name once its header is durable. Its file may have had an earlier life as
+// another segment: the rest is zeros or whatever that life left. The salt is different in every life, and
+// unknown to clients, so neither what is left nor a value looks like a turn.
+//
+// A turn is what was written and synced at once, and counts as a whole. It is written only after the one
+// before it has been synced. So where a turn should begin and none is whole, a marker of this life further on
+// proves that something durable was there: that is corruption. Without one, the log ends: what may be there
+// was never synced, and nobody was told of it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/runtime/disk.hpp"
 #include "messages/frame.hpp"
@@ -24,7 +30,7 @@
 namespace dkv {
 
 inline constexpr std::size_t kSegmentHeaderBytes = 48;
-inline constexpr std::size_t kMarkerBytes = 16;
+inline constexpr std::size_t kMarkerBytes = 24;
 
 struct SegmentHeader {
   ShardId shard;
@@ -36,18 +42,26 @@ struct SegmentHeader {
 std::string encode_segment_header(const SegmentHeader& header);
 /// Nothing when the bytes are no valid header.
 Result<SegmentHeader> decode_segment_header(std::string_view bytes);
-std::string encode_marker(std::uint64_t offset, std::uint64_t salt);
+/// The marker of a turn that stands at `offset`; `frames` are at most 4 GiB.
+std::string encode_marker(std::uint64_t offset, std::uint64_t salt, const std::vector<FrameBytes>& frames);
 
 /// Segments are numbered in the order in which they began, whatever positions they hold.
 std::string segment_name(std::uint64_t number);
 /// The number in a segment's name, or 0 when it is none.
 std::uint64_t segment_number(std::string_view name);
 
-/// Reads the items of a segment in order.
+/// Reads the turns of a segment in order, frame by frame.
 class SegmentReader {
  public:
-  SegmentReader(const File& file, const SegmentHeader& header, std::uint64_t offset)
-      : file_(file), header_(header), offset_(offset) {}
+  /// Of the turns between `offset`, where a turn or a frame begins, and `end`, which are known to be whole.
+  SegmentReader(const File& file, const SegmentHeader& header, std::uint64_t offset, std::uint64_t end)
+      : file_(file), header_(header), offset_(offset), end_(end) {}
+
+  /// Takes in the turn that begins at end(), too, if one does and is whole. Errors: io_error.
+  Result<bool> extend();
+  std::uint64_t end() const { return end_; }
+  /// Whether a marker of this segment's life stands anywhere behind end(). Errors: io_error.
+  Result<bool> marker_follows();
 
   enum class Found { frame, end, bad };
   /// Moves to the next frame, over markers. `bad`: what starts at offset() is neither, or its checksum
@@ -57,19 +71,16 @@ class SegmentReader {
   /// Of the frame found: its bytes, valid until the next call.
   std::string_view frame_bytes() const { return frame_bytes_; }
   const FrameView& frame() const { return frame_; }
-  /// Where the frame found starts; after `end` or `bad`, where the good part ends.
+  /// Where what next() looked at starts.
   std::uint64_t offset() const { return at_; }
-
-  /// After `bad`: whether a marker stands anywhere behind.
-  Result<bool> marker_follows();
 
  private:
   Result<std::string_view> window(std::uint64_t offset, std::size_t bytes);
-  bool is_marker(std::string_view bytes, std::uint64_t offset) const;
 
   const File& file_;
   SegmentHeader header_;
   std::uint64_t offset_;  // of the next item
+  std::uint64_t end_;
   std::uint64_t at_ = 0;
   std::string buffer_;  // file bytes from buffer_offset_ on
   std::uint64_t buffer_offset_ = 0;

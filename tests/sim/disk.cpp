@@ -8,6 +8,11 @@ namespace {
 
 constexpr std::size_t kSectorBytes = 64;  // small, so that small frames tear too
 
+void put(std::string& file, std::size_t offset, std::string_view bytes) {
+  if (file.size() < offset + bytes.size()) file.resize(offset + bytes.size());
+  file.replace(offset, bytes.size(), bytes);
+}
+
 class SimFile : public File {
  public:
   SimFile(FileState& state, Platter& platter, Stopwatch& watch, Random& random)
@@ -15,10 +20,21 @@ class SimFile : public File {
 
   std::uint64_t size() const override { return state_.content.size(); }
 
-  Result<void> append(const std::vector<std::string_view>& parts) override {
+  Result<void> write(std::uint64_t offset, const std::vector<std::string_view>& parts) override {
     platter_.step();
     settle();
-    for (const std::string_view part : parts) state_.content.append(part);
+    DKV_ASSERT(offset <= size());
+    FileState::Write write{offset, {}};
+    for (const std::string_view part : parts) write.bytes.append(part);
+    const std::size_t end = offset + write.bytes.size();
+    const std::size_t grows = end > size() ? end - size() : 0;
+    const std::size_t used = platter_.size();
+    const std::size_t room = platter_.capacity > used ? platter_.capacity - used : 0;
+    const bool full = grows > room;
+    if (full) write.bytes.resize(write.bytes.size() - (grows - room));
+    put(state_.content, write.offset, write.bytes);
+    state_.unsynced.push_back(std::move(write));
+    if (full) return Error{Errc::disk_full, "no space left on the simulated disk"};
     return {};
   }
 
@@ -27,7 +43,7 @@ class SimFile : public File {
     settle();
     watch_.spent += random_.between(50us, random_.chance(20'000) ? Duration{50ms} : Duration{2ms});
     if (platter_.lies) return {};
-    state_.syncing = state_.content.size();
+    state_.syncing = state_.unsynced.size();
     state_.sync_ends = watch_.now + watch_.spent;
     return {};
   }
@@ -37,23 +53,10 @@ class SimFile : public File {
     return state_.content.substr(offset, count);
   }
 
-  Result<void> truncate(std::uint64_t size) override {
-    platter_.step();
-    settle();
-    if (size < state_.content.size()) state_.cut_tail = state_.content.substr(size);
-    state_.content.resize(size);
-    state_.durable = std::min<std::size_t>(state_.durable, size);
-    state_.syncing = state_.durable;
-    return {};
-  }
-
  private:
   /// Takes note of a sync that has finished since.
   void settle() {
-    if (state_.syncing > state_.durable && watch_.now + watch_.spent >= state_.sync_ends) {
-      state_.durable = state_.syncing;
-      state_.cut_tail.clear();
-    }
+    if (watch_.now + watch_.spent >= state_.sync_ends) state_.settle(std::exchange(state_.syncing, 0));
   }
 
   FileState& state_;
@@ -62,45 +65,57 @@ class SimFile : public File {
   Random& random_;
 };
 
-void lose_unsynced(FileState& file, Random& random) {
-  const std::size_t kept = std::min(file.durable, file.content.size());
-  std::string tail = file.content.substr(kept);
-  if (tail.empty() && !file.cut_tail.empty() && random.chance(500'000)) tail = file.cut_tail;
-  file.content.resize(kept);
-  switch (random.below(4)) {
-    case 0:
-      break;
-    case 1:
-      file.content += tail;
-      break;
-    case 2:
-      file.content += tail.substr(0, random.below(tail.size() + 1));
-      break;
-    case 3:
-      for (std::size_t at = 0; at < tail.size(); at += kSectorBytes) {
-        if (!random.chance(300'000)) continue;
-        const std::size_t end = std::min(at + kSectorBytes, tail.size());
-        std::fill(tail.begin() + static_cast<std::ptrdiff_t>(at),
-                  tail.begin() + static_cast<std::ptrdiff_t>(end), '\0');
-      }
-      file.content += tail;
-      break;
-  }
-  file.cut_tail.clear();
-  // What survived is on the platter now.
-  file.durable = file.syncing = file.content.size();
-}
-
 }  // namespace
 
-void Platter::crash(TimePoint now, Random& random) {
+void FileState::keep(const Write& write, std::size_t first, std::size_t count) {
+  put(durable, write.offset + first, std::string_view(write.bytes).substr(first, count));
+}
+
+void FileState::settle(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) keep(unsynced[i], 0, unsynced[i].bytes.size());
+  unsynced.erase(unsynced.begin(), unsynced.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void Platter::crash(TimePoint now, std::size_t sector_bytes, const Kept& kept) {
   for (auto& [name, file] : files) {
-    if (!lies && file.syncing > file.durable && now >= file.sync_ends) {
-      file.durable = file.syncing;
-      file.cut_tail.clear();
+    if (!lies && now >= file.sync_ends) file.settle(std::exchange(file.syncing, 0));
+    for (std::size_t n = 0; n < file.unsynced.size(); ++n) {
+      const FileState::Write& write = file.unsynced[n];
+      const std::size_t end = write.offset + write.bytes.size();
+      for (std::size_t at = write.offset; at < end;) {
+        const std::size_t next = std::min((at / sector_bytes + 1) * sector_bytes, end);
+        if (kept(n, at)) file.keep(write, at - write.offset, next - at);
+        at = next;
+      }
     }
-    lose_unsynced(file, random);
+    file.content = file.durable;  // what survived is on the platter now
+    file.unsynced.clear();
+    file.syncing = 0;
   }
+}
+
+void Platter::crash(TimePoint now, Random& random) {
+  switch (random.below(4)) {
+    case 0:
+      return crash(now, kSectorBytes, [](std::size_t, std::size_t) { return false; });
+    case 1:
+      return crash(now, kSectorBytes, [](std::size_t, std::size_t) { return true; });
+    case 2: {
+      // A beginning of it, up to any byte.
+      std::size_t left = random.below(random.chance(500'000) ? 200 : 4000);
+      return crash(now, 1, [&](std::size_t, std::size_t) { return left > 0 && left-- > 0; });
+    }
+    default: {
+      const std::uint64_t part = random.below(1'000'000);
+      return crash(now, kSectorBytes, [&](std::size_t, std::size_t) { return random.chance(part); });
+    }
+  }
+}
+
+std::size_t Platter::size() const {
+  std::size_t bytes = 0;
+  for (const auto& [name, file] : files) bytes += file.content.size();
+  return bytes;
 }
 
 Result<std::vector<std::string>> SimDisk::list() const {
@@ -127,7 +142,7 @@ Result<void> SimDisk::rename(const std::string& from, const std::string& to) {
 
 Result<void> SimDisk::remove(const std::string& name) {
   platter_.step();
-  if (platter_.files.erase(name) == 0) return Error{Errc::io_error, "no such file: " + name};
+  platter_.files.erase(name);
   return {};
 }
 

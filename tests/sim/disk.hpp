@@ -1,10 +1,13 @@
 // A disk that loses what was not synced. Files outlive the process that wrote them; a crash keeps what a
-// finished sync covers, and of the rest whatever chance leaves: nothing, a part, or a part with holes.
+// finished sync covers, and of the rest whatever chance leaves: nothing, a part, or sectors here and there.
+// An unsynced write over something leaves the old, the new, or a mix.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/runtime/disk.hpp"
 #include "actors/runtime/time.hpp"
@@ -19,25 +22,42 @@ struct Stopwatch {
 };
 
 struct FileState {
-  std::string content;      // as the running process sees it
-  std::size_t durable = 0;  // covered by a finished sync
-  std::size_t syncing = 0;  // covered by the last sync, which finishes at sync_ends
+  std::string content;  // as the running process sees it
+  std::string durable;  // as it is on the platter, but for `unsynced`
+  struct Write {
+    std::size_t offset = 0;
+    std::string bytes;
+  };
+  std::vector<Write> unsynced;  // oldest first
+  std::size_t syncing = 0;      // that many of them are being synced, which ends at sync_ends
   TimePoint sync_ends{};
-  std::string cut_tail;  // what an unsynced truncate took away; it may come back
+
+  /// Some of a write reaches the platter.
+  void keep(const Write& write, std::size_t first, std::size_t count);
+  /// The first `count` unsynced writes have reached it whole.
+  void settle(std::size_t count);
 };
 
 /// Thrown out of a disk operation: the power is gone. What follows is Platter::crash().
 struct PowerLoss {};
 
-/// One folder's platters.
+/// One folder's platters. Changes of names are durable at once.
 struct Platter {
   std::map<std::string, FileState> files;
+  bool lies = false;  // sync() returns without having done anything (to see that this would be noticed)
+  std::size_t capacity = SIZE_MAX;           // bytes of all files; past it, disk_full
   std::uint64_t steps = 0;                   // operations that change something, so far
   std::uint64_t fails_at_step = UINT64_MAX;  // that one is not begun: PowerLoss
-  bool lies = false;  // sync() returns without having done anything (to see that this would be noticed)
 
-  /// The process ended at `now`, or power was lost.
+  /// The process ended at `now`, or power was lost. What no finished sync covers is left to chance, sector by
+  /// sector.
   void crash(TimePoint now, Random& random);
+  /// The same, but of what no sync covers, `kept` is asked for each sector: that of the n-th write to its
+  /// file (counted from the oldest), at that offset in the file.
+  using Kept = std::function<bool(std::size_t write, std::size_t offset)>;
+  void crash(TimePoint now, std::size_t sector_bytes, const Kept& kept);
+
+  std::size_t size() const;
   void step() {
     if (steps++ == fails_at_step) throw PowerLoss{};
   }

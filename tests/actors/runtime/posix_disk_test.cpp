@@ -42,10 +42,10 @@ class PosixDiskTest : public ::testing::Test {
   std::string folder_;
 };
 
-TEST_F(PosixDiskTest, ReadsBackWhatWasAppended) {
+TEST_F(PosixDiskTest, ReadsBackWhatWasWritten) {
   const auto file = open("log", true);
-  ASSERT_TRUE(file->append({"one", "", "two"}));
-  ASSERT_TRUE(file->append({"three"}));
+  ASSERT_TRUE(file->write(0, {"one", "", "two"}));
+  ASSERT_TRUE(file->write(6, {"three"}));
   ASSERT_TRUE(file->sync());
   EXPECT_EQ(file->size(), 11U);
   EXPECT_EQ(file->read(0, 100).value(), "onetwothree");
@@ -54,31 +54,44 @@ TEST_F(PosixDiskTest, ReadsBackWhatWasAppended) {
   EXPECT_EQ(file->read(11, 1).value(), "");
 }
 
-TEST_F(PosixDiskTest, AppendsAtTheEndOfAnExistingFile) {
-  ASSERT_TRUE(open("log", true)->append({"before"}));
+TEST_F(PosixDiskTest, WritesOverWhatIsThere) {
+  ASSERT_TRUE(open("log", true)->write(0, {"before"}));
   const auto file = open("log");
   EXPECT_EQ(file->size(), 6U);
-  ASSERT_TRUE(file->append({"after"}));
-  EXPECT_EQ(file->read(0, 100).value(), "beforeafter");
+  ASSERT_TRUE(file->write(2, {"x", "y"}));
+  EXPECT_EQ(file->size(), 6U);
+  ASSERT_TRUE(file->write(5, {"after"}));
+  EXPECT_EQ(file->read(0, 100).value(), "bexyrafter");
 }
 
-TEST_F(PosixDiskTest, AppendsMorePartsThanOneSystemCallTakes) {
+TEST_F(PosixDiskTest, WritesMorePartsThanOneSystemCallTakes) {
   const std::vector<std::string> texts(3 * IOV_MAX + 7, "ab");
   const auto file = open("log", true);
-  ASSERT_TRUE(file->append({texts.begin(), texts.end()}));
+  ASSERT_TRUE(file->write(0, {texts.begin(), texts.end()}));
   EXPECT_EQ(file->size(), 2 * texts.size());
   const std::string bytes = file->read(0, 1 << 20).value();
   ASSERT_EQ(bytes.size(), 2 * texts.size());
   EXPECT_EQ(bytes.substr(bytes.size() - 4), "abab");
 }
 
-TEST_F(PosixDiskTest, AppendsAfterACut) {
-  const auto file = open("log", true);
-  ASSERT_TRUE(file->append({"0123456789"}));
-  ASSERT_TRUE(file->truncate(4));
-  EXPECT_EQ(file->size(), 4U);
-  ASSERT_TRUE(file->append({"x"}));
-  EXPECT_EQ(file->read(0, 100).value(), "0123x");
+TEST_F(PosixDiskTest, RenamesAFileThatStaysOpen) {
+  const auto file = open("one", true);
+  ASSERT_TRUE(file->write(0, {"before"}));
+  const int before = folder_syncs;
+  ASSERT_TRUE(PosixDisk(folder_).rename("one", "two"));
+  EXPECT_EQ(folder_syncs, before + 1);
+  ASSERT_TRUE(file->write(6, {"after"}));
+  EXPECT_EQ(PosixDisk(folder_).list().value(), (std::vector<std::string>{"two"}));
+  EXPECT_EQ(open("two")->read(0, 100).value(), "beforeafter");
+}
+
+TEST_F(PosixDiskTest, RemovesAFileOnce) {
+  open("one", true);
+  const int before = folder_syncs;
+  ASSERT_TRUE(PosixDisk(folder_).remove("one"));
+  EXPECT_EQ(folder_syncs, before + 1);
+  EXPECT_TRUE(PosixDisk(folder_).list().value().empty());
+  EXPECT_TRUE(PosixDisk(folder_).remove("one"));
 }
 
 TEST_F(PosixDiskTest, ListsFilesSortedAndNothingElse) {
@@ -107,7 +120,7 @@ TEST_F(PosixDiskTest, NamesTheFolderThatIsMissing) {
   EXPECT_NE(names.error().message.find(folder_ + "/none"), std::string::npos);
 }
 
-TEST_F(PosixDiskTest, ReportsAnAppendThatFails) {
+TEST_F(PosixDiskTest, ReportsAWriteThatFails) {
   // A file size limit is the failure that a test can have anywhere; the first part still fits.
   const auto file = open("log", true);
   rlimit before{};
@@ -115,12 +128,12 @@ TEST_F(PosixDiskTest, ReportsAnAppendThatFails) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{10, before.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  const auto appended = file->append({"01234", "0123456789"});
+  const auto written = file->write(0, {"01234", "0123456789"});
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   std::signal(SIGXFSZ, handler);
-  ASSERT_FALSE(appended);
-  EXPECT_EQ(appended.error().code, Errc::io_error);
-  EXPECT_EQ(file->size(), 10U);  // what was written is known, so that it can be cut
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, Errc::io_error);
+  EXPECT_EQ(file->size(), 10U);  // what was written is known
 }
 
 TEST(SystemError, TellsAFullDiskFromABrokenOne) {
