@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import report
-from servers import Failed, Ours, Redis, run, stop_on_signals
+from servers import Failed, Meter, Ours, Redis, run, stop_on_signals
 
 VALUE_BYTES = 100
-SYSTEMS = ("ours", "redis", "append", "lmdb")
+SYSTEMS = ("ours", "redis", "append-ours", "append-all", "lmdb")
+SERVERS = ("ours", "redis")
 CHECKPOINTS = 3  # of ours, that a durable run lasts at least
 NOT_INSTALLED = "not installed"
 
@@ -44,8 +45,8 @@ class Row:
     goal: float | None  # ours is to reach so many times the first beside it
 
     def work_of(self, system: str) -> Work:
-        if system in ("append", "lmdb"):
-            # One thread, so what 32 callers have under way together is one batch.
+        if system not in SERVERS:
+            # One thread, so all that the callers have under way is one batch.
             return replace(self.work, callers=1, batch=self.work.callers * self.work.batch, separate=False)
         return replace(self.work, separate=self.work.separate and system == "ours")
 
@@ -62,7 +63,7 @@ class Scale:
     checkpoints: int
 
     def seconds(self, system: str, work: Work) -> float:
-        if system == "append":
+        if system.startswith("append"):
             return self.append_seconds
         return self.read_seconds if work.operation == "get" else self.write_seconds
 
@@ -79,7 +80,8 @@ def rows(scale: Scale) -> tuple[Row, ...]:
         Row("set-32x64", "durable SET, 32 callers, 64 in a frame", Work("set", 32, 64, few), ("redis",), 2.0),
         Row("get-32", "GET, 32 callers on one client", Work("get", 32, 1, few), ("redis",), 1.2),
         Row("get-32x64", "GET, 32 callers, 64 in a frame", Work("get", 32, 64, few), ("redis",), 1.0),
-        Row("log-1000", "durable SET, 1,000 callers on one client", Work("set", 1000, 1, few), ("append",), 0.5),
+        Row("log-1000", "durable SET, 1,000 callers on one client", Work("set", 1000, 1, few),
+            ("append-ours", "append-all"), 0.5),
         Row("sustained", f"durable SET, {many:,} keys, 32 callers, 64 in a frame", Work("set", 32, 64, many),
             ("redis", "lmdb"), None),
     )
@@ -117,7 +119,8 @@ class Progress:
         self.planned_done += self.cost(self.steps[self.done])
         self.done += 1
         if found:
-            say(f"    {found['ops_per_second']:,.0f} operations/s")
+            others = f" (others kept {found['others_share']:.0%} of the machine busy)"
+            say(f"    {found['ops_per_second']:,.0f} operations/s{others if found['others_share'] > 0.1 else ''}")
 
 
 def say(text: str):
@@ -133,6 +136,7 @@ class Engine:
         self.folder = folder
         self.systems = [system for system in SYSTEMS if system != "redis" or Redis.is_installed()]
         self.found: dict[tuple[str, Work], list[dict]] = {}
+        self.synced_together = 1  # records that ours wrote per sync where append-ours is to do as much
 
     def works_of(self, system: str, keys: int) -> list[Work]:
         wanted = (row.work_of(system) for row in self.rows
@@ -151,16 +155,16 @@ class Engine:
         steps = []
         for number in range(1, self.rounds + 1):
             for system, keys, works in self.sessions(number):
-                if system in ("ours", "redis"):
+                if system in SERVERS:
                     steps.append((number, self.rounds, f"{system}: {keys:,} keys to begin with", None,
                                   2 + keys / Progress.FILL_RATE))
                 for work in works:
-                    steps.append((number, self.rounds, f"{system}: {describe(work)}", work,
+                    steps.append((number, self.rounds, f"{system}: {describe(system, work)}", work,
                                   self.scale.seconds(system, work)))
         progress = Progress(steps)
         for number in range(1, self.rounds + 1):
             for system, keys, works in self.sessions(number):
-                if system in ("ours", "redis"):
+                if system in SERVERS:
                     self.serve(system, keys, works, progress)
                 else:
                     self.measure_alone(system, works[0], progress)
@@ -173,23 +177,24 @@ class Engine:
             progress.end(None)
             for work in works:
                 progress.begin()
-                cpu, written = server.cpu_seconds(), server.written_bytes()
                 found = server.measure(work, VALUE_BYTES, self.scale.seconds(system, work), self.scale.checkpoints)
-                found.setdefault("server_cpu_seconds", server.cpu_seconds() - cpu)
-                found.setdefault("server_written_bytes", server.written_bytes() - written)
                 self.note(system, work, found, progress)
+                if any("append-ours" in row.beside and row.work == work for row in self.rows):
+                    self.synced_together = round((found["sync_bytes"] or 0) / report.record_bytes(VALUE_BYTES)) or 1
 
     def measure_alone(self, system: str, work: Work, progress: Progress):
         progress.begin()
         folder = self.folder / system
         folder.mkdir()
-        found = json.loads(run([
-            str(self.programs / "distrikv-bench"), system, "--folder", str(folder), "--batch", str(work.batch),
+        batch = self.synced_together if system == "append-ours" else work.batch
+        meter = Meter()
+        found = meter.finish(json.loads(run([
+            str(self.programs / "distrikv-bench"), system.split("-")[0], "--folder", str(folder), "--batch", str(batch),
             "--keys", str(work.keys), "--value-bytes", str(VALUE_BYTES),
-            "--seconds", str(self.scale.seconds(system, work))]))
+            "--seconds", str(self.scale.seconds(system, work))])))
         shutil.rmtree(folder)
-        # There is no server: it is all in one process.
-        found["server_cpu_seconds"], found["server_written_bytes"] = 0, found["written_bytes"]
+        found["server_written_bytes"] = found["written_bytes"]  # it is all in one process
+        found["sync_bytes"] = batch * report.record_bytes(VALUE_BYTES)
         self.note(system, work, found, progress)
 
     def note(self, system: str, work: Work, found: dict, progress: Progress):
@@ -210,7 +215,9 @@ class Engine:
                 "rows": lines}
 
 
-def describe(work: Work) -> str:
+def describe(system: str, work: Work) -> str:
+    if system not in SERVERS:
+        return "batches as ours had" if system == "append-ours" else f"batches of {work.batch:,}"
     callers = "connections" if work.separate else "callers"
     together = f", {work.batch:,} together" if work.batch > 1 else ""
     return f"{work.operation.upper()}, {work.callers:,} {callers}{together}"

@@ -8,10 +8,14 @@ import subprocess
 KEY_BYTES = 16  # "key:000000000042"
 
 
+def record_bytes(value_bytes: int) -> int:
+    return KEY_BYTES + value_bytes
+
+
 def result_of(found: dict, value_bytes: int) -> dict:
     """One measurement, per operation and per byte of keys and values that was acknowledged."""
     ops, seconds = found["ops"], found["seconds"]
-    acknowledged = ops * (KEY_BYTES + value_bytes)
+    acknowledged = ops * record_bytes(value_bytes)
     return {
         "ops_per_second": ops / seconds,
         "bytes_per_second": acknowledged / seconds,
@@ -22,7 +26,9 @@ def result_of(found: dict, value_bytes: int) -> dict:
         "server_cpu_us": found["server_cpu_seconds"] * 1e6 / ops,
         "client_cpu_us": found["cpu_seconds"] * 1e6 / ops,
         "written_per_byte": found["server_written_bytes"] / acknowledged,
+        "sync_bytes": found["sync_bytes"],
         "checkpoints": found["checkpoints"],
+        "others_share": found["others_share"],
     }
 
 
@@ -46,7 +52,7 @@ def compare(row, systems: dict) -> dict:
 
 
 HEADINGS = ("", "op/s", "MB/s", "ours is", "goal", "p50 ms", "p99", "p99.9", "server us/op", "client us/op",
-            "written/byte", "checkpoints")
+            "written/byte", "kB/sync", "checkpoints", "others")
 
 
 def table(report: dict) -> str:
@@ -73,11 +79,14 @@ def line_of(system: str, found, row: dict) -> tuple[str, ...]:
     goal = ""
     if ratio is not None and row["goal"] and system == next(iter(row["ratios"])):
         goal = f"{row['goal']:.1f}x {'met' if row['met'] else 'missed'}"
-    writes = row["name"].startswith("get") is False
+    writes = not row["name"].startswith("get")
+    synced = found["sync_bytes"] / 1000 if writes and found["sync_bytes"] else None
     return ("  " + system, f"{found['ops_per_second']:,.0f}", f"{found['bytes_per_second'] / 1e6:.1f}",
             "" if ratio is None else f"{ratio:.2f}x", goal, number(found["p50_ms"]), number(found["p99_ms"]),
             number(found["p999_ms"]), number(found["server_cpu_us"]), number(found["client_cpu_us"]),
-            f"{found['written_per_byte']:.2f}" if writes else "", f"{found['checkpoints']:.0f}" if writes else "")
+            f"{found['written_per_byte']:.2f}" if writes else "", number(synced),
+            f"{found['checkpoints']:.0f}" if writes else "",
+            f"{found['others_share']:.0%}")
 
 
 def number(value) -> str:
@@ -87,8 +96,10 @@ def number(value) -> str:
 NOTES = """\
 Medians over the rounds. MB/s: keys and values acknowledged. us/op: processor time, user and system; append and
 lmdb have no server. written/byte: bytes that the server's process made the kernel write, per byte acknowledged.
-p50, p99, p99.9: of an operation, from sending its frame to its answer. checkpoints: seen while it was measured;
-of Redis, rewrites of its file. append: write + fdatasync of all that the callers have under way, at once."""
+p50, p99, p99.9: of an operation, from sending its frame to its answer. kB/sync: bytes appended (lmdb: put) for each
+sync. checkpoints: seen while it was measured; of Redis, rewrites of its file. append-ours: write + fdatasync of as
+many bytes at a time as ours had; append-all: of all that the callers have under way.
+others: how much of the machine's processors everything else used; far above 0% the figures mean little."""
 
 
 def machine() -> dict:

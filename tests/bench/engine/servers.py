@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 import urllib.request
@@ -16,6 +17,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 READY_SECONDS = 60
 STOP_SECONDS = 60
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -39,6 +41,34 @@ def run(command: list[str]) -> str:
     if done.returncode != 0:
         raise Failed(f"{Path(command[0]).name} {command[1]} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout
+
+
+class Meter:
+    """What a measurement used, from here to finish(): by the server, and by others on this machine, who spoil it."""
+
+    def __init__(self, server: "Server | None" = None):
+        self.server = server
+        self.start = time.monotonic()
+        self.busy = self.busy_seconds()
+        self.client = sum(os.times()[2:4])  # of programs that have ended
+        if server:
+            self.cpu, self.written = server.cpu_seconds(), server.written_bytes()
+
+    @staticmethod
+    def busy_seconds() -> float:
+        """Of all processors: all but idle and waiting for disks."""
+        user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+        return (user + nice + system + irq + softirq + steal) / TICKS
+
+    def finish(self, found: dict) -> dict:
+        client = sum(os.times()[2:4]) - self.client
+        server = self.server.cpu_seconds() - self.cpu if self.server else 0.0
+        others = self.busy_seconds() - self.busy - client - server
+        found.setdefault("cpu_seconds", client)
+        found["server_cpu_seconds"] = server
+        found["server_written_bytes"] = self.server.written_bytes() - self.written if self.server else None
+        found["others_share"] = max(0.0, others / ((time.monotonic() - self.start) * os.cpu_count()))
+        return found
 
 
 class Server:
@@ -84,7 +114,7 @@ class Server:
     def cpu_seconds(self) -> float:
         """User and system time, that of children which have ended (Redis rewrites its file in one) included."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+        return sum(int(field) for field in fields[11:15]) / TICKS
 
     def written_bytes(self) -> int:
         """What this process, and its children that have ended, made the kernel write to disks: whole pages,
@@ -97,6 +127,8 @@ class Ours(Server):
     """One distrikvd with one shard."""
 
     name = "distrikvd"
+    # Of the log (actors/shard/log_segment.hpp): a segment's header; a turn's marker, and how that begins.
+    SEGMENT_HEADER_BYTES, MARKER_BYTES, MARKER = 48, 24, struct.Struct("<4sI")
 
     def __init__(self, folder: Path, programs: Path):
         super().__init__(folder)
@@ -129,7 +161,42 @@ class Ours(Server):
                    "--value-bytes", str(value_bytes), "--seconds", str(seconds)]
         command += ["--separate"] if work.separate else []
         command += ["--gets"] if work.operation == "get" else ["--checkpoints", str(checkpoints)]
-        return json.loads(run(command))
+        begin = self.log_end()
+        meter = Meter(self)
+        found = meter.finish(json.loads(run(command)))
+        return {**found, "sync_bytes": self.bytes_per_sync(begin)}
+
+    def segments(self) -> list[Path]:
+        return sorted(self.folder.glob("data/shard-all/log-*"))
+
+    def turns(self, segment: Path, start: int) -> tuple[int, int]:
+        """How many turns follow in a segment, and where the last of them ends."""
+        count, at = 0, start
+        with open(segment, "rb") as file:
+            file.seek(at)
+            while len(begin := file.read(self.MARKER.size)) == self.MARKER.size:
+                name, length = self.MARKER.unpack(begin)
+                if name != b"dkvt":
+                    break
+                count, at = count + 1, at + self.MARKER_BYTES + length
+                file.seek(at)
+        return count, at
+
+    def log_end(self) -> tuple[Path, int]:
+        newest = self.segments()[-1]
+        return newest, self.turns(newest, self.SEGMENT_HEADER_BYTES)[1]
+
+    def bytes_per_sync(self, begin: tuple[Path, int]) -> float | None:
+        """On average, in the newest segment that tells, of what came after this place of the log. A turn is what
+        was written and synced at once."""
+        for segment in reversed(self.segments()):
+            start = begin[1] if segment == begin[0] else self.SEGMENT_HEADER_BYTES
+            count, end = self.turns(segment, start)
+            if count > 10:
+                return (end - start) / count
+            if segment == begin[0]:
+                break
+        return None
 
 
 class Redis(Server):
@@ -187,24 +254,20 @@ class Redis(Server):
 
     def benchmark(self, work, value_bytes: int, operations: float) -> dict:
         count = max(work.callers * work.batch, round(operations))
-        server_cpu, server_written = self.cpu_seconds(), self.written_bytes()
-        cpu = sum(os.times()[2:4])
+        meter = Meter(self)
         lines = run(["redis-benchmark", "-h", HOST, "-p", self.port, "--csv", "-t", work.operation,
                      "-c", str(work.callers), "-P", str(work.batch), "-r", str(work.keys), "-d", str(value_bytes),
                      "-n", str(count)]).splitlines()
         values = [text.strip('"') for text in lines[-1].split(",")]
         found = dict(zip((name.strip('"') for name in lines[0].split(",")), values))
         rate = float(found["rps"])
-        return {"rate": rate, "ops": count, "seconds": count / rate, "p50_ms": float(found["p50_latency_ms"]),
-                "p99_ms": float(found["p99_latency_ms"]), "p999_ms": None,
-                "cpu_seconds": sum(os.times()[2:4]) - cpu,
-                "server_cpu_seconds": self.cpu_seconds() - server_cpu,
-                "server_written_bytes": self.written_bytes() - server_written}
+        return meter.finish({"rate": rate, "ops": count, "seconds": count / rate, "p999_ms": None, "sync_bytes": None,
+                             "p50_ms": float(found["p50_latency_ms"]), "p99_ms": float(found["p99_latency_ms"])})
 
 
 def stop_on_signals():
-    """SIGTERM ends this program as Ctrl-C does: with everything cleared away."""
+    """All three end this program by an exception, so with everything cleared away."""
     def interrupt(*_):
         raise KeyboardInterrupt
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a background job has it ignored
+        signal.signal(number, interrupt)
