@@ -25,6 +25,9 @@ struct Operation {
   OpCode code = OpCode::get;
   std::string_view key;
   std::string_view value;  // put only
+  /// put only: say in the result whether the key was missing before. It costs a look-up, in the store too
+  /// for a key that no memtable has.
+  bool report_created = false;
 };
 
 /// Where a key that is not ours lives.
@@ -40,7 +43,7 @@ struct Moved {
 
 struct OperationResult {
   Errc code = Errc::ok;
-  bool created = false;                // put: the key was missing before
+  bool created = false;                // put that asked for it: the key was missing before
   Position version;                    // ok: of the record read or written
   std::string value;                   // ok get: the value
   std::string message;                 // an error: for people

@@ -9,8 +9,8 @@ namespace dkv::rpc {
 namespace {
 
 constexpr std::size_t kEnvelopeFields = 6;
-// Envelope, body head, and per operation an array of at most three.
-constexpr std::size_t kMaxRequestTokens = 16 + 4 * kMaxOperations;
+// Envelope, body head, and per operation an array of at most four.
+constexpr std::size_t kMaxRequestTokens = 16 + 5 * kMaxOperations;
 constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations;
 constexpr std::size_t kMaxNameBytes = 1024;
 constexpr std::size_t kMaxMembers = 4096;
@@ -23,15 +23,19 @@ Operation read_operation(Unpacker& in) {
   // does not refuse its neighbours.
   operation.key = in.bytes(kMaxRequestBytes);
   const bool is_put = operation.code == OpCode::put;
-  if (operation.code == OpCode{} || fields != (is_put ? 3U : 2U)) in.fail();
+  if (operation.code == OpCode{} || (is_put ? fields != 3 && fields != 4 : fields != 2)) in.fail();
   if (is_put) operation.value = in.bytes(kMaxRequestBytes);
+  if (is_put && fields == 4) operation.report_created = in.boolean();
   return operation;
 }
 
 void pack_operation(Packer& out, const Operation& operation) {
   const bool is_put = operation.code == OpCode::put;
-  out.array(is_put ? 3 : 2).uint(static_cast<std::uint64_t>(operation.code)).bytes(operation.key);
+  const bool report_created = is_put && operation.report_created;
+  out.array(is_put ? (report_created ? 4 : 3) : 2).uint(static_cast<std::uint64_t>(operation.code));
+  out.bytes(operation.key);
   if (is_put) out.bytes(operation.value);
+  if (report_created) out.boolean(true);
 }
 
 void pack_result(Packer& out, const OperationResult& result) {

@@ -124,18 +124,20 @@ OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, E
     return OperationResult::failed(Errc::overloaded,
                                    "the disk is behind with writing: try again in a moment");
   }
-  const auto before = copy_.look_up(operation.key);
-  if (!before) return OperationResult::failed(before.error().code, before.error().message);
-  if (operation.code == OpCode::remove && !before->exists) {
-    depends_on = std::max(depends_on, before->changed);
-    return OperationResult::failed(Errc::not_found, "no such key");
-  }
-  const auto type = operation.code == OpCode::put ? EventType::put : EventType::remove;
-  append({type, operation.key, operation.value}, out);
-  depends_on = head_.seq;
+  const bool is_put = operation.code == OpCode::put;
   OperationResult result;
+  if (!is_put || operation.report_created) {
+    const auto before = copy_.look_up(operation.key);
+    if (!before) return OperationResult::failed(before.error().code, before.error().message);
+    if (!is_put && !before->exists) {
+      depends_on = std::max(depends_on, before->changed);
+      return OperationResult::failed(Errc::not_found, "no such key");
+    }
+    result.created = is_put && !before->exists;
+  }
+  append({is_put ? EventType::put : EventType::remove, operation.key, operation.value}, out);
+  depends_on = head_.seq;
   result.version = head_;
-  result.created = operation.code == OpCode::put && !before->exists;
   return result;
 }
 

@@ -24,7 +24,7 @@ Result<GetResult> Client::get(std::string_view key, ReadMode read) {
 }
 
 Result<PutResult> Client::put(std::string_view key, std::string_view value) {
-  OperationResult result = run({OpCode::put, key, value}, ReadMode::linearizable);
+  OperationResult result = run({OpCode::put, key, value, true}, ReadMode::linearizable);
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return PutResult{result.version, result.created};
 }

@@ -113,6 +113,7 @@ struct Api::KeyRequest {
   OpCode code = OpCode::get;
   ReadMode read = ReadMode::linearizable;
   AckMode ack = AckMode::committed;
+  bool report_created = false;
   std::shared_ptr<Owned> owned = std::make_shared<Owned>();
 
   /// Takes `read` of a read and `ack` of a write.
@@ -204,6 +205,7 @@ Result<Api::KeyRequest> Api::read_kv(const Request& request, const Target& targe
   if (!added) return added.error();
   if (const auto taken = asked.take_mode(parameters); !taken) return taken.error();
   if (asked.code == OpCode::put) {
+    asked.report_created = true;
     asked.owned->value = request.body;
   } else if (!request.body.empty()) {
     return no_body_expected();
@@ -292,7 +294,7 @@ OperationResult Api::perform(const KeyRequest& asked) {
   rpc::Request request;
   request.read = asked.read;
   request.ack = asked.ack;
-  request.operations.push_back({asked.code, asked.owned->key, asked.owned->value});
+  request.operations.push_back({asked.code, asked.owned->key, asked.owned->value, asked.report_created});
   request.owner = asked.owned;
   if (const auto fits = check(request.operations.front(), options_.max_value_bytes); !fits) {
     return OperationResult::failed(fits.error().code, fits.error().message);

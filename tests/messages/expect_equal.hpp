@@ -20,6 +20,7 @@ inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
     EXPECT_EQ(got.operations[i].code, wanted.operations[i].code) << "operation " << i;
     EXPECT_EQ(got.operations[i].key, wanted.operations[i].key) << "operation " << i;
     EXPECT_EQ(got.operations[i].value, wanted.operations[i].value) << "operation " << i;
+    EXPECT_EQ(got.operations[i].report_created, wanted.operations[i].report_created) << "operation " << i;
   }
 }
 

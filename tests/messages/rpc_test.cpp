@@ -62,7 +62,8 @@ TEST(RpcRequest, DecodesToWhatWasEncoded) {
     request.ack = *rc::gen::element(AckMode::committed, AckMode::local);
     for (const auto& [key, value] : texts) {
       const OpCode code = random_op();
-      request.operations.push_back({code, key, code == OpCode::put ? value : std::string_view()});
+      request.operations.push_back({code, key, code == OpCode::put ? value : std::string_view(),
+                                    code == OpCode::put && *rc::gen::arbitrary<bool>()});
     }
     const std::string bytes = rpc::encode(request);
     const auto decoded = decode_request(bytes);

@@ -134,6 +134,7 @@ rpc::Request request_of(const json& meaning, std::deque<std::string>& storage) {
   for (const json& operation : meaning.at("operations")) {
     Operation read{op_code_of(operation.at("op")), keep(operation.at("key_hex"), storage), {}};
     if (read.code == OpCode::put) read.value = keep(operation.at("value_hex"), storage);
+    read.report_created = operation.value("report_created", false);
     request.operations.push_back(read);
   }
   return request;

@@ -134,7 +134,7 @@ class Run {
     rpc::Request request;
     request.request_id = ++requests_;
     request.read = read;
-    request.operations.push_back({code, buffer->key, buffer->value});
+    request.operations.push_back({code, buffer->key, buffer->value, code == OpCode::put});
     request.owner = buffer;
     auto open = std::make_shared<bool>(true);
     world_.ask(node, std::move(request), [this, client, open, answered](const rpc::Reply& reply) {

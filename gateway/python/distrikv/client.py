@@ -34,9 +34,9 @@ def get(key: Bytes) -> Operation:
     return Operation(protocol.GET, _bytes_of("key", key))
 
 
-def put(key: Bytes, value: Bytes) -> Operation:
-    """For Client.execute."""
-    return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value))
+def put(key: Bytes, value: Bytes, report_created: bool = False) -> Operation:
+    """For Client.execute. With `report_created` its result's `created` says whether the key was missing."""
+    return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value), report_created)
 
 
 def delete(key: Bytes) -> Operation:

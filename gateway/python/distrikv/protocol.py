@@ -33,6 +33,7 @@ class Operation:
     code: int
     key: bytes
     value: bytes = b""
+    report_created: bool = False  # a put: say whether the key was missing, which costs the node a look-up
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,17 @@ class Topology:
 
 # ---- requests ----
 
+def _packable(op: Operation) -> list:
+    if op.code != PUT:
+        return [op.code, op.key]
+    return [PUT, op.key, op.value, True] if op.report_created else [PUT, op.key, op.value]
+
+
 def encode_request(type_: int, request_id: int, operations: Sequence[Operation] = (), read: int = LINEARIZABLE,
                    ack: int = COMMITTED, client_id: int = 0, number: int = 0) -> bytes:
     body: List[Any] = []
     if type_ == TYPE_OPERATIONS:
-        body = [read, ack, [[op.code, op.key, op.value] if op.code == PUT else [op.code, op.key]
-                            for op in operations]]
+        body = [read, ack, [_packable(op) for op in operations]]
     return msgpack.packb([VERSION, type_, request_id, client_id, number, body], use_bin_type=True)
 
 

@@ -63,10 +63,27 @@ TEST_F(Shard, AcknowledgesAWriteOnlyWhenItIsOnDisk) {  // R2
   world_.tell(Durable{append.last});
   const auto reply = world_.said<ClientReply>();
   EXPECT_EQ(result_of(reply).code, Errc::ok);
-  EXPECT_TRUE(result_of(reply).created);
   EXPECT_EQ(result_of(reply).version, append.last);
   ASSERT_FALSE(world_.published().empty());
   EXPECT_EQ(world_.published()[0], append.bytes);  // the same bytes
+}
+
+TEST_F(Shard, SaysWhetherAPutCreatedItsKeyWhenAsked) {
+  serve();
+  const auto created = [&](bool report_created) {
+    rpc::Request request = put("k", "v");
+    request.operations[0].report_created = report_created;
+    ask(std::move(request));
+    world_.tell(Durable{world_.said<AppendFrame>().last});
+    return result_of(world_.said<ClientReply>()).created;
+  };
+  EXPECT_TRUE(created(true));
+  EXPECT_FALSE(created(true));
+  ask(remove("k"));
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  world_.said<ClientReply>();
+  EXPECT_FALSE(created(false));
+  EXPECT_FALSE(created(true));
 }
 
 TEST_F(Shard, AReadOfAnUncommittedRecordWaitsForItsCommit) {

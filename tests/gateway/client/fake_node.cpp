@@ -85,7 +85,7 @@ std::string FakeNode::answer(const rpc::Request& request) {
     OperationResult result;
     result.version = {Epoch{1}, Seq{++seq_}};
     if (operation.code == OpCode::put) {
-      result.created = found == records_.end();
+      result.created = operation.report_created && found == records_.end();
       records_[key] = operation.value;
     } else if (found == records_.end()) {
       result = OperationResult::failed(Errc::not_found, "no such key");

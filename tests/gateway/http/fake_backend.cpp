@@ -61,7 +61,7 @@ OperationResult FakeBackend::perform(const Operation& operation) {
   const auto found = records_.find(key);
   OperationResult result;
   if (operation.code == OpCode::put) {
-    result.created = found == records_.end();
+    result.created = operation.report_created && found == records_.end();
     result.version = {Epoch{4}, Seq{++seq_}};
     records_[key] = {std::string(operation.value), result.version};
     return result;

@@ -50,7 +50,8 @@ class Vectors(unittest.TestCase):
             with self.subTest(vector["name"]):
                 meaning = vector["request"]
                 operations = [protocol.Operation(CODES[one["op"]], bytes.fromhex(one["key_hex"]),
-                                                 bytes.fromhex(one.get("value_hex", "")))
+                                                 bytes.fromhex(one.get("value_hex", "")),
+                                                 report_created=one.get("report_created", False))
                               for one in meaning.get("operations", [])]
                 data = protocol.encode_request(
                     TYPES[meaning["type"]], meaning["request_id"], operations,
