@@ -159,8 +159,9 @@ class Engine:
                     steps.append((number, self.rounds, f"{system}: {keys:,} keys to begin with", None,
                                   2 + keys / Progress.FILL_RATE))
                 for work in works:
+                    filling = keys / Progress.FILL_RATE if system == "lmdb" else 0  # by the same program
                     steps.append((number, self.rounds, f"{system}: {describe(system, work)}", work,
-                                  self.scale.seconds(system, work)))
+                                  self.scale.seconds(system, work) + filling))
         progress = Progress(steps)
         for number in range(1, self.rounds + 1):
             for system, keys, works in self.sessions(number):

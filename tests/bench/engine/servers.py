@@ -187,16 +187,15 @@ class Ours(Server):
         return newest, self.turns(newest, self.SEGMENT_HEADER_BYTES)[1]
 
     def bytes_per_sync(self, begin: tuple[Path, int]) -> float | None:
-        """On average, in the newest segment that tells, of what came after this place of the log. A turn is what
-        was written and synced at once."""
-        for segment in reversed(self.segments()):
-            start = begin[1] if segment == begin[0] else self.SEGMENT_HEADER_BYTES
-            count, end = self.turns(segment, start)
-            if count > 10:
-                return (end - start) / count
-            if segment == begin[0]:
-                break
-        return None
+        """On average, of what came after this place of the log and is still there. A turn is what was written and
+        synced at once."""
+        turns, size = 0, 0
+        for segment in self.segments():
+            if segment >= begin[0]:
+                start = begin[1] if segment == begin[0] else self.SEGMENT_HEADER_BYTES
+                count, end = self.turns(segment, start)
+                turns, size = turns + count, size + end - start
+        return size / turns if turns else None
 
 
 class Redis(Server):
