@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <random>
 #include <utility>
 #include <xxhash.h>
 
@@ -15,6 +15,8 @@ constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 constexpr std::size_t kFirstSlots = 256;
 // Sorting this many keys takes about a millisecond.
 constexpr std::size_t kRunKeys = 8192;
+// Another in every process, so that nobody can choose keys that meet in one slot.
+const std::uint64_t kSeed = std::random_device()() | std::uint64_t{std::random_device()()} << 32;
 
 }  // namespace
 
@@ -33,55 +35,51 @@ char* Arena::allocate(std::size_t bytes) {
   return std::exchange(next_, next_ + bytes);
 }
 
-Memtable::Memtable()
-    : slots_(kFirstSlots),
-      shift_(64 - std::countr_zero(kFirstSlots)),
-      seed_(reinterpret_cast<std::uintptr_t>(slots_.data())) {}
+HashedKey::HashedKey(std::string_view of)
+    : key(of), hash(XXH3_64bits_withSeed(of.data(), of.size(), kSeed)) {}
 
-std::uint64_t Memtable::hash_of(std::string_view key) const {
-  return XXH3_64bits_withSeed(key.data(), key.size(), seed_);
-}
+Memtable::Memtable() : slots_(kFirstSlots), shift_(64 - std::countr_zero(kFirstSlots)) {}
 
 /// Where the key is, or where it would go.
-std::size_t Memtable::slot_of(std::uint64_t hash, std::string_view key) const {
-  std::size_t at = hash >> shift_;
-  while (slots_[at].entry != nullptr && (slots_[at].hash != hash || slots_[at].entry->key != key)) {
+std::size_t Memtable::slot_of(const HashedKey& key) const {
+  std::size_t at = key.hash >> shift_;
+  while (slots_[at].entry != nullptr && (slots_[at].hash != key.hash || slots_[at].entry->key != key.key)) {
     at = (at + 1) & (slots_.size() - 1);
   }
   return at;
+}
+
+void Memtable::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&slots_[key.hash >> shift_]); }
+
+void Memtable::prefetch_entry(const HashedKey& key) const {
+  const Entry* entry = slots_[key.hash >> shift_].entry;
+  if (entry == nullptr) return;
+  __builtin_prefetch(entry);
+  __builtin_prefetch(entry + 1);  // its key
 }
 
 void Memtable::grow() {
   const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
   --shift_;
   for (const Slot& slot : old) {
-    if (slot.entry != nullptr) slots_[slot_of(slot.hash, slot.entry->key)] = slot;
+    if (slot.entry == nullptr) continue;
+    std::size_t at = slot.hash >> shift_;
+    while (slots_[at].entry != nullptr) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = slot;
   }
 }
 
-void Memtable::set(std::string_view key, const Record& record) {
-  const std::uint64_t hash = hash_of(key);
-  std::size_t at = slot_of(hash, key);
-  const std::string_view value = record.value;
+void Memtable::set(const HashedKey& key, const Record& record) {
+  std::size_t at = slot_of(key);
   if (slots_[at].entry == nullptr) {
     if ((size_ + 1) * 4 > slots_.size() * 3) {
       grow();
-      at = slot_of(hash, key);
+      at = slot_of(key);
     }
-    char* const place = arena_.allocate(sizeof(Entry) + key.size() + value.size());
-    char* const bytes = place + sizeof(Entry);
-    std::copy(key.begin(), key.end(), bytes);
-    slots_[at] = {hash,
-                  new (place) Entry{{{}, false, {bytes + key.size(), 0}}, {bytes, key.size()}, value.size()}};
-    ++size_;
-    if (runs_.empty() || runs_.back().size() == kRunKeys) {
-      sort_last_run();
-      runs_.emplace_back().reserve(kRunKeys);
-    }
-    runs_.back().push_back(slots_[at].entry);
-    last_run_sorted_ = false;
+    slots_[at] = {key.hash, add(key.key, record.value.size())};
   }
   Entry& entry = *slots_[at].entry;
+  const std::string_view value = record.value;
   char* target = const_cast<char*>(entry.record.value.data());  // our own arena's
   if (value.size() > entry.capacity) {
     target = arena_.allocate(value.size());
@@ -91,8 +89,24 @@ void Memtable::set(std::string_view key, const Record& record) {
   entry.record = {record.version, record.removed, {target, value.size()}};
 }
 
-const Record* Memtable::find(std::string_view key) const {
-  const Entry* entry = slots_[slot_of(hash_of(key), key)].entry;
+/// Entry, key and room for the value lie together.
+Memtable::Entry* Memtable::add(std::string_view key, std::size_t capacity) {
+  char* const place = arena_.allocate(sizeof(Entry) + key.size() + capacity);
+  char* const bytes = place + sizeof(Entry);
+  std::copy(key.begin(), key.end(), bytes);
+  auto* entry = new (place) Entry{{{}, false, {bytes + key.size(), 0}}, {bytes, key.size()}, capacity};
+  if (runs_.empty() || runs_.back().size() == kRunKeys) {
+    sort_last_run();
+    runs_.emplace_back().reserve(kRunKeys);
+  }
+  runs_.back().push_back(entry);
+  last_run_sorted_ = false;
+  ++size_;
+  return entry;
+}
+
+const Record* Memtable::find(const HashedKey& key) const {
+  const Entry* entry = slots_[slot_of(key)].entry;
   return entry == nullptr ? nullptr : &entry->record;
 }
 
@@ -105,7 +119,7 @@ void Memtable::sort_last_run() {
 
 void Memtable::seal() { sort_last_run(); }
 
-bool Memtable::Cursor::later(const Place& a, const Place& b) { return (*a.next)->key > (*b.next)->key; }
+bool Memtable::Cursor::later(const Place& a, const Place& b) { return a.key > b.key; }
 
 Memtable::Cursor Memtable::seek(std::string_view from) const {
   Cursor cursor;
@@ -113,7 +127,7 @@ Memtable::Cursor Memtable::seek(std::string_view from) const {
     const auto first =
         std::lower_bound(run.begin(), run.end(), from,
                          [](const Entry* entry, std::string_view key) { return entry->key < key; });
-    if (first != run.end()) cursor.heap_.push_back({first, run.end()});
+    if (first != run.end()) cursor.heap_.push_back({(*first)->key, first, run.end()});
   }
   std::make_heap(cursor.heap_.begin(), cursor.heap_.end(), Cursor::later);
   return cursor;
@@ -129,6 +143,10 @@ void Memtable::Cursor::next() {
   if (++heap_.back().next == heap_.back().end) {
     heap_.pop_back();
   } else {
+    Place& place = heap_.back();
+    place.key = (*place.next)->key;
+    // By the time that this run's turn comes again, its next entry is here.
+    if (place.next + 1 != place.end) __builtin_prefetch(*(place.next + 1));
     std::push_heap(heap_.begin(), heap_.end(), later);
   }
 }

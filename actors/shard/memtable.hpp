@@ -24,6 +24,13 @@ struct Record {
   std::string_view value;
 };
 
+/// A key and its hash, which several tables are asked by.
+struct HashedKey {
+  explicit HashedKey(std::string_view of);
+  std::string_view key;
+  std::uint64_t hash;
+};
+
 /// Memory that is freed all at once, in blocks that go back to the system.
 class Arena {
  public:
@@ -44,12 +51,18 @@ class Memtable {
   Memtable();
 
   /// Copies key and value. Not after seal().
-  void set(std::string_view key, const Record& record);
+  void set(const HashedKey& key, const Record& record);
+  void set(std::string_view key, const Record& record) { set(HashedKey(key), record); }
   /// No more writes: what is left to sort is sorted.
   void seal();
 
   /// nullptr when the key is not in here; a removed record is. Valid until the next set().
-  const Record* find(std::string_view key) const;
+  const Record* find(const HashedKey& key) const;
+  const Record* find(std::string_view key) const { return find(HashedKey(key)); }
+  /// Has the processor fetch what find() will look at first, and then what it will look at next. Many
+  /// look-ups whose memory is fetched together cost little more than one.
+  void prefetch_slot(const HashedKey& key) const;
+  void prefetch_entry(const HashedKey& key) const;
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   /// About what this takes in memory.
@@ -72,13 +85,14 @@ class Memtable {
   class Cursor {
    public:
     bool at_end() const { return heap_.empty(); }
-    std::string_view key() const { return (*heap_.front().next)->key; }
+    std::string_view key() const { return heap_.front().key; }
     const Record& record() const { return (*heap_.front().next)->record; }
     void next();
 
    private:
     friend class Memtable;
     struct Place {
+      std::string_view key;  // of *next
       Run::const_iterator next;
       Run::const_iterator end;
     };
@@ -94,15 +108,15 @@ class Memtable {
   // A key's share of the slots, between half and full, and its place in a run.
   static constexpr std::size_t kBytesBesideArena = 2 * sizeof(Slot) + sizeof(Entry*);
 
-  std::uint64_t hash_of(std::string_view key) const;
-  std::size_t slot_of(std::uint64_t hash, std::string_view key) const;
+  std::size_t slot_of(const HashedKey& key) const;
+  Entry* add(std::string_view key, std::size_t capacity);
   void grow();
   void sort_last_run();
 
   Arena arena_;
   std::vector<Slot> slots_;  // open addressing; a power of two, at most 3/4 full
   int shift_;                // the hash's highest bits are the slot: growing goes through memory in order
-  std::uint64_t seed_;       // so that nobody can choose keys that meet in one slot
+
   std::size_t size_ = 0;
   std::vector<Run> runs_;  // each sorted, but for the last
   bool last_run_sorted_ = true;

@@ -91,6 +91,7 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   }
   std::vector<OperationResult> results;
   results.reserve(request.operations.size());
+  prefetch(request.operations);
   Seq depends_on;
   std::size_t room = kMaxReplyValueBytes;
   bool reads = false;
@@ -104,6 +105,14 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   waiting.reply.body = std::move(results);
   // What was read must be committed, however little the writer asks for.
   wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
+}
+
+/// Keys are all over the memory: looked up one after the other, each would wait for it.
+void ShardActor::prefetch(const std::vector<Operation>& operations) {
+  if (operations.size() < 2) return;
+  hashed_.clear();
+  for (const Operation& operation : operations) hashed_.emplace_back(operation.key);
+  copy_.prefetch(hashed_);
 }
 
 OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on, std::size_t& room,

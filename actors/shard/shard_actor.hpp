@@ -89,6 +89,7 @@ class ShardActor : public Actor {
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
   void answer(Asker asker, rpc::Request& request, Effects& out);
+  void prefetch(const std::vector<Operation>& operations);
   OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
   OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);
   void append(const Event& event, Effects& out);
@@ -122,6 +123,7 @@ class ShardActor : public Actor {
   Seq serves_from_;  // this epoch's first event
   TimePoint published_at_{};
 
+  std::vector<HashedKey> hashed_;  // of one request; kept for its memory
   FramePacker packer_;
   std::vector<Waiting> turn_for_durable_;  // wait for the frame that this turn is packing
   std::vector<Waiting> turn_for_commit_;

@@ -15,19 +15,31 @@ ShardCopy::ShardCopy(Address self, std::shared_ptr<Store> store, CopyOptions opt
       store_applied_(store_->applied()),
       last_(store_applied_) {}
 
-const Record* ShardCopy::find(std::string_view key) const {
+void ShardCopy::prefetch(std::span<const HashedKey> keys) const {
+  const Memtable* const tables[] = {active_.get(), frozen_.get(), written_.get()};
+  for (const Memtable* table : tables) {
+    if (table == nullptr) continue;
+    for (const HashedKey& key : keys) table->prefetch_slot(key);
+  }
+  for (const Memtable* table : tables) {
+    if (table == nullptr) continue;
+    for (const HashedKey& key : keys) table->prefetch_entry(key);
+  }
+}
+
+const Record* ShardCopy::find(const HashedKey& key) const {
   if (const Record* record = active_->find(key)) return record;
   return frozen_ ? frozen_->find(key) : nullptr;
 }
 
 /// The record, a removed one too, where a memtable has it.
-const Record* ShardCopy::find_or_recall(std::string_view key) const {
+const Record* ShardCopy::find_or_recall(const HashedKey& key) const {
   if (const Record* record = find(key)) return record;
   return written_ ? written_->find(key) : nullptr;
 }
 
 Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
-  if (const Record* record = find_or_recall(key)) {
+  if (const Record* record = find_or_recall(HashedKey(key))) {
     if (record->removed) return std::optional<Found>{};
     return std::optional<Found>{Found{record->version, std::string(record->value)}};
   }
@@ -38,7 +50,8 @@ Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
 }
 
 Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key) {
-  if (const Record* record = find_or_recall(key)) return Presence{!record->removed, record->version.seq};
+  if (const Record* record = find_or_recall(HashedKey(key)))
+    return Presence{!record->removed, record->version.seq};
   const auto stored = store_->contains(key);
   if (!stored) return stored.error();
   return Presence{*stored, {}};
@@ -51,7 +64,7 @@ OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
   if (!found) return OperationResult::failed(found.error().code, found.error().message);
   if (!found->has_value()) {
     OperationResult miss = OperationResult::failed(Errc::not_found, "no such key");
-    if (const Record* removed = find(operation.key)) miss.version = removed->version;
+    if (const Record* removed = find(HashedKey(operation.key))) miss.version = removed->version;
     return miss;
   }
   if ((*found)->value.size() > room) {

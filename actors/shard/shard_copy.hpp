@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,9 @@ struct CopyOptions {
 class ShardCopy {
  public:
   ShardCopy(Address self, std::shared_ptr<Store> store, CopyOptions options);
+
+  /// Fetches the memory that look-ups of these keys will need, all at once. Changes nothing else.
+  void prefetch(std::span<const HashedKey> keys) const;
 
   struct Found {
     Position version;
@@ -69,8 +73,8 @@ class ShardCopy {
   Store& store() { return *store_; }
 
  private:
-  const Record* find(std::string_view key) const;
-  const Record* find_or_recall(std::string_view key) const;
+  const Record* find(const HashedKey& key) const;
+  const Record* find_or_recall(const HashedKey& key) const;
 
   Address checkpoint_;
   std::shared_ptr<Store> store_;
