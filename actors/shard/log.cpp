@@ -12,9 +12,7 @@ constexpr std::uint64_t kIndexStrideBytes = std::uint64_t{64} << 10;
 constexpr std::string_view kSparePrefix = "spare-";
 // As many segments as fill up between two checkpoints; each takes disk for nothing meanwhile.
 constexpr std::size_t kMaxSpares = 2;
-// A file grows by this much in advance: most syncs then need not write its new length too.
-constexpr std::size_t kGrowBytes = std::size_t{1} << 20;
-// A turn of this size gains nothing from that.
+// With a turn of this size a file does not grow in advance: it gains nothing from that.
 constexpr std::uint64_t kLargeTurnBytes = std::uint64_t{64} << 10;
 
 /// Of one life of a file: segment numbers are used once.
@@ -216,7 +214,14 @@ Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
     parts.push_back(*frame);
     bytes += frame->size();
   }
-  if (auto written = segment.file->write(segment.end, parts); !written) return written;
+  const bool grows = bytes < kLargeTurnBytes && segment.end + bytes > segment.file->size();
+  if (grows) parts.push_back(zeros_);
+  auto written = segment.file->write(segment.end, parts);
+  if (!written && written.error().code == Errc::disk_full && grows) {
+    parts.pop_back();
+    written = segment.file->write(segment.end, parts);
+  }
+  if (!written) return written;
   if (auto synced = segment.file->sync(); !synced) return synced;
   note(segment, head_, segment.end);
   segment.end += bytes;

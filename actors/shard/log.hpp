@@ -34,7 +34,10 @@ class Log {
     std::string frames;
   };
 
-  Log(std::unique_ptr<Disk> disk, LogOptions options) : disk_(std::move(disk)), options_(options) {}
+  Log(std::unique_ptr<Disk> disk, LogOptions options)
+      : disk_(std::move(disk)),
+        options_(options),
+        zeros_(static_cast<std::size_t>(options.segment_bytes / kGrowthsOfASegment), '\0') {}
 
   /// Opens the log, calls `replay` with each frame that has events above `applied`, in order, and leaves
   /// everything that was replayed durable. Once, before all else. Errors: corrupt (with file and offset),
@@ -91,8 +94,13 @@ class Log {
   void note(Segment& segment, Position prev, std::uint64_t offset);
   std::size_t segment_after(Position from) const;
 
+  // A file grows in advance, in steps of this part of a segment: most syncs then need not write its new
+  // length too, which is what makes them slow.
+  static constexpr std::uint64_t kGrowthsOfASegment = 64;
+
   std::unique_ptr<Disk> disk_;
   LogOptions options_;
+  std::string zeros_;  // one such step
   std::vector<Segment> segments_;
   std::vector<std::string> spares_;  // files to be written over, as the next segments
   std::uint64_t next_number_ = 1;
