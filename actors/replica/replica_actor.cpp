@@ -68,6 +68,7 @@ void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effec
 }
 
 void ReplicaActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
+  blocked_.clear();
   if (state_ != State::opening) return;
   head_ = durable_ = message.head;
   highest_epoch_ = head_.epoch;
@@ -153,6 +154,7 @@ void ReplicaActor::append_stashed(Effects& out) {
 
 void ReplicaActor::handle(Durable message, const Address&, TimePoint, Effects&) {
   durable_ = std::max(durable_, message.last);
+  blocked_.clear();
   acknowledge_wanted_ = true;
   apply_committed();
 }
@@ -269,6 +271,10 @@ void ReplicaActor::acknowledge(TimePoint now, Effects& out) {
 
 // ---- what can fail
 
+void ReplicaActor::handle(LogBlocked message, const Address&, TimePoint, Effects&) {
+  blocked_ = "the disk is full, nothing more is copied until there is room: " + message.error.message;
+}
+
 void ReplicaActor::handle(LogFailed message, const Address&, TimePoint, Effects& out) {
   state_ = State::failed;
   problem_ = message.error.message;
@@ -280,8 +286,10 @@ void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, 
   out.send({self_.node, Role::log, self_.shard}, TrimLog{message.applied.seq});
 }
 
-void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
+void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects& out) {
   copy_.handle(message, now);
+  if (!copy_.disk_is_full()) return;
+  out.send({self_.node, Role::log, self_.shard}, TrimLog{copy_.store_applied().seq, true});
 }
 
 // ---- requests
@@ -326,7 +334,7 @@ MemberStatus ReplicaActor::status(TimePoint now) const {
   status.shard = self_.shard;
   if (topology_) status.shard_name = topology_->find_shard(self_.shard)->name;
   status.ready = caught_up(now);
-  status.problem = problem_.empty() ? copy_.problem() : problem_;
+  status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   switch (state_) {
     case State::waiting:
     case State::opening:

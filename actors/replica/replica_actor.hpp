@@ -51,6 +51,7 @@ class ReplicaActor : public Actor {
   void handle(LogRecovered message, const Address& from, TimePoint now, Effects& out);
   void handle(LogOpened message, const Address& from, TimePoint now, Effects& out);
   void handle(Durable message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogBlocked message, const Address& from, TimePoint now, Effects& out);
   void handle(LogFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointWritten message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
@@ -83,6 +84,7 @@ class ReplicaActor : public Actor {
   TopologyPtr topology_;
   State state_ = State::waiting;
   std::string problem_;
+  std::string blocked_;  // why the log does not move: not empty while the disk is full
 
   Epoch highest_epoch_;  // seen in any frame or answer
   Epoch aligned_epoch_;  // 0: in none

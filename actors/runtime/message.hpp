@@ -107,9 +107,10 @@ struct Durable {
 };
 
 /// member -> log: what is at or below `upto` is in the store and with every in-sync replica. All but a
-/// bounded amount of it, kept for other followers, may go.
+/// bounded amount of it, kept for other followers, may go; when the disk is full, all of it.
 struct TrimLog {
   Seq upto;
+  bool disk_is_full = false;
 };
 
 /// member -> log: frames after `from`, for a replica that pulls.
@@ -137,6 +138,12 @@ struct LogRead {
 /// log -> member, instead: nothing could be read. Writing goes on.
 struct LogReadFailed {
   std::uint64_t token = 0;
+  Error error;
+};
+
+/// log -> member: the disk is full. What was sent to be appended is kept and tried again until there is room;
+/// Durable, or LogOpened, says when that was.
+struct LogBlocked {
   Error error;
 };
 
@@ -169,8 +176,8 @@ struct CheckpointFailed {
 using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
                              StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
                              OpenLog, LogRecovered, LogOpened, ResetLog, AppendFrame, Durable, TrimLog,
-                             ReadLog, LogRead, LogReadFailed, LogFailed, WriteCheckpoint, CheckpointWritten,
-                             DiscardMemtable, CheckpointFailed>;
+                             ReadLog, LogRead, LogReadFailed, LogBlocked, LogFailed, WriteCheckpoint,
+                             CheckpointWritten, DiscardMemtable, CheckpointFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

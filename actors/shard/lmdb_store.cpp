@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <lmdb.h>
+#include <sys/statvfs.h>
 #include <xxhash.h>
 
 #include "messages/limits.hpp"
@@ -18,13 +19,15 @@ constexpr unsigned kNamedDatabases = 8;
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::size_t kChecksumOffset = 2 + 3 * sizeof(std::uint64_t);
 constexpr std::size_t kHeaderBytes = kChecksumOffset + sizeof(std::uint64_t);
+// A disk with less room than one write of LMDB takes at most.
+constexpr std::uint64_t kFullDiskBytes = std::uint64_t{1} << 20;
 constexpr std::string_view kFormat = "1";
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
 
 Error failure(const std::string& what, int code) {
-  // LMDB reports a full disk as either.
+  // Either means that there is no room.
   const Errc errc = code == ENOSPC || code == MDB_MAP_FULL ? Errc::disk_full : Errc::io_error;
   return {errc, "store: " + what + ": " + mdb_strerror(code)};
 }
@@ -106,9 +109,19 @@ struct LmdbStore::Environment {
     return reader;
   }
 
+  Error write_failure(const std::string& what, int code) const;
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
 };
+
+/// LMDB reports a write that a full disk cut short as EIO.
+Error LmdbStore::Environment::write_failure(const std::string& what, int code) const {
+  const char* path = nullptr;
+  struct statvfs about {};
+  const bool known = mdb_env_get_path(env, &path) == 0 && ::statvfs(path, &about) == 0;
+  const bool is_full = known && std::uint64_t{about.f_bavail} * about.f_frsize < kFullDiskBytes;
+  return failure(what, code == EIO && is_full ? ENOSPC : code);
+}
 
 Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
   const auto lookup = [&](std::string_view name, std::string_view& out) {
@@ -251,7 +264,7 @@ Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
                     record.value.size());
       }
     }
-    if (code != 0) return failure("cannot write a record", code);
+    if (code != 0) return environment_->write_failure("cannot write a record", code);
   }
   char position[16];
   put_little_endian(position, applied.epoch.value);
@@ -260,7 +273,7 @@ Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
   MDB_val value{sizeof position, position};
   int code = mdb_put(txn.get(), environment_->meta, &name, &value, 0);
   if (code == 0) code = txn.commit();
-  if (code != 0) return failure("cannot commit a checkpoint", code);
+  if (code != 0) return environment_->write_failure("cannot commit a checkpoint", code);
   environment_->applied_epoch = applied.epoch.value;
   environment_->applied_seq = applied.seq.value;
   return {};

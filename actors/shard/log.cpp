@@ -229,7 +229,7 @@ Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
   return {};
 }
 
-Result<void> Log::trim(Seq upto) {
+Result<void> Log::trim(Seq upto, bool make_room) {
   // The segments that nobody must have, and what they take.
   std::size_t count = 0;
   std::uint64_t bytes = 0;
@@ -237,17 +237,18 @@ Result<void> Log::trim(Seq upto) {
     bytes += segments_[count++].end;
   }
   // One at a time, each durably: a crash in between leaves a log without a gap.
-  for (; count > 0 && bytes - segments_.front().end >= options_.retain_bytes; --count) {
+  const std::uint64_t retained = make_room ? 0 : options_.retain_bytes;
+  for (; count > 0 && bytes - segments_.front().end >= retained; --count) {
     bytes -= segments_.front().end;
-    if (auto freed = free_segment(segments_.front()); !freed) return freed;
+    if (auto freed = free_segment(segments_.front(), make_room); !freed) return freed;
     segments_.erase(segments_.begin());
   }
-  return {};
+  return remove_spares(make_room ? 0 : kMaxSpares);
 }
 
-Result<void> Log::free_segment(const Segment& segment) {
+Result<void> Log::free_segment(const Segment& segment, bool make_room) {
   const bool fits = segment.file->size() < 2 * options_.segment_bytes;
-  if (!fits || spares_.size() >= kMaxSpares) return disk_->remove(segment.name);
+  if (make_room || !fits || spares_.size() >= kMaxSpares) return disk_->remove(segment.name);
   std::string spare = spare_name(std::to_string(segment.number));
   if (auto renamed = disk_->rename(segment.name, spare); !renamed) return renamed;
   spares_.push_back(std::move(spare));

@@ -56,8 +56,9 @@ class Log {
   Result<void> append(const std::vector<FrameBytes>& frames, Position last);
 
   /// Removes segments, oldest first, all of whose events are at or below `upto`: as many as leave
-  /// retain_bytes of such segments, and never the last segment. Errors: io_error; the log goes on.
-  Result<void> trim(Seq upto);
+  /// retain_bytes of such segments, and never the last segment. To `make_room` nothing is left for followers
+  /// nor to be written over. Errors: io_error; the log goes on.
+  Result<void> trim(Seq upto, bool make_room = false);
 
   /// Frames after `from`, of about `max_bytes` and at least one when there is one. A `from` that this log
   /// does not reach is an answer, not an error. Errors: corrupt, io_error.
@@ -86,7 +87,7 @@ class Log {
   Result<void> open_segments();
   Result<void> check_end(std::size_t at, SegmentReader& reader) const;
   Result<Segment> begin_segment(Position prev, bool anew);
-  Result<void> free_segment(const Segment& segment);
+  Result<void> free_segment(const Segment& segment, bool make_room);
   Result<void> remove_spares(std::size_t kept);
   Result<void> scan(std::size_t at, Position applied, const Replay& replay);
   Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,

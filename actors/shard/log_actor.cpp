@@ -5,6 +5,8 @@ namespace dkv {
 namespace {
 // What one LogRecovered message carries, so that replay does not hold the whole tail twice in memory.
 constexpr std::size_t kRecoveryChunkBytes = std::size_t{1} << 20;
+// How soon room on a full disk is noticed.
+constexpr Duration kRetryInterval = 500ms;
 }  // namespace
 
 LogActor::LogActor(Address self, std::unique_ptr<Disk> disk, LogOptions options)
@@ -34,12 +36,11 @@ void LogActor::handle(OpenLog message, Effects& out) {
   out.send(member_, LogOpened{log_.head()});
 }
 
-void LogActor::handle(ResetLog message, Effects& out) {
+void LogActor::handle(ResetLog message, Effects&) {
   if (failed_) return;
   batch_.clear();
-  if (auto reset = log_.reset(message.at); !reset) return fail(reset.error(), out);
+  reset_at_ = message.at;
   opened_ = true;
-  out.send(member_, LogOpened{log_.head()});
 }
 
 void LogActor::handle(AppendFrame message, Effects&) {
@@ -50,28 +51,68 @@ void LogActor::handle(AppendFrame message, Effects&) {
 }
 
 void LogActor::handle(TrimLog message, Effects& out) {
-  if (failed_ || !opened_) return;
-  if (auto trimmed = log_.trim(message.upto); !trimmed) out.log(LogLevel::warning, trimmed.error().message);
+  if (failed_ || !opened_ || reset_at_) return;
+  if (auto trimmed = log_.trim(message.upto, message.disk_is_full); !trimmed) {
+    out.log(LogLevel::warning, trimmed.error().message);
+  }
+  trimmed_upto_ = message.upto;
 }
 
 void LogActor::handle(ReadLog message, Effects& out) {
   if (failed_ || !opened_) return;
+  if (reset_at_)
+    return out.send(member_, LogReadFailed{message.token, {Errc::unavailable, "log: it begins anew"}});
   auto read = log_.read_after(message.from, message.max_bytes);
   if (!read) return out.send(member_, LogReadFailed{message.token, read.error()});
   out.send(member_, LogRead{message.token, read->reach, log_.head(), std::move(read->frames)});
 }
 
-void LogActor::on_turn_end(TimePoint, Effects& out) {
-  if (failed_ || batch_.empty()) return;
-  const auto appended = log_.append(batch_, batch_last_);
+void LogActor::on_turn_end(TimePoint now, Effects& out) {
+  if (failed_ || (retry_at_ != kNever && now < retry_at_)) return;
+  if (reset_at_) reset_log(now, out);
+  if (!reset_at_ && !failed_ && !batch_.empty()) write_batch(now, out);
+}
+
+void LogActor::reset_log(TimePoint now, Effects& out) {
+  if (auto reset = log_.reset(*reset_at_); !reset) return stop_or_retry(reset.error(), now, out);
+  reset_at_.reset();
+  trimmed_upto_ = {};
+  go_on(out);
+  out.send(member_, LogOpened{log_.head()});
+}
+
+void LogActor::write_batch(TimePoint now, Effects& out) {
+  if (auto appended = log_.append(batch_, batch_last_); !appended) {
+    return stop_or_retry(appended.error(), now, out);
+  }
   batch_.clear();
-  if (!appended) return fail(appended.error(), out);
+  go_on(out);
   out.send(member_, Durable{batch_last_});
+}
+
+void LogActor::stop_or_retry(const Error& error, TimePoint now, Effects& out) {
+  if (error.code != Errc::disk_full) return fail(error, out);
+  if (retry_at_ == kNever) {
+    if (auto trimmed = log_.trim(trimmed_upto_, true); !trimmed) {
+      out.log(LogLevel::warning, trimmed.error().message);
+    }
+    out.log(LogLevel::error, "the disk is full: " + error.message);
+    out.send(member_, LogBlocked{error});
+  }
+  retry_at_ = now + kRetryInterval;
+}
+
+void LogActor::go_on(Effects& out) {
+  if (retry_at_ == kNever) return;
+  retry_at_ = kNever;
+  out.log(LogLevel::info, "the disk has room again: writing goes on");
 }
 
 void LogActor::fail(const Error& error, Effects& out) {
   // R2: no retry. After a failed fdatasync the kernel may have dropped the dirty pages and report success.
   failed_ = true;
+  retry_at_ = kNever;
+  reset_at_.reset();
   batch_.clear();
   out.log(LogLevel::error, error.message);
   out.send(member_, LogFailed{error});

@@ -129,6 +129,10 @@ OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on,
 }
 
 OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, Effects& out) {
+  if (!blocked_.empty() || (copy_.full() && copy_.disk_is_full())) {
+    return OperationResult::failed(Errc::disk_full,
+                                   "the disk is full: writes are refused until there is room");
+  }
   if (in_flight_bytes_ + packer_.size() > options_.max_in_flight_bytes || copy_.full()) {
     return OperationResult::failed(Errc::overloaded,
                                    "the disk is behind with writing: try again in a moment");
@@ -199,6 +203,7 @@ void ShardActor::reply(Waiting waiting, Effects& out) {
 
 void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
   durable_ = std::max(durable_, message.last);
+  blocked_.clear();
 }
 
 void ShardActor::on_turn_end(TimePoint now, Effects& out) {
@@ -255,6 +260,10 @@ void ShardActor::publish_heartbeat(TimePoint now, Effects& out) {
   published_commit_ = commit_;
 }
 
+void ShardActor::handle(LogBlocked message, const Address&, TimePoint, Effects&) {
+  blocked_ = "the disk is full, writes are refused until there is room: " + message.error.message;
+}
+
 void ShardActor::handle(LogFailed message, const Address&, TimePoint, Effects& out) {
   fail(message.error.message, out);
 }
@@ -288,8 +297,11 @@ void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Ef
   out.send({self_.node, Role::log, self_.shard}, TrimLog{std::min(message.applied.seq, in_sync_has())});
 }
 
-void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects&) {
+void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects& out) {
   copy_.handle(message, now);
+  if (!copy_.disk_is_full()) return;
+  out.send({self_.node, Role::log, self_.shard},
+           TrimLog{std::min(copy_.store_applied().seq, in_sync_has()), true});
 }
 
 // ---- replicas
@@ -389,7 +401,7 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.ready = state_ == State::serving;
   constexpr const char* kNames[] = {"starting", "opening", "starting", "serving", "failed"};
   status.state = kNames[static_cast<std::size_t>(state_)];
-  status.problem = problem_.empty() ? copy_.problem() : problem_;
+  status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   status.epoch = epoch_;
   status.head = head_.seq;
   status.durable = durable_.seq;

@@ -79,6 +79,7 @@ class ShardActor : public Actor {
   void handle(Durable message, const Address& from, TimePoint now, Effects& out);
   void handle(LogRead message, const Address& from, TimePoint now, Effects& out);
   void handle(LogReadFailed message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogBlocked message, const Address& from, TimePoint now, Effects& out);
   void handle(LogFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointWritten message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
@@ -111,6 +112,7 @@ class ShardActor : public Actor {
   const ShardInfo* shard_ = nullptr;  // in topology_
   State state_ = State::waiting;
   std::string problem_;
+  std::string blocked_;       // why the log does not move: not empty while the disk is full
   bool began_empty_ = false;  // this process found no log
 
   Epoch epoch_;

@@ -126,6 +126,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out) {
 void ShardCopy::handle(const CheckpointWritten& message, Effects& out) {
   writing_ = false;
   problem_.clear();
+  disk_is_full_ = false;
   store_applied_ = message.applied;
   // A snapshot from before the checkpoint must not answer for what only the frozen memtable had.
   store_->end_batch();
@@ -137,6 +138,7 @@ void ShardCopy::handle(const CheckpointWritten& message, Effects& out) {
 void ShardCopy::handle(const CheckpointFailed& message, TimePoint now) {
   writing_ = false;
   problem_ = message.error.message;
+  disk_is_full_ = message.error.code == Errc::disk_full;
   retry_at_ = now + kCheckpointRetry;
 }
 

@@ -60,6 +60,8 @@ class ShardCopy {
   Position store_applied() const { return store_applied_; }
   /// The last event taken.
   Position last() const { return last_; }
+  /// The last checkpoint failed because the disk is full.
+  bool disk_is_full() const { return disk_is_full_; }
   /// Empty, or why checkpoints fail.
   const std::string& problem() const { return problem_; }
 
@@ -90,6 +92,7 @@ class ShardCopy {
   Position store_applied_;
   Position last_;
   std::string problem_;
+  bool disk_is_full_ = false;
 };
 
 }  // namespace dkv

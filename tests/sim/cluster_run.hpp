@@ -23,6 +23,7 @@ struct RunResult {
   std::uint64_t acknowledged_writes = 0;
   std::uint64_t reads = 0;
   std::uint64_t replica_reads = 0;
+  std::uint64_t refused_for_room = 0;  // writes, while a disk was full
   std::uint64_t faults = 0;
   std::uint64_t gaps_repaired = 0;
   std::vector<std::string> violations;  // what did not hold; empty when all is well

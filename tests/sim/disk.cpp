@@ -42,6 +42,7 @@ class SimFile : public File {
     platter_.step();
     settle();
     watch_.spent += random_.between(50us, random_.chance(20'000) ? Duration{50ms} : Duration{2ms});
+    if (platter_.sync_fails) return Error{Errc::io_error, "the simulated disk does not sync"};
     if (platter_.lies) return {};
     state_.syncing = state_.unsynced.size();
     state_.sync_ends = watch_.now + watch_.spent;

@@ -36,6 +36,7 @@ TEST(SimulatedCluster, KeepsItsPromisesUnderFaultsAndReplaysEachSeedToTheSameTra
     total.acknowledged_writes += result.acknowledged_writes;
     total.reads += result.reads;
     total.replica_reads += result.replica_reads;
+    total.refused_for_room += result.refused_for_room;
     total.faults += result.faults;
     total.gaps_repaired += result.gaps_repaired;
   }
@@ -44,6 +45,7 @@ TEST(SimulatedCluster, KeepsItsPromisesUnderFaultsAndReplaysEachSeedToTheSameTra
   EXPECT_GT(total.acknowledged_writes, seed_count() * 100);
   EXPECT_GT(total.reads, seed_count() * 20);
   EXPECT_GT(total.replica_reads, seed_count() * 10);
+  EXPECT_GT(total.refused_for_room, seed_count());
   EXPECT_GT(total.faults, seed_count() * 10);
   EXPECT_GT(total.gaps_repaired, seed_count() * 10);
   std::cout << seed_count() << " seeds: " << total.acknowledged_writes << " acknowledged writes, "

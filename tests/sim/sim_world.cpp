@@ -79,6 +79,14 @@ void SimWorld::cut(NodeId from, NodeId to, bool is_cut) {
   is_cut ? static_cast<void>(cuts_.insert({from, to})) : static_cast<void>(cuts_.erase({from, to}));
 }
 
+void SimWorld::limit_disks(NodeId id, std::size_t room) {
+  for (auto& [shard, platter] : nodes_.at(id).platters) platter.capacity = platter.size() + room;
+}
+
+void SimWorld::unlimit_disks(NodeId id) {
+  for (auto& [shard, platter] : nodes_.at(id).platters) platter.capacity = SIZE_MAX;
+}
+
 void SimWorld::make_disks_lie() {
   for (auto& [id, node] : nodes_) {
     for (const ShardInfo& shard : topology_->shards) node.platters[shard.id].lies = true;

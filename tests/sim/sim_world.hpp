@@ -44,6 +44,10 @@ class SimWorld {
   /// Nothing passes from one to the other (one way) while cut.
   void cut(NodeId from, NodeId to, bool is_cut);
   void set_faults(const NetworkFaults& faults) { faults_ = faults; }
+  /// Each of the node's folders takes only so many bytes more.
+  void limit_disks(NodeId node, std::size_t room);
+  /// There is as much room as anybody wants.
+  void unlimit_disks(NodeId node);
   /// Every sync from now on lies.
   void make_disks_lie();
 

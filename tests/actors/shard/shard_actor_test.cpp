@@ -264,6 +264,32 @@ TEST_F(Shard, TrimsItsLogToWhatTheStoreAndEveryInSyncReplicaHave) {
   EXPECT_EQ(world_.said<TrimLog>().upto, Seq{9});
 }
 
+TEST_F(Shard, RefusesWritesWhileTheDiskIsFullAndGoesOnByItself) {
+  serve();
+  ask(put("k", "v"));
+  const auto append = world_.said<AppendFrame>();
+  world_.tell(LogBlocked{{Errc::disk_full, "cannot write to log-1: No space left on device"}});
+  ask(put("k", "w"));
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::disk_full);
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  ask(get("other"));
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
+  ask(get("k"));  // has seen what is not on disk yet
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(StatusQuery{1});
+  const auto status = world_.said<StatusReport>().status;
+  EXPECT_NE(status.problem.find("the disk is full"), std::string::npos) << status.problem;
+  EXPECT_TRUE(status.ready);
+
+  world_.tell(Durable{append.last});
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).version, append.last);
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).value, "v");
+  ask(put("k", "w"));
+  EXPECT_TRUE(world_.has_said<AppendFrame>());
+  world_.tell(StatusQuery{2});
+  EXPECT_EQ(world_.said<StatusReport>().status.problem, "");
+}
+
 TEST_F(Shard, ServesPullsFromItsLog) {
   serve({Epoch{1}, Seq{20}});
   const Address replica{kReplicaNode, Role::member, kShard};
@@ -444,6 +470,25 @@ TEST_F(SmallShard, RetriesACheckpointThatFailed) {
   EXPECT_FALSE(world_.has_said<WriteCheckpoint>());
   world_.pass(2s);
   EXPECT_EQ(world_.said<WriteCheckpoint>().applied, first.applied);
+}
+
+TEST_F(SmallShard, SaysThatTheDiskIsFullWhenThatKeepsItFromCheckpoints) {
+  serve();
+  Errc code = Errc::ok;
+  for (int i = 0; i < 40; ++i) {
+    ask(put("key-" + std::to_string(i), std::string(300, 'x')));
+    if (world_.has_said<AppendFrame>()) world_.tell(Durable{world_.said<AppendFrame>().last});
+    code = result_of(world_.said<ClientReply>()).code;
+    if (!world_.has_said<WriteCheckpoint>()) continue;
+    world_.said<WriteCheckpoint>();
+    world_.tell(CheckpointFailed{{Errc::disk_full, "no room"}});
+    EXPECT_TRUE(world_.said<TrimLog>().disk_is_full);  // what the log can spare helps the store
+  }
+  EXPECT_EQ(code, Errc::disk_full);
+  world_.pass(2s);
+  world_.tell(CheckpointWritten{world_.said<WriteCheckpoint>().applied});
+  ask(put("key", "value"));
+  EXPECT_TRUE(world_.has_said<AppendFrame>());
 }
 
 }  // namespace
