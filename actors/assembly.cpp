@@ -27,8 +27,9 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     if (is_primary) {
       member_actor = std::make_unique<ShardActor>(member, storage->store, options.copy, options.shard);
     } else {
-      member_actor = std::make_unique<ReplicaActor>(member, storage->store, options.copy,
-                                                    ReplicaOptions{options.process, options.replica_rules});
+      member_actor = std::make_unique<ReplicaActor>(
+          member, storage->store, options.copy,
+          ReplicaOptions{options.process, options.replica_rules, options.snapshot_chunk_bytes});
     }
     // Thread names show in tools and hold 15 characters.
     const std::string number = std::to_string(shard.id.value);

@@ -20,6 +20,8 @@ struct NodeOptions {
   std::uint64_t log_segment_bytes = std::uint64_t{64} << 20;
   /// Of the log beyond what recovery and in-sync replicas need: kept for other followers.
   std::uint64_t log_retain_bytes = std::uint64_t{256} << 20;
+  /// What a copy of a whole shard is asked for in, at a time.
+  std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
   /// A number that clients cannot know, different in every run of the process.
   std::uint64_t process = 0;
   ReplicaRules replica_rules;

@@ -21,6 +21,9 @@ inline constexpr std::size_t kTargetFrameBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxFrameBytes = kTargetFrameBytes + kMaxValueBytes + (std::size_t{64} << 10);
 /// The bytes of log that one pull asks for, so that catch-up never blocks what shares its socket for long.
 inline constexpr std::size_t kMaxPullBytes = std::size_t{1} << 20;
+/// The records in one chunk of a snapshot, about; a larger one has a chunk of its own. Reading and packing so
+/// many takes a primary a millisecond or two, in which it does nothing else.
+inline constexpr std::size_t kSnapshotChunkBytes = std::size_t{512} << 10;
 /// ZMQ_MAXMSGSIZE of every socket: a pull's answer may pass its budget by one frame.
 inline constexpr std::size_t kMaxMessageBytes = kMaxFrameBytes + kMaxPullBytes + (std::size_t{64} << 10);
 

@@ -10,7 +10,13 @@ namespace {
 
 constexpr std::size_t kMaxTokens = 32;
 
-enum class Type : std::uint8_t { replica_ack = 1, pull_request = 2, pull_reply = 3 };
+enum class Type : std::uint8_t {
+  replica_ack = 1,
+  pull_request = 2,
+  pull_reply = 3,
+  snapshot_request = 4,
+  snapshot_reply = 5
+};
 
 void pack_position(Packer& out, const Position& position) {
   out.uint(position.epoch.value).uint(position.seq.value);
@@ -44,9 +50,23 @@ void pack(Packer& out, const PullReply& body) {
   out.uint(body.commit.value).bytes(body.frames);
 }
 
+void pack(Packer& out, const SnapshotRequest& body) {
+  out.array(6).uint(body.shard.value).uint(body.process).uint(body.request);
+  out.bytes(body.from_key).uint(body.max_bytes).boolean(body.refill);
+}
+
+void pack(Packer& out, const SnapshotReply& body) {
+  out.array(9).uint(body.shard.value).uint(body.process).uint(body.request);
+  out.uint(static_cast<std::uint64_t>(body.outcome)).uint(body.epoch.value);
+  pack_position(out, body.at);
+  out.bytes(body.next_key).bytes(body.records);
+}
+
 Type type_of(const ReplicaAck&) { return Type::replica_ack; }
 Type type_of(const PullRequest&) { return Type::pull_request; }
 Type type_of(const PullReply&) { return Type::pull_reply; }
+Type type_of(const SnapshotRequest&) { return Type::snapshot_request; }
+Type type_of(const SnapshotReply&) { return Type::snapshot_reply; }
 
 ReplicaAck read_replica_ack(Unpacker& in) {
   ReplicaAck body;
@@ -80,6 +100,32 @@ PullReply read_pull_reply(Unpacker& in) {
   body.head = read_position(in);
   body.commit = Seq{in.uint()};
   body.frames = std::string(in.bytes(kMaxMessageBytes));
+  return body;
+}
+
+SnapshotRequest read_snapshot_request(Unpacker& in) {
+  SnapshotRequest body;
+  in.array(6);
+  body.shard = read_shard(in);
+  body.process = in.uint();
+  body.request = in.uint();
+  body.from_key = std::string(in.bytes(kMaxKeyBytes));
+  body.max_bytes = in.uint();
+  body.refill = in.boolean();
+  return body;
+}
+
+SnapshotReply read_snapshot_reply(Unpacker& in) {
+  SnapshotReply body;
+  in.array(9);
+  body.shard = read_shard(in);
+  body.process = in.uint();
+  body.request = in.uint();
+  body.outcome = static_cast<SnapshotOutcome>(in.uint(static_cast<std::uint64_t>(SnapshotOutcome::nothing)));
+  body.epoch = Epoch{in.uint()};
+  body.at = read_position(in);
+  body.next_key = std::string(in.bytes(kMaxKeyBytes));
+  body.records = std::string(in.bytes(kMaxMessageBytes));
   return body;
 }
 
@@ -120,6 +166,12 @@ Result<Message> decode(std::string_view bytes) {
       break;
     case Type::pull_reply:
       message.body = read_pull_reply(in);
+      break;
+    case Type::snapshot_request:
+      message.body = read_snapshot_request(in);
+      break;
+    case Type::snapshot_reply:
+      message.body = read_snapshot_reply(in);
       break;
     default:
       in.fail();

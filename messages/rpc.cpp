@@ -118,20 +118,24 @@ ReplicaStatus read_replica(Unpacker& in) {
 }
 
 void pack_member(Packer& out, const MemberStatus& member) {
-  out.array(14)
+  out.array(17)
       .uint(member.shard.value)
       .text(member.shard_name)
       .boolean(member.primary)
       .boolean(member.ready);
   out.text(member.state).text(member.problem).uint(member.epoch.value).uint(member.head.value);
   out.uint(member.durable.value).uint(member.commit.value).uint(member.applied.value);
-  out.uint(member.lag_events).uint(member.gaps_repaired).array(member.replicas.size());
+  out.uint(member.lag_events)
+      .uint(member.gaps_repaired)
+      .uint(member.copied_records)
+      .uint(member.copied_bytes);
+  out.boolean(member.is_volatile).array(member.replicas.size());
   for (const ReplicaStatus& replica : member.replicas) pack_replica(out, replica);
 }
 
 MemberStatus read_member(Unpacker& in) {
   MemberStatus member;
-  in.array(14);
+  in.array(17);
   member.shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
   member.shard_name = std::string(in.bytes(kMaxNameBytes));
   member.primary = in.boolean();
@@ -145,6 +149,9 @@ MemberStatus read_member(Unpacker& in) {
   member.applied = Seq{in.uint()};
   member.lag_events = in.uint();
   member.gaps_repaired = in.uint();
+  member.copied_records = in.uint();
+  member.copied_bytes = in.uint();
+  member.is_volatile = in.boolean();
   const std::size_t replicas = in.array();
   for (std::size_t i = 0; i < replicas && in.ok(); ++i) member.replicas.push_back(read_replica(in));
   return member;

@@ -34,6 +34,9 @@ struct MemberStatus {
   Seq applied;                          // the last event checkpointed to the store
   std::uint64_t lag_events = 0;         // a replica: primary's head less its own
   std::uint64_t gaps_repaired = 0;      // a replica: how often a lost event was noticed and fetched
+  std::uint64_t copied_records = 0;     // a replica that takes a copy of the whole shard: so far
+  std::uint64_t copied_bytes = 0;       // likewise
+  bool is_volatile = false;             // nothing of it is on disk: it goes with the process
   std::vector<ReplicaStatus> replicas;  // a primary's
   bool operator==(const MemberStatus&) const = default;
 };

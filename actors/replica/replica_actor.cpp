@@ -30,7 +30,10 @@ constexpr std::uint64_t kCaughtUpLag = 100'000;
 
 ReplicaActor::ReplicaActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
                            ReplicaOptions options)
-    : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
+    : self_(self),
+      options_(options),
+      copy_(self, store, copy_options),
+      taker_(self, options.process, options.snapshot_chunk_bytes, store->importing()) {}
 
 void ReplicaActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
   std::visit([&](auto& message) { handle(std::move(message), envelope.from, now, out); }, envelope.message);
@@ -38,8 +41,9 @@ void ReplicaActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
 
 TimePoint ReplicaActor::wake_at() const {
   TimePoint wake = copy_.wake_at();
+  if (state_ == State::following || state_ == State::resetting) wake = std::min(wake, taker_.wake_at());
   if (state_ != State::following && state_ != State::diverged) return wake;
-  if ((pull_wanted_ || pull_request_ != 0) && has_room()) wake = std::min(wake, pull_due_at_);
+  if (may_pull()) wake = std::min(wake, pull_due_at_);
   return std::min(wake, acknowledged_at_ + kAckInterval);
 }
 
@@ -52,7 +56,13 @@ void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint, Ef
   primary_ = {shard->primary, Role::member, self_.shard};
   if (state_ != State::waiting) return;
   state_ = State::opening;
-  out.send({self_.node, Role::log, self_.shard}, OpenLog{copy_.store_applied()});
+  const Address log{self_.node, Role::log, self_.shard};
+  if (taker_.store_is_partial() && !taker_.progress().begun) {
+    // The crash may have come between emptying the store and resetting the log.
+    out.send(log, ResetLog{copy_.store_applied()});
+  } else {
+    out.send(log, OpenLog{copy_.store_applied()});
+  }
 }
 
 void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effects&) {
@@ -69,6 +79,7 @@ void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effec
 
 void ReplicaActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
   blocked_.clear();
+  if (state_ == State::resetting) return begin_anew(message.head, out);
   if (state_ != State::opening) return;
   head_ = durable_ = message.head;
   highest_epoch_ = head_.epoch;
@@ -153,6 +164,7 @@ void ReplicaActor::append_stashed(Effects& out) {
 }
 
 void ReplicaActor::handle(Durable message, const Address&, TimePoint, Effects&) {
+  if (state_ == State::resetting) return;
   durable_ = std::max(durable_, message.last);
   blocked_.clear();
   acknowledge_wanted_ = true;
@@ -200,16 +212,8 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (message.outcome == peer::PullOutcome::refused || message.epoch < highest_epoch_) return want_pull();
   heard_ = now;
   heard_once_ = true;
-  if (message.outcome == peer::PullOutcome::diverged) {
-    return diverge(
-        "is not in the primary's log: one of the two data folders is old or was emptied. Find out "
-        "which one is right; if it is the primary's, stop this node and empty this shard's folder",
-        now, out);
-  }
-  if (message.outcome == peer::PullOutcome::too_old) {
-    return diverge("ends before what the primary's log still holds: it was away for too long to catch up",
-                   now, out);
-  }
+  if (message.outcome == peer::PullOutcome::diverged) return diverge(now, out);
+  if (message.outcome == peer::PullOutcome::too_old) return take_snapshot(now, out);
   if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
   // R3: what was found in the primary's log must be the head that we have now.
   if (message.epoch != aligned_epoch_ && pull_from_ != head_) return want_pull();
@@ -227,9 +231,11 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (!message.frames.empty()) pull_due_at_ = now;
 }
 
-void ReplicaActor::diverge(const std::string& problem, TimePoint now, Effects& out) {
+void ReplicaActor::diverge(TimePoint now, Effects& out) {
   if (state_ != State::diverged) {
-    problem_ = "this copy's history, up to " + to_string(head_) + ", " + problem;
+    problem_ = "this copy's history, up to " + to_string(head_) +
+               ", is not in the primary's log: one of the two data folders is old or was emptied. Find out "
+               "which one is right; if it is the primary's, stop this node and empty this shard's folder";
     out.log(LogLevel::error,
             "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + problem_);
   }
@@ -254,18 +260,84 @@ void ReplicaActor::append_pulled(std::string_view frames, Effects& out) {
   }
 }
 
+bool ReplicaActor::may_pull() const {
+  return (pull_wanted_ || pull_request_ != 0) && has_room() && !taker_.waits_for_first();
+}
+
 void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
   if (state_ == State::following || state_ == State::diverged) {
-    if (now >= pull_due_at_ && (pull_wanted_ || pull_request_ != 0) && has_room()) pull(now, out);
+    if (now >= pull_due_at_ && may_pull()) pull(now, out);
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
   }
-  copy_.end_turn(commit_, now, out);
+  if (state_ == State::following || state_ == State::resetting) taker_.end_turn(primary_, now, out);
+  // All chunks are in, and all events up to the latest: with them in the store it is whole.
+  const bool completes_copy = taker_.has_all_chunks() && copy_.last() >= taker_.until();
+  copy_.end_turn(commit_, now, out, completes_copy);
+}
+
+// ---- a copy from the primary
+
+/// The primary's log does not reach back to our last event. What we have stays until the first chunk comes.
+void ReplicaActor::take_snapshot(TimePoint now, Effects& out) {
+  out.log(LogLevel::info, "replica of shard " + topology_->find_shard(self_.shard)->name +
+                              ": the primary's log no longer holds what follows " + to_string(head_) +
+                              "; taking a copy of the whole shard");
+  state_ = State::following;
+  problem_.clear();
+  aligned_epoch_ = Epoch{};
+  taker_.begin(now);
+}
+
+void ReplicaActor::handle(peer::SnapshotReply message, const Address&, TimePoint now, Effects& out) {
+  if (state_ != State::following && state_ != State::resetting) return;
+  if (message.outcome == peer::SnapshotOutcome::ok) {
+    if (message.epoch < highest_epoch_) return;  // R4
+    if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
+    heard_ = now;
+    heard_once_ = true;
+  }
+  if (taker_.take(std::move(message), copy_.store_will_have(), now, out)) forget(out);
+}
+
+/// The store is being emptied: what is in memory and in the log has no place any more.
+void ReplicaActor::forget(Effects& out) {
+  state_ = State::resetting;
+  copy_.drop(out);
+  unapplied_.clear();
+  unapplied_bytes_ = 0;
+  pull_request_ = 0;
+  aligned_epoch_ = Epoch{};
+}
+
+void ReplicaActor::handle(ImportBegun message, const Address&, TimePoint, Effects& out) {
+  if (state_ != State::resetting || !taker_.emptied(message)) return;
+  out.send({self_.node, Role::log, self_.shard}, ResetLog{message.at});
+}
+
+/// The log is empty too: from here on this is a replica whose last event is `at`.
+void ReplicaActor::begin_anew(Position at, Effects& out) {
+  state_ = State::following;
+  copy_.restart(at);
+  head_ = durable_ = at;
+  commit_ = primary_head_ = at.seq;
+  reached_head_ = false;
+  want_pull();
+  taker_.log_was_reset(out);
+}
+
+void ReplicaActor::handle(RecordsImported message, const Address&, TimePoint now, Effects&) {
+  taker_.handle(message, now);
+}
+
+void ReplicaActor::handle(ImportFailed message, const Address&, TimePoint now, Effects&) {
+  taker_.handle(message, now);
 }
 
 void ReplicaActor::acknowledge(TimePoint now, Effects& out) {
   acknowledged_at_ = now;
   acknowledge_wanted_ = false;
   if (aligned_epoch_ == Epoch{} || aligned_epoch_ != highest_epoch_) return;  // R3, R4
+  if (taker_.store_is_partial()) return;  // what is on this disk is no copy of the shard
   out.send(primary_, peer::ReplicaAck{self_.shard, aligned_epoch_, durable_, copy_.last().seq});
 }
 
@@ -283,6 +355,8 @@ void ReplicaActor::handle(LogFailed message, const Address&, TimePoint, Effects&
 
 void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
   copy_.handle(message, out);
+  if (state_ == State::resetting) return;
+  taker_.checkpointed(message.applied);
   out.send({self_.node, Role::log, self_.shard}, TrimLog{message.applied.seq});
 }
 
@@ -304,7 +378,11 @@ void ReplicaActor::handle(PartRequest message, const Address&, TimePoint, Effect
 
 rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
   rpc::Reply reply{request.request_id, {}};
-  if (state_ != State::following) {
+  if (state_ == State::resetting || taker_.store_is_partial()) {
+    reply.body = Error{Errc::unavailable, "this replica is being copied from its primary: try again later"};
+    return reply;
+  }
+  if (!answers_reads()) {
     reply.body = Error{Errc::unavailable, problem_.empty() ? "this replica is starting: try again in a moment"
                                                            : "this replica does not answer: " + problem_};
     return reply;
@@ -320,8 +398,8 @@ rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
 // ---- status
 
 bool ReplicaActor::caught_up(TimePoint now) const {
-  return state_ == State::following && aligned_epoch_ == highest_epoch_ && reached_head_ &&
-         now - heard_ < kSilenceLimit &&
+  return state_ == State::following && !taker_.active() && aligned_epoch_ == highest_epoch_ &&
+         reached_head_ && now - heard_ < kSilenceLimit &&
          primary_head_.value - std::min(primary_head_, head_.seq).value < kCaughtUpLag;
 }
 
@@ -343,12 +421,20 @@ MemberStatus ReplicaActor::status(TimePoint now) const {
     case State::following:
       status.state = status.ready ? "following" : "catching_up";
       break;
+    case State::resetting:
+      break;
     case State::diverged:
       status.state = "diverged";
       break;
     case State::failed:
       status.state = "failed";
       break;
+  }
+  if ((state_ == State::following && taker_.active()) || state_ == State::resetting) {
+    status.state = "copying";
+    status.copied_records = taker_.progress().records;
+    status.copied_bytes = taker_.progress().bytes;
+    if (!taker_.problem().empty()) status.problem = taker_.problem();
   }
   if (state_ == State::following && heard_once_ && now - heard_ >= kSilenceLimit) {
     status.state = "primary_silent";

@@ -5,7 +5,9 @@
 // R3: in an epoch it appends, acknowledges and uses `commit` only after a pull of its own, answered in
 // that epoch, has shown that its last event is in the primary's log (alignment). R4: frames of an epoch
 // below the highest seen are dropped. R17: its readers see committed events only.
-// A replica whose history is not its primary's says so and keeps asking; it cuts nothing.
+// A replica whose history is not its primary's says so and keeps asking; it cuts nothing. One that the
+// primary's log does not reach back to takes a snapshot: from the first chunk until it is a state of the
+// shard again it answers no reads and acknowledges nothing.
 #pragma once
 
 #include <deque>
@@ -14,6 +16,8 @@
 
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/shard_copy.hpp"
+#include "actors/shard/snapshot_taker.hpp"
+#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -25,6 +29,7 @@ struct ReplicaRules {
 struct ReplicaOptions {
   std::uint64_t process = 0;  // different in every run: an answer to an earlier run's pull must not count
   ReplicaRules rules;
+  std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
 };
 
 class ReplicaActor : public Actor {
@@ -39,10 +44,11 @@ class ReplicaActor : public Actor {
   /// For tests: the copy's content, and how far it got.
   ShardCopy& copy() { return copy_; }
   Position head() const { return head_; }
+  bool answers_reads() const { return state_ == State::following && !taker_.store_is_partial(); }
   std::uint64_t gaps_repaired() const { return gaps_repaired_; }
 
  private:
-  enum class State { waiting, opening, following, diverged, failed };
+  enum class State { waiting, opening, following, resetting, diverged, failed };
 
   void handle(TopologyChanged message, const Address& from, TimePoint now, Effects& out);
   void handle(ClientRequest message, const Address& from, TimePoint now, Effects& out);
@@ -57,6 +63,10 @@ class ReplicaActor : public Actor {
   void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(EventFrame message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullReply message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out);
+  void handle(ImportBegun message, const Address& from, TimePoint now, Effects& out);
+  void handle(RecordsImported message, const Address& from, TimePoint now, Effects& out);
+  void handle(ImportFailed message, const Address& from, TimePoint now, Effects& out);
   /// A message for another role of this member: of no concern to a replica.
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
@@ -71,7 +81,11 @@ class ReplicaActor : public Actor {
   void apply_committed();
   void want_pull() { pull_wanted_ = true; }
   void pull(TimePoint now, Effects& out);
-  void diverge(const std::string& problem, TimePoint now, Effects& out);
+  bool may_pull() const;
+  void diverge(TimePoint now, Effects& out);
+  void take_snapshot(TimePoint now, Effects& out);
+  void forget(Effects& out);
+  void begin_anew(Position at, Effects& out);
   void acknowledge(TimePoint now, Effects& out);
   bool has_room() const;
   bool caught_up(TimePoint now) const;
@@ -81,6 +95,7 @@ class ReplicaActor : public Actor {
   Address primary_;
   ReplicaOptions options_;
   ShardCopy copy_;
+  SnapshotTaker taker_;
   TopologyPtr topology_;
   State state_ = State::waiting;
   std::string problem_;

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "actors/runtime/address.hpp"
+#include "actors/runtime/import.hpp"
 #include "messages/frame.hpp"
 #include "messages/peer.hpp"
 #include "messages/rpc.hpp"
@@ -173,11 +175,40 @@ struct CheckpointFailed {
   Error error;
 };
 
-using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
-                             StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
-                             OpenLog, LogRecovered, LogOpened, ResetLog, AppendFrame, Durable, TrimLog,
-                             ReadLog, LogRead, LogReadFailed, LogBlocked, LogFailed, WriteCheckpoint,
-                             CheckpointWritten, DiscardMemtable, CheckpointFailed>;
+/// member -> checkpoint: empty the store; it is to be filled with a copy whose first chunk is as of `at`.
+struct BeginImport {
+  Position at;
+};
+
+/// checkpoint -> member: the store is empty, and its events follow `at`.
+struct ImportBegun {
+  Position at;
+};
+
+/// member -> checkpoint: add these records (see messages/records.hpp), a chunk as of `at`.
+struct ImportRecords {
+  std::string records;
+  std::string next_key;  // where the next chunk begins; empty: this is the last
+  Position at;
+};
+
+/// checkpoint -> member: they are in the store.
+struct RecordsImported {
+  std::optional<Import> progress;  // nothing: the store is whole
+};
+
+/// checkpoint -> member: nothing was done.
+struct ImportFailed {
+  Error error;
+};
+
+using Message =
+    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
+                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, LogOpened, ResetLog,
+                 AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed, LogBlocked, LogFailed,
+                 WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed, BeginImport,
+                 ImportBegun, ImportRecords, RecordsImported, ImportFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

@@ -1,5 +1,5 @@
 // The checkpoint actor: beside each member, on a thread of its own, it writes frozen memtables to the
-// store, so that the member never waits for a commit.
+// store, and records that come from another copy, so that the member never waits for a commit.
 #pragma once
 
 #include <memory>
@@ -15,16 +15,16 @@ class CheckpointActor : public Actor {
       : member_{self.node, Role::member, self.shard}, store_(std::move(store)) {}
 
   void on_message(Envelope envelope, TimePoint, Effects& out) override {
-    const auto* checkpoint = std::get_if<WriteCheckpoint>(&envelope.message);
-    if (checkpoint == nullptr) return;
-    if (auto written = store_->write(*checkpoint->memtable, checkpoint->applied); !written) {
-      out.log(LogLevel::error, written.error().message);
-      return out.send(member_, CheckpointFailed{written.error()});
-    }
-    out.send(member_, CheckpointWritten{checkpoint->applied});
+    std::visit([&](const auto& message) { handle(message, out); }, envelope.message);
   }
 
  private:
+  void handle(const WriteCheckpoint& message, Effects& out);
+  void handle(const BeginImport& message, Effects& out);
+  void handle(const ImportRecords& message, Effects& out);
+  template <class Other>
+  void handle(const Other&, Effects&) {}
+
   Address member_;
   std::shared_ptr<Store> store_;
 };

@@ -38,12 +38,12 @@ std::uint64_t checksum_of(std::string_view key, std::string_view header, std::st
   return XXH3_64bits_withSeed(value.data(), value.size(), seed);
 }
 
-void fill_header(char* header, std::string_view key, const Record& record) {
+void fill_header(char* header, std::string_view key, Position version, std::string_view record_value) {
   std::memset(header, 0, kHeaderBytes);
   header[0] = static_cast<char>(kRecordVersion);
-  put_little_endian(header + 2, record.version.epoch.value);
-  put_little_endian(header + 10, record.version.seq.value);
-  put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, record.value));
+  put_little_endian(header + 2, version.epoch.value);
+  put_little_endian(header + 10, version.seq.value);
+  put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, record_value));
 }
 
 Result<StoredRecord> decode_record(std::string_view key, std::string_view stored) {
@@ -63,6 +63,32 @@ Result<StoredRecord> decode_record(std::string_view key, std::string_view stored
                     Seq{get_little_endian<std::uint64_t>(stored, 10)}};
   record.value = std::string(value);
   return record;
+}
+
+std::string encode_import(const Import& import) {
+  std::string out;
+  append_little_endian(out, std::uint8_t{import.begun});
+  append_little_endian(out, std::uint8_t{import.ended});
+  append_little_endian(out, import.until.epoch.value);
+  append_little_endian(out, import.until.seq.value);
+  append_little_endian(out, import.records);
+  append_little_endian(out, import.bytes);
+  return out + import.next_key;
+}
+
+std::optional<Import> decode_import(std::string_view bytes) {
+  constexpr std::size_t kFixedBytes = 2 + 4 * sizeof(std::uint64_t);
+  if (bytes.size() < kFixedBytes) return std::nullopt;
+  Import import;
+  import.begun = bytes[0] != 0;
+  import.ended = bytes[1] != 0;
+  import.until = {Epoch{get_little_endian<std::uint64_t>(bytes, 2)}, Seq {
+                    get_little_endian<std::uint64_t>(bytes, 10)
+                  }};
+  import.records = get_little_endian<std::uint64_t>(bytes, 18);
+  import.bytes = get_little_endian<std::uint64_t>(bytes, 26);
+  import.next_key = bytes.substr(kFixedBytes);
+  return import;
 }
 
 /// A transaction that is aborted unless committed.
@@ -93,6 +119,9 @@ struct LmdbStore::Environment {
   bool reader_live = false;
   std::atomic<std::uint64_t> applied_epoch{0};
   std::atomic<std::uint64_t> applied_seq{0};
+  std::optional<Import> import;  // the writer's
+
+  Position applied() const { return {Epoch{applied_epoch}, Seq{applied_seq}}; }
 
   ~Environment() {
     if (reader != nullptr) mdb_txn_abort(reader);
@@ -112,6 +141,8 @@ struct LmdbStore::Environment {
   Error write_failure(const std::string& what, int code) const;
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
+  int put_record(MDB_txn* txn, std::string_view key, Position version, std::string_view value) const;
+  Result<void> commit(Transaction& txn, Position new_applied, std::optional<Import> new_import);
 };
 
 /// LMDB reports a write that a full disk cut short as EIO.
@@ -158,6 +189,10 @@ Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
     if (found.size() != 16) return Error{Errc::corrupt, "store: its applied position is not readable"};
     applied_epoch = get_little_endian<std::uint64_t>(found);
     applied_seq = get_little_endian<std::uint64_t>(found, 8);
+  }
+  if (lookup("import", found) == 0) {
+    import = decode_import(found);
+    if (!import) return Error{Errc::corrupt, "store: how far it has been filled is not readable"};
   }
   return {};
 }
@@ -240,43 +275,83 @@ Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
   return {};
 }
 
-Position LmdbStore::applied() const {
-  return {Epoch{environment_->applied_epoch}, Seq{environment_->applied_seq}};
+Position LmdbStore::applied() const { return environment_->applied(); }
+
+int LmdbStore::Environment::put_record(MDB_txn* txn, std::string_view key_bytes, Position version,
+                                       std::string_view value_bytes) const {
+  MDB_val key = to_val(key_bytes);
+  MDB_val value{kHeaderBytes + value_bytes.size(), nullptr};
+  const int code = mdb_put(txn, records, &key, &value, MDB_RESERVE);
+  if (code != 0) return code;
+  fill_header(static_cast<char*>(value.mv_data), key_bytes, version, value_bytes);
+  std::memcpy(static_cast<char*>(value.mv_data) + kHeaderBytes, value_bytes.data(), value_bytes.size());
+  return 0;
+}
+
+/// Ends a transaction of the writer: what it leaves in "meta" is what is remembered here.
+Result<void> LmdbStore::Environment::commit(Transaction& txn, Position new_applied,
+                                            std::optional<Import> new_import) {
+  if (new_import && new_import->complete(new_applied)) new_import.reset();
+  char position[16];
+  put_little_endian(position, new_applied.epoch.value);
+  put_little_endian(position + 8, new_applied.seq.value);
+  MDB_val name = to_val("applied");
+  MDB_val value{sizeof position, position};
+  int code = mdb_put(txn.get(), meta, &name, &value, 0);
+  const std::string encoded = new_import ? encode_import(*new_import) : std::string{};
+  name = to_val("import");
+  value = to_val(encoded);
+  if (code == 0 && new_import) code = mdb_put(txn.get(), meta, &name, &value, 0);
+  if (code == 0 && !new_import && import) code = mdb_del(txn.get(), meta, &name, nullptr);
+  if (code == 0) code = txn.commit();
+  if (code != 0) return write_failure("cannot commit", code);
+  applied_epoch = new_applied.epoch.value;
+  applied_seq = new_applied.seq.value;
+  import = std::move(new_import);
+  return {};
 }
 
 Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
   Transaction txn(environment_->env, 0);
   if (txn.code() != 0) return failure("cannot begin writing", txn.code());
   for (auto at = memtable.seek(); !at.at_end(); at.next()) {
-    const std::string_view key_bytes = at.key();
     const Record& record = at.record();
-    MDB_val key = to_val(key_bytes);
     int code = 0;
     if (record.removed) {
+      MDB_val key = to_val(at.key());
       code = mdb_del(txn.get(), environment_->records, &key, nullptr);
       if (code == MDB_NOTFOUND) code = 0;
     } else {
-      MDB_val value{kHeaderBytes + record.value.size(), nullptr};
-      code = mdb_put(txn.get(), environment_->records, &key, &value, MDB_RESERVE);
-      if (code == 0) {
-        fill_header(static_cast<char*>(value.mv_data), key_bytes, record);
-        std::memcpy(static_cast<char*>(value.mv_data) + kHeaderBytes, record.value.data(),
-                    record.value.size());
-      }
+      code = environment_->put_record(txn.get(), at.key(), record.version, record.value);
     }
     if (code != 0) return environment_->write_failure("cannot write a record", code);
   }
-  char position[16];
-  put_little_endian(position, applied.epoch.value);
-  put_little_endian(position + 8, applied.seq.value);
-  MDB_val name = to_val("applied");
-  MDB_val value{sizeof position, position};
-  int code = mdb_put(txn.get(), environment_->meta, &name, &value, 0);
-  if (code == 0) code = txn.commit();
-  if (code != 0) return environment_->write_failure("cannot commit a checkpoint", code);
-  environment_->applied_epoch = applied.epoch.value;
-  environment_->applied_seq = applied.seq.value;
-  return {};
+  return environment_->commit(txn, applied, environment_->import);
 }
+
+Result<void> LmdbStore::begin_import(Position at) {
+  Transaction txn(environment_->env, 0);
+  if (txn.code() != 0) return failure("cannot begin writing", txn.code());
+  if (const int code = mdb_drop(txn.get(), environment_->records, 0); code != 0) {
+    return environment_->write_failure("cannot be emptied", code);
+  }
+  return environment_->commit(txn, at, Import::starting_at(at));
+}
+
+Result<void> LmdbStore::import(const std::vector<RecordView>& records, std::string_view next_key,
+                               Position at) {
+  DKV_ASSERT(environment_->import && at >= applied());
+  Transaction txn(environment_->env, 0);
+  if (txn.code() != 0) return failure("cannot begin writing", txn.code());
+  for (const RecordView& record : records) {
+    const int code = environment_->put_record(txn.get(), record.key, record.version, record.value);
+    if (code != 0) return environment_->write_failure("cannot write a record", code);
+  }
+  Import taken = *environment_->import;
+  taken.add(records, next_key, at);
+  return environment_->commit(txn, applied(), std::move(taken));
+}
+
+std::optional<Import> LmdbStore::importing() const { return environment_->import; }
 
 }  // namespace dkv

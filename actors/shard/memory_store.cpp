@@ -39,7 +39,34 @@ Result<void> MemoryStore::write(const Memtable& memtable, Position applied) {
     }
   }
   applied_ = applied;
+  if (import_ && import_->complete(applied_)) import_.reset();
   return {};
+}
+
+Result<void> MemoryStore::begin_import(Position at) {
+  const std::lock_guard lock(mutex_);
+  records_.clear();
+  applied_ = at;
+  import_ = Import::starting_at(at);
+  return {};
+}
+
+Result<void> MemoryStore::import(const std::vector<RecordView>& records, std::string_view next_key,
+                                 Position at) {
+  const std::lock_guard lock(mutex_);
+  DKV_ASSERT(import_ && at >= applied_);
+  for (const RecordView& record : records) {
+    records_.insert_or_assign(std::string(record.key),
+                              StoredRecord{record.version, std::string(record.value)});
+  }
+  import_->add(records, next_key, at);
+  if (import_->complete(applied_)) import_.reset();
+  return {};
+}
+
+std::optional<Import> MemoryStore::importing() const {
+  const std::lock_guard lock(mutex_);
+  return import_;
 }
 
 }  // namespace dkv

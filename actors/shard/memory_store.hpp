@@ -16,11 +16,16 @@ class MemoryStore : public Store {
   Result<void> scan(std::string_view from, const Visitor& visit) override;
   Position applied() const override;
   Result<void> write(const Memtable& memtable, Position applied) override;
+  Result<void> begin_import(Position at) override;
+  Result<void> import(const std::vector<RecordView>& records, std::string_view next_key,
+                      Position at) override;
+  std::optional<Import> importing() const override;
 
  private:
   mutable std::mutex mutex_;  // the reader and the writer are two threads
   std::map<std::string, StoredRecord, std::less<>> records_;
   Position applied_;
+  std::optional<Import> import_;
 };
 
 }  // namespace dkv

@@ -27,6 +27,8 @@ void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
 }
 
 TimePoint ShardActor::wake_at() const {
+  // One chunk of a snapshot is read in a turn; the next one in the next.
+  if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
   const TimePoint heartbeat = state_ == State::serving ? published_at_ + kHeartbeatInterval : kNever;
   return std::min(heartbeat, copy_.wake_at());
 }
@@ -83,7 +85,7 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
     ready_.push_back(std::move(waiting));
     return;
   }
-  if (owed_bytes_ >= options_.max_owed_bytes) {
+  if (owed_bytes() >= options_.max_owed_bytes) {
     waiting.reply.body =
         Error{Errc::overloaded, "too many replies are waiting to leave: try again in a moment"};
     ready_.push_back(std::move(waiting));
@@ -213,6 +215,10 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
     advance_commit();
   }
   if (state_ == State::serving) {
+    if (owed_bytes() < options_.max_owed_bytes) snapshots_.read(copy_, head_, epoch_, out);
+    snapshots_.release(commit_, out);
+  }
+  if (state_ == State::serving) {
     const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
     if (idle_commit || now >= published_at_ + kHeartbeatInterval) publish_heartbeat(now, out);
   }
@@ -272,6 +278,7 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
   if (state_ == State::failed) return;
   state_ = State::failed;
   problem_ = problem;
+  snapshots_.refuse_all(out);
   out.log(LogLevel::error, "shard " + shard_->name + " has stopped: " + problem);
   const auto give_up = [&](std::vector<Waiting>& all) {
     for (Waiting& waiting : all) {
@@ -386,6 +393,15 @@ void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out
   answer.frames = std::move(message.frames);
   out.send(pull->second.asker, std::move(answer));
   pulls_.erase(pull);
+}
+
+void ShardActor::handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out) {
+  if (state_ != State::serving) {
+    return out.send(from, SnapshotReads::answer_to(message, peer::SnapshotOutcome::refused));
+  }
+  // While it takes a copy it has nothing that counts, and acknowledges nothing.
+  replicas_[from.node] = {Seq{}, now};
+  snapshots_.ask(from, std::move(message), out);
 }
 
 // ---- status

@@ -16,6 +16,7 @@
 
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/shard_copy.hpp"
+#include "actors/shard/snapshot_reads.hpp"
 
 namespace dkv {
 
@@ -85,6 +86,7 @@ class ShardActor : public Actor {
   void handle(CheckpointFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out);
   /// A message for another role of this member: of no concern to a primary.
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
@@ -102,6 +104,7 @@ class ShardActor : public Actor {
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);
   void refuse(const Pull& pull, Effects& out);
+  std::size_t owed_bytes() const { return owed_bytes_ + snapshots_.bytes(); }
   void fail(const std::string& problem, Effects& out);
   MemberStatus status(TimePoint now) const;
 
@@ -135,6 +138,7 @@ class ShardActor : public Actor {
   std::size_t owed_bytes_ = 0;  // of all Waiting
   std::map<NodeId, Progress> replicas_;
   std::map<std::uint64_t, Pull> pulls_;
+  SnapshotReads snapshots_;
   std::uint64_t next_token_ = 1;
 };
 

@@ -101,14 +101,89 @@ void ShardCopy::apply(const FrameView& frame) {
   }
 }
 
+namespace {
+/// Goes through two memtables as one: of a key that both have, `newer`'s record.
+class Overlay {
+ public:
+  Overlay(Memtable::Cursor newer, Memtable::Cursor older)
+      : newer_(std::move(newer)), older_(std::move(older)) {
+    choose();
+  }
+  bool at_end() const { return at_ == nullptr; }
+  std::string_view key() const { return at_->key(); }
+  const Record& record() const { return at_->record(); }
+  void next() {
+    if (both_) older_.next();
+    at_->next();
+    choose();
+  }
+
+ private:
+  void choose() {
+    both_ = !newer_.at_end() && !older_.at_end() && newer_.key() == older_.key();
+    const bool take_older = !older_.at_end() && (newer_.at_end() || older_.key() < newer_.key());
+    at_ = take_older ? &older_ : newer_.at_end() ? nullptr : &newer_;
+  }
+
+  Memtable::Cursor newer_;
+  Memtable::Cursor older_;
+  Memtable::Cursor* at_ = nullptr;
+  bool both_ = false;
+};
+}  // namespace
+
+Result<void> ShardCopy::scan(std::string_view from, const Visitor& visit) {
+  Overlay above(active_->seek(from), frozen_ ? frozen_->seek(from) : Memtable::Cursor{});
+  bool wanted = true;
+  const auto visit_above = [&] {
+    if (!above.record().removed) wanted = visit({above.key(), above.record().version, above.record().value});
+    above.next();
+  };
+  const auto scanned = store_->scan(from, [&](std::string_view key, const StoredRecord& record) {
+    while (wanted && !above.at_end() && above.key() < key) visit_above();
+    if (!wanted) return false;
+    if (!above.at_end() && above.key() == key) {
+      visit_above();
+    } else {
+      wanted = visit({key, record.version, record.value});
+    }
+    return wanted;
+  });
+  if (!scanned) return scanned;
+  while (wanted && !above.at_end()) visit_above();
+  return {};
+}
+
 bool ShardCopy::full() const {
   return active_->bytes() + (frozen_ ? frozen_->bytes() : 0) >= options_.max_bytes;
 }
 
-void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out) {
+void ShardCopy::drop(Effects& out) {
   store_->end_batch();
-  const bool time_to_freeze =
-      active_->bytes() >= options_.freeze_bytes || log_bytes_ >= options_.freeze_log_bytes;
+  dropped_ = true;
+  writing_ = false;
+  retry_at_ = kNever;
+  log_bytes_ = 0;
+  for (auto* memtable : {&frozen_, &written_}) {
+    if (*memtable) out.send(checkpoint_, DiscardMemtable{std::move(*memtable)});
+    memtable->reset();
+  }
+  out.send(checkpoint_, DiscardMemtable{std::exchange(active_, std::make_unique<Memtable>())});
+}
+
+void ShardCopy::restart(Position at) {
+  store_->end_batch();
+  dropped_ = false;
+  store_applied_ = last_ = at;
+  problem_.clear();
+}
+
+void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_please) {
+  store_->end_batch();
+  if (dropped_) return;
+  const bool time_to_freeze = active_->bytes() >= options_.freeze_bytes ||
+                              log_bytes_ >= options_.freeze_log_bytes ||
+                              (now_please && last_ > store_applied_);
   if (!frozen_ && time_to_freeze) {
     active_->seal();
     frozen_ = std::move(active_);
@@ -124,6 +199,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out) {
 }
 
 void ShardCopy::handle(const CheckpointWritten& message, Effects& out) {
+  if (dropped_) return;  // of what has been forgotten since
   writing_ = false;
   problem_.clear();
   disk_is_full_ = false;
@@ -136,6 +212,7 @@ void ShardCopy::handle(const CheckpointWritten& message, Effects& out) {
 }
 
 void ShardCopy::handle(const CheckpointFailed& message, TimePoint now) {
+  if (dropped_) return;
   writing_ = false;
   problem_ = message.error.message;
   disk_is_full_ = message.error.code == Errc::disk_full;

@@ -4,6 +4,7 @@
 // frozen and checkpointed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,6 +55,11 @@ class ShardCopy {
   /// Takes all events of a frame.
   void apply(const FrameView& frame);
 
+  /// Calls `visit` with every record from `from` on, in key order, until it returns false: the newest state.
+  /// Errors as get(); `visit` may have been called before.
+  using Visitor = std::function<bool(const RecordView&)>;
+  Result<void> scan(std::string_view from, const Visitor& visit);
+
   /// No room for more before a checkpoint is through.
   bool full() const;
   /// What the store held when it was opened, or after the last checkpoint.
@@ -65,9 +71,16 @@ class ShardCopy {
   /// Empty, or why checkpoints fail.
   const std::string& problem() const { return problem_; }
 
-  /// At the end of a turn: freezes and checkpoints when it is time. Only committed records may go to the
-  /// store: a frozen memtable waits until `commit` covers it.
-  void end_turn(Seq commit, TimePoint now, Effects& out);
+  /// Forgets what is in memory: the store is being emptied. Until restart() nothing is written to it.
+  void drop(Effects& out);
+  /// The store's records are those of another copy, or none yet; its events follow `at`.
+  void restart(Position at);
+  /// What the store will hold once the checkpoint that is under way is through.
+  Position store_will_have() const { return writing_ ? frozen_last_ : store_applied_; }
+
+  /// At the end of a turn: freezes and checkpoints when it is time, or when `now_please`. Only committed
+  /// records may go to the store: a frozen memtable waits until `commit` covers it.
+  void end_turn(Seq commit, TimePoint now, Effects& out, bool now_please = false);
   TimePoint wake_at() const { return retry_at_; }
   void handle(const CheckpointWritten& message, Effects& out);
   void handle(const CheckpointFailed& message, TimePoint now);
@@ -87,6 +100,7 @@ class ShardCopy {
   std::shared_ptr<const Memtable> written_;
   Position frozen_last_;
   bool writing_ = false;
+  bool dropped_ = false;
   TimePoint retry_at_ = kNever;  // after a failure
   std::uint64_t log_bytes_ = 0;  // since the last freeze
   Position store_applied_;

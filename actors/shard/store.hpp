@@ -8,9 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "actors/runtime/import.hpp"
 #include "actors/shard/memtable.hpp"
 #include "messages/ids.hpp"
+#include "messages/records.hpp"
 #include "messages/result.hpp"
 
 namespace dkv {
@@ -41,6 +44,18 @@ class Store {
   /// Writes all of a memtable and `applied` in one atomic, durable step. The writer's thread only.
   /// Errors: disk_full, io_error; then nothing was written.
   virtual Result<void> write(const Memtable& memtable, Position applied) = 0;
+
+  // ---- a copy from elsewhere. The writer's thread only; each call is one atomic, durable step; errors as
+  // write().
+
+  /// Removes every record: from now on the store is being filled, and its events follow `at`.
+  virtual Result<void> begin_import(Position at) = 0;
+  /// Adds a chunk, all records of its range as of `at`, which must not be below applied(): else a delete
+  /// that has been written would be undone. `next_key`: where the next one begins; empty: this was the last.
+  virtual Result<void> import(const std::vector<RecordView>& records, std::string_view next_key,
+                              Position at) = 0;
+  /// Nothing when the store is whole. Any thread, but not while the writer is at work.
+  virtual std::optional<Import> importing() const = 0;
 };
 
 }  // namespace dkv

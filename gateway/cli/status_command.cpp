@@ -107,6 +107,11 @@ std::string problem_of(const std::string& node, const MemberStatus& member) {
   const std::string where =
       node + ", " + (member.primary ? "primary" : "replica") + " of shard " + member.shard_name + ": ";
   if (!member.problem.empty()) return where + member.problem;
+  if (member.state == "copying") {
+    return where + "its data is being copied from the primary: " + text_of(member.copied_records) +
+           " records so far, " + text_of(member.copied_bytes >> 20) +
+           " MiB. It answers no reads until that is done.";
+  }
   if (member.state == "failed") return where + "it has failed. See the node's log, then restart the node.";
   return where + "it is not ready yet (" + member.state +
          "). Wait; if that does not end, see the node's log.";

@@ -48,6 +48,9 @@ Json member_json(const MemberStatus& member) {
                {"applied", member.applied.value},
                {"lag_events", member.lag_events},
                {"gaps_repaired", member.gaps_repaired},
+               {"copied_records", member.copied_records},
+               {"copied_bytes", member.copied_bytes},
+               {"volatile", member.is_volatile},
                {"replicas", Json::array()}};
   for (const auto& replica : member.replicas) json["replicas"].push_back(replica_json(replica));
   return json;

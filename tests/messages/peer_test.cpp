@@ -19,6 +19,18 @@ peer::Body any_body() {
       return peer::ReplicaAck{shard, Epoch{any()}, any_position(), Seq{any()}};
     case 1:
       return peer::PullRequest{shard, any(), any(), any_position(), any()};
+    case 2:
+      return peer::SnapshotRequest{
+          shard, any(), any(), *rc::gen::arbitrary<std::string>(), any(), *rc::gen::arbitrary<bool>()};
+    case 3:
+      return peer::SnapshotReply{shard,
+                                 any(),
+                                 any(),
+                                 static_cast<peer::SnapshotOutcome>(*rc::gen::inRange(0, 3)),
+                                 Epoch{any()},
+                                 any_position(),
+                                 *rc::gen::arbitrary<std::string>(),
+                                 *rc::gen::arbitrary<std::string>()};
     default:
       return peer::PullReply{
           shard,        any(),          any(),      static_cast<peer::PullOutcome>(*rc::gen::inRange(0, 3)),

@@ -61,13 +61,23 @@ OperationResult result_of(const json& meaning) {
 }
 
 MemberStatus member_of(const json& meaning) {
-  MemberStatus member{ShardId{meaning.at("shard")}, meaning.at("shard_name"),
-                      meaning.at("primary"),        meaning.at("ready"),
-                      meaning.at("state"),          meaning.at("problem"),
-                      Epoch{meaning.at("epoch")},   Seq{meaning.at("head")},
-                      Seq{meaning.at("durable")},   Seq{meaning.at("commit")},
-                      Seq{meaning.at("applied")},   meaning.at("lag_events"),
-                      meaning.at("gaps_repaired"),  {}};
+  MemberStatus member{ShardId{meaning.at("shard")},
+                      meaning.at("shard_name"),
+                      meaning.at("primary"),
+                      meaning.at("ready"),
+                      meaning.at("state"),
+                      meaning.at("problem"),
+                      Epoch{meaning.at("epoch")},
+                      Seq{meaning.at("head")},
+                      Seq{meaning.at("durable")},
+                      Seq{meaning.at("commit")},
+                      Seq{meaning.at("applied")},
+                      meaning.at("lag_events"),
+                      meaning.at("gaps_repaired"),
+                      meaning.at("copied_records"),
+                      meaning.at("copied_bytes"),
+                      meaning.at("volatile"),
+                      {}};
   for (const json& replica : meaning.at("replicas")) {
     member.replicas.push_back({replica.at("node"), replica.at("heard"), Seq{replica.at("durable")},
                                replica.at("lag_events"), replica.at("silent_ms")});
@@ -97,6 +107,27 @@ peer::Body body_of(const json& meaning) {
                              pull.at("request"),
                              {Epoch{pull.at("from_epoch")}, Seq{pull.at("from_seq")}},
                              pull.at("max_bytes")};
+  }
+  if (meaning.contains("snapshot_request")) {
+    const json& snapshot = meaning.at("snapshot_request");
+    return peer::SnapshotRequest{ShardId{snapshot.at("shard")}, snapshot.at("process"),
+                                 snapshot.at("request"),        from_hex(snapshot.at("from_key_hex")),
+                                 snapshot.at("max_bytes"),      snapshot.at("refill")};
+  }
+  if (meaning.contains("snapshot_reply")) {
+    const json& chunk = meaning.at("snapshot_reply");
+    const std::string outcome = chunk.at("outcome");
+    const auto code = outcome == "ok"        ? peer::SnapshotOutcome::ok
+                      : outcome == "refused" ? peer::SnapshotOutcome::refused
+                                             : peer::SnapshotOutcome::nothing;
+    return peer::SnapshotReply{ShardId{chunk.at("shard")},
+                               chunk.at("process"),
+                               chunk.at("request"),
+                               code,
+                               Epoch{chunk.at("epoch")},
+                               {Epoch{chunk.at("at_epoch")}, Seq{chunk.at("at_seq")}},
+                               from_hex(chunk.at("next_key_hex")),
+                               from_hex(chunk.at("records_hex"))};
   }
   const json& reply = meaning.at("pull_reply");
   const std::string outcome = reply.at("outcome");

@@ -2,6 +2,7 @@
 // agree in both directions.
 #include <gtest/gtest.h>
 
+#include "messages/records.hpp"
 #include "tests/messages/expect_equal.hpp"
 #include "tests/messages/vector_json.hpp"
 
@@ -102,6 +103,33 @@ TEST(Vectors, OfPeerMessagesAgreeBothWays) {
 TEST(Vectors, OfBadPeerMessagesAreRefusedWithTheirCode) {
   for_each("peer_refused", [](const json& vector, const std::string& bytes) {
     const auto decoded = peer::decode(bytes);
+    ASSERT_FALSE(decoded);
+    EXPECT_EQ(decoded.error().code, code_of(vector));
+  });
+}
+
+TEST(Vectors, OfRecordsAgreeBothWays) {
+  for_each("records", [](const json& vector, const std::string& bytes) {
+    const auto decoded = decode_records(bytes);
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    ASSERT_EQ(decoded->size(), vector.at("records").size());
+    RecordPacker packer;
+    for (std::size_t i = 0; i < decoded->size(); ++i) {
+      const json& wanted = vector.at("records").at(i);
+      const RecordView& record = (*decoded)[i];
+      EXPECT_EQ(to_hex(record.key), wanted.at("key_hex"));
+      EXPECT_EQ(record.version.epoch.value, wanted.at("epoch"));
+      EXPECT_EQ(record.version.seq.value, wanted.at("seq"));
+      EXPECT_EQ(to_hex(record.value), wanted.at("value_hex"));
+      packer.add(record);
+    }
+    EXPECT_EQ(to_hex(packer.finish()), vector.at("hex"));
+  });
+}
+
+TEST(Vectors, OfBadRecordsAreRefusedWithTheirCode) {
+  for_each("records_refused", [](const json& vector, const std::string& bytes) {
+    const auto decoded = decode_records(bytes);
     ASSERT_FALSE(decoded);
     EXPECT_EQ(decoded.error().code, code_of(vector));
   });

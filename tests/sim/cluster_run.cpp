@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/sim/history.hpp"
+#include "tests/sim/prefix_check.hpp"
 #include "tests/sim/sim_world.hpp"
 #include "topology/placement.hpp"
 
@@ -14,6 +15,7 @@ constexpr Duration kCalmBefore = 1s;
 constexpr Duration kClientsRestBefore = 5s;  // before the end
 constexpr Duration kFaultsEndBefore = 10s;   // before the end
 constexpr Duration kClientTimeout = 800ms;
+constexpr Duration kPrefixCheckInterval = 500ms;
 constexpr std::size_t kClients = 4;
 constexpr std::size_t kKeysPerClient = 6;
 
@@ -52,6 +54,7 @@ NodeOptions small_limits() {
   options.copy.freeze_log_bytes = 8 << 10;
   options.copy.max_bytes = 64 << 10;
   options.log_segment_bytes = 4 << 10;
+  options.snapshot_chunk_bytes = 300;
   return options;
 }
 
@@ -63,6 +66,7 @@ class Run {
         world_(setup_.next(), make_topology(setup_), node_options(options)),
         end_(world_.now() + options.length) {
     if (options.disks_lie) world_.make_disks_lie();
+    world_.observe([this](const Envelope& envelope) { observe(envelope); });
   }
 
   RunResult go() {
@@ -70,6 +74,7 @@ class Run {
     world_.start_all();
     for (std::size_t client = 0; client < kClients; ++client) schedule_client(client);
     world_.at(world_.now() + kCalmBefore, [this] { cause_trouble(); });
+    check_prefixes();
     world_.run_until(end_ - kFaultsEndBefore);
     heal();
     world_.run_until(end_);
@@ -85,6 +90,8 @@ class Run {
 
   static NodeOptions node_options(const RunOptions& options) {
     NodeOptions node = small_limits();
+    // From a log that is short, so that replicas often take a copy of the whole shard, to one that is long.
+    node.log_retain_bytes = std::uint64_t{1} << (10 + options.seed % 8);
     node.replica_rules = options.replica_rules;
     if (disks_fill(options)) {
       // A full disk costs replicas that are behind the log that they need; without checkpoints none of it
@@ -288,6 +295,36 @@ class Run {
     world_.start_all();
   }
 
+  // ---- what must hold at any time
+
+  void observe(const Envelope& envelope) {
+    const ShardId shard = envelope.to.shard;
+    if (const auto* append = std::get_if<AppendFrame>(&envelope.message)) {
+      if (world_.topology().find_shard(shard)->primary == envelope.to.node)
+        prefixes_.appended(shard, append->bytes);
+    } else if (std::holds_alternative<BeginImport>(envelope.message)) {
+      ++result_.snapshots;
+    } else if (const auto* chunk = std::get_if<ImportRecords>(&envelope.message)) {
+      ++result_.snapshot_chunks;
+      if (chunk->next_key.empty()) ++result_.snapshots_done;
+    }
+  }
+
+  /// Every replica that answers reads is at a prefix of its shard's history.
+  void check_prefixes() {
+    for (const ShardInfo& shard : world_.topology().shards) {
+      for (const NodeId node : shard.replicas) {
+        auto* replica = dynamic_cast<ReplicaActor*>(world_.actor({node, Role::member, shard.id}));
+        if (replica == nullptr || !replica->answers_reads()) continue;
+        ++result_.prefix_checks;
+        const std::string problem =
+            prefixes_.problem_of("replica " + std::to_string(node.value), shard.id, replica->copy());
+        if (!problem.empty()) history_.violated(problem);
+      }
+    }
+    world_.at(world_.now() + kPrefixCheckInterval, [this] { check_prefixes(); });
+  }
+
   // ---- what must hold in the end
 
   void check_final_state() {
@@ -326,6 +363,7 @@ class Run {
   void check_replica(ReplicaActor& replica, ShardActor& primary, const ShardInfo& shard, NodeId node) {
     result_.gaps_repaired += replica.gaps_repaired();
     const std::string name = "replica " + std::to_string(node.value) + " of " + shard.name;
+    if (!replica.answers_reads()) history_.violated(name + " does not answer reads in the end");
     if (replica.head() != primary.copy().last()) {
       history_.violated(name + " ends at " + to_string(replica.head()) + ", its primary at " +
                         to_string(primary.copy().last()));
@@ -347,6 +385,7 @@ class Run {
   SimWorld world_;
   TimePoint end_;
   History history_;
+  PrefixCheck prefixes_;
   RunResult result_;
   std::map<NodeId, int> lives_;
   std::uint64_t written_ = 0;

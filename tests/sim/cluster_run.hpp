@@ -26,6 +26,10 @@ struct RunResult {
   std::uint64_t refused_for_room = 0;  // writes, while a disk was full
   std::uint64_t faults = 0;
   std::uint64_t gaps_repaired = 0;
+  std::uint64_t prefix_checks = 0;
+  std::uint64_t snapshots = 0;          // begun
+  std::uint64_t snapshots_done = 0;     // with all chunks in
+  std::uint64_t snapshot_chunks = 0;    // brought to a store
   std::vector<std::string> violations;  // what did not hold; empty when all is well
 };
 

@@ -33,12 +33,13 @@ int main(int argc, char** argv) {
     const auto result = dkv::sim::run_cluster(options);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     std::printf(
-        "seed %llu: trace %016llx, %llu writes, %llu reads, %llu replica reads, %llu faults, %.3f s%s\n",
+        "seed %llu: trace %016llx, %llu writes, %llu reads, %llu replica reads, %llu faults, "
+        "%llu snapshots, %.3f s%s\n",
         static_cast<unsigned long long>(seed), static_cast<unsigned long long>(result.trace_hash),
         static_cast<unsigned long long>(result.acknowledged_writes),
         static_cast<unsigned long long>(result.reads), static_cast<unsigned long long>(result.replica_reads),
-        static_cast<unsigned long long>(result.faults), took.count(),
-        result.violations.empty() ? "" : "  FAILED");
+        static_cast<unsigned long long>(result.faults), static_cast<unsigned long long>(result.snapshots),
+        took.count(), result.violations.empty() ? "" : "  FAILED");
     for (const std::string& violation : result.violations) std::printf("  %s\n", violation.c_str());
     if (!result.violations.empty()) return 1;
   }

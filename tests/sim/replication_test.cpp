@@ -39,6 +39,10 @@ TEST(SimulatedCluster, KeepsItsPromisesUnderFaultsAndReplaysEachSeedToTheSameTra
     total.refused_for_room += result.refused_for_room;
     total.faults += result.faults;
     total.gaps_repaired += result.gaps_repaired;
+    total.prefix_checks += result.prefix_checks;
+    total.snapshots += result.snapshots;
+    total.snapshots_done += result.snapshots_done;
+    total.snapshot_chunks += result.snapshot_chunks;
   }
   EXPECT_EQ(traces.size(), seed_count());
   // Faults must not have kept the clients from doing anything, and must have been felt.
@@ -48,9 +52,13 @@ TEST(SimulatedCluster, KeepsItsPromisesUnderFaultsAndReplaysEachSeedToTheSameTra
   EXPECT_GT(total.refused_for_room, seed_count());
   EXPECT_GT(total.faults, seed_count() * 10);
   EXPECT_GT(total.gaps_repaired, seed_count() * 10);
+  EXPECT_GT(total.prefix_checks, seed_count() * 100);
+  EXPECT_GT(total.snapshots_done, seed_count());
+  EXPECT_GT(total.snapshots, total.snapshots_done);  // some were given up
   std::cout << seed_count() << " seeds: " << total.acknowledged_writes << " acknowledged writes, "
             << total.reads << " reads, " << total.replica_reads << " replica reads, " << total.faults
-            << " faults, " << total.gaps_repaired << " gaps repaired\n";
+            << " faults, " << total.gaps_repaired << " gaps repaired, " << total.snapshots << " snapshots of "
+            << total.snapshot_chunks << " chunks, " << total.prefix_checks << " copies compared\n";
 }
 
 /// The first seed at which a broken world is noticed, or 0.

@@ -288,6 +288,7 @@ void SimWorld::ask(NodeId id, rpc::Request request, Done done) {
 void SimWorld::mix(std::uint64_t value) { trace_hash_ = Random(trace_hash_ ^ value).next(); }
 
 void SimWorld::trace(const Envelope& envelope) {
+  if (observer_) observer_(envelope);
   mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   mix(std::uint64_t{envelope.to.node.value} << 32 | envelope.to.shard.value);
   mix(std::uint64_t{static_cast<std::uint8_t>(envelope.to.role)} << 32 | envelope.message.index());

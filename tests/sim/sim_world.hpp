@@ -68,6 +68,10 @@ class SimWorld {
   /// The actor at an address, or nullptr when its node is down.
   Actor* actor(const Address& address);
 
+  /// Calls back with every message, before its actor gets it.
+  using Observer = std::function<void(const Envelope&)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   /// A hash over all that was delivered, when and to whom: equal for equal seeds.
   std::uint64_t trace_hash() const { return trace_hash_; }
   /// Warnings and errors that actors logged, oldest first (bounded).
@@ -130,6 +134,7 @@ class SimWorld {
   std::uint64_t next_connection_ = 1;
   std::uint64_t trace_hash_ = 0;
   std::deque<std::string> alarms_;
+  Observer observer_;
 };
 
 }  // namespace dkv::sim

@@ -22,13 +22,16 @@ constexpr int kConnectTimeoutMs = 2'000;
 
 /// The body that crosses the network, if this is such a message.
 std::optional<peer::Body> to_body(Message message) {
-  return std::visit(Overloaded{
-                        [](peer::ReplicaAck& body) { return std::optional<peer::Body>(std::move(body)); },
-                        [](peer::PullRequest& body) { return std::optional<peer::Body>(std::move(body)); },
-                        [](peer::PullReply& body) { return std::optional<peer::Body>(std::move(body)); },
-                        [](auto&) { return std::optional<peer::Body>(); },
-                    },
-                    message);
+  return std::visit(
+      Overloaded{
+          [](peer::ReplicaAck& body) { return std::optional<peer::Body>(std::move(body)); },
+          [](peer::PullRequest& body) { return std::optional<peer::Body>(std::move(body)); },
+          [](peer::PullReply& body) { return std::optional<peer::Body>(std::move(body)); },
+          [](peer::SnapshotRequest& body) { return std::optional<peer::Body>(std::move(body)); },
+          [](peer::SnapshotReply& body) { return std::optional<peer::Body>(std::move(body)); },
+          [](auto&) { return std::optional<peer::Body>(); },
+      },
+      message);
 }
 
 }  // namespace

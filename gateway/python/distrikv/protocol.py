@@ -239,13 +239,15 @@ def _status(body: Any) -> Dict[str, Any]:
 
 
 def _member(body: Any) -> Dict[str, Any]:
-    fields = _array(body, 14)
-    names = ("epoch", "head", "durable", "commit", "applied", "lag_events", "gaps_repaired")
+    fields = _array(body, 17)
+    names = ("epoch", "head", "durable", "commit", "applied", "lag_events", "gaps_repaired", "copied_records",
+             "copied_bytes")
     member: Dict[str, Any] = {
         "shard": _uint(fields[0]), "shard_name": _text(fields[1]), "primary": _bool(fields[2]),
         "ready": _bool(fields[3]), "state": _text(fields[4]), "problem": _text(fields[5])}
-    member.update({name: _uint(value) for name, value in zip(names, fields[6:13])})
-    member["replicas"] = [_replica(replica) for replica in _array(fields[13])]
+    member.update({name: _uint(value) for name, value in zip(names, fields[6:15])})
+    member["volatile"] = _bool(fields[15])
+    member["replicas"] = [_replica(replica) for replica in _array(fields[16])]
     return member
 
 

@@ -108,6 +108,56 @@ TYPED_TEST(StoreConformance, ScansInKeyOrder) {
   EXPECT_EQ(seen, "a=1 b=2 c=3 ");
 }
 
+TYPED_TEST(StoreConformance, AnImportBeginsByRemovingEverything) {
+  ASSERT_TRUE(this->store_->write(memtable_of({{"a", "1"}, {"b", "2"}}), at(2)).has_value());
+  EXPECT_FALSE(this->store_->importing());
+  ASSERT_TRUE(this->store_->begin_import(at(90)).has_value());
+  this->store_->end_batch();
+  EXPECT_EQ(this->value_of("a"), "(missing)");
+  EXPECT_EQ(this->store_->applied(), at(90));
+  ASSERT_TRUE(this->store_->importing());
+  EXPECT_FALSE(this->store_->importing()->begun);
+}
+
+TYPED_TEST(StoreConformance, AnImportIsWholeOnceItHasReachedTheLatestChunk) {
+  ASSERT_TRUE(this->store_->begin_import(at(90)).has_value());
+  ASSERT_TRUE(this->store_->import({{"a", at(3), "1"}, {"b", at(80), "2"}}, "c", at(90)).has_value());
+  ASSERT_TRUE(this->store_->write(memtable_of({{"a", "newer"}, {"d", "4"}}, {}, 91), at(92)).has_value());
+  ASSERT_TRUE(this->store_->import({{"c", at(95), "3"}}, "", at(97)).has_value());
+  const auto progress = this->store_->importing();
+  ASSERT_TRUE(progress);
+  EXPECT_TRUE(progress->begun);
+  EXPECT_TRUE(progress->ended);
+  EXPECT_EQ(progress->until, at(97));
+  EXPECT_EQ(progress->records, 3U);
+  EXPECT_EQ(progress->bytes, 6U);
+  EXPECT_EQ(this->store_->applied(), at(92));
+  ASSERT_TRUE(this->store_->write(memtable_of({{"e", "5"}}, {"b"}, 96), at(97)).has_value());
+  EXPECT_FALSE(this->store_->importing());
+  EXPECT_EQ(this->value_of("a"), "newer");
+  EXPECT_EQ(this->value_of("b"), "(missing)");
+  EXPECT_EQ(this->value_of("c"), "3");
+  EXPECT_EQ((*this->store_->get("c"))->version, at(95));
+  EXPECT_EQ(this->value_of("d"), "4");
+}
+
+TYPED_TEST(StoreConformance, AnImportOfAnIdleShardIsWholeWithItsLastChunk) {
+  ASSERT_TRUE(this->store_->begin_import(at(90)).has_value());
+  ASSERT_TRUE(this->store_->import({{"a", at(3), "1"}}, "b", at(90)).has_value());
+  EXPECT_EQ(this->store_->importing()->next_key, "b");
+  ASSERT_TRUE(this->store_->import({}, "", at(90)).has_value());
+  EXPECT_FALSE(this->store_->importing());
+  EXPECT_EQ(this->value_of("a"), "1");
+}
+
+TYPED_TEST(StoreConformance, AnImportMayBeginAnew) {
+  ASSERT_TRUE(this->store_->begin_import(at(90)).has_value());
+  ASSERT_TRUE(this->store_->import({{"a", at(3), "1"}}, "b", at(90)).has_value());
+  ASSERT_TRUE(this->store_->begin_import(at(100)).has_value());
+  EXPECT_EQ(this->value_of("a"), "(missing)");
+  EXPECT_EQ(*this->store_->importing(), Import::starting_at(at(100)));
+}
+
 TYPED_TEST(StoreConformance, TakesTheLargestKeyAndALargeValue) {
   const std::string key(480, 'k');
   const std::string value(std::size_t{16} << 20, 'v');
@@ -125,6 +175,30 @@ TEST(LmdbStore, KeepsItsRecordsOverARestart) {
   ASSERT_TRUE(store.has_value());
   EXPECT_EQ((*store)->applied(), at(7));
   EXPECT_EQ((*(*store)->get("a"))->value, "1");
+}
+
+TEST(LmdbStore, KnowsAfterARestartHowFarAnImportHadCome) {
+  Folder folder;
+  std::optional<Import> before;
+  {
+    auto store = LmdbStore::open(folder.path(), ShardId{1});
+    ASSERT_TRUE((*store)->write(memtable_of({{"old", "1"}}), at(7)).has_value());
+    ASSERT_TRUE((*store)->begin_import(at(90)).has_value());
+    ASSERT_TRUE((*store)->import({{"a", at(3), "1"}}, std::string("b\0", 2), at(95)).has_value());
+    before = (*store)->importing();
+  }
+  {
+    auto store = LmdbStore::open(folder.path(), ShardId{1});
+    ASSERT_TRUE(store.has_value());
+    EXPECT_EQ((*store)->importing(), before);
+    EXPECT_EQ((*store)->applied(), at(90));
+    EXPECT_FALSE(*(*store)->contains("old"));
+    EXPECT_EQ((*(*store)->get("a"))->value, "1");
+    ASSERT_TRUE((*store)->import({}, "", at(96)).has_value());
+    ASSERT_TRUE((*store)->write(Memtable{}, at(96)).has_value());
+  }
+  auto store = LmdbStore::open(folder.path(), ShardId{1});
+  EXPECT_FALSE((*store)->importing());
 }
 
 TEST(LmdbStore, RefusesAnotherShardsFolder) {

@@ -387,13 +387,23 @@ TEST_F(Api, TellsReadinessAndWhyNot) {
 
 TEST_F(Api, ShowsTheStatus) {
   backend.status = {"delhi", "1.2.3", 5, true, {}};
-  MemberStatus member{ShardId{1}, "delhi",
-                      true,       true,
-                      "serving",  "bad \xff text",
-                      Epoch{2},   Seq{9},
-                      Seq{8},     Seq{7},
-                      Seq{6},     0,
-                      3,          {{"delhi-replica", true, Seq{5}, 4, 12}}};
+  MemberStatus member{ShardId{1},
+                      "delhi",
+                      true,
+                      true,
+                      "serving",
+                      "bad \xff text",
+                      Epoch{2},
+                      Seq{9},
+                      Seq{8},
+                      Seq{7},
+                      Seq{6},
+                      0,
+                      3,
+                      70,
+                      4096,
+                      true,
+                      {{"delhi-replica", true, Seq{5}, 4, 12}}};
   backend.status.members = {member};
   const auto json = nlohmann::json::parse(ask("GET", "/v1/status").body);
   EXPECT_EQ(json["node"], "delhi");
@@ -407,6 +417,9 @@ TEST_F(Api, ShowsTheStatus) {
   EXPECT_EQ(shown["commit"], 7);
   EXPECT_EQ(shown["applied"], 6);
   EXPECT_EQ(shown["gaps_repaired"], 3);
+  EXPECT_EQ(shown["copied_records"], 70);
+  EXPECT_EQ(shown["copied_bytes"], 4096);
+  EXPECT_EQ(shown["volatile"], true);
   EXPECT_EQ(shown["problem"], "bad \xEF\xBF\xBD text");
   EXPECT_EQ(shown["replicas"][0]["node"], "delhi-replica");
   EXPECT_EQ(shown["replicas"][0]["lag_events"], 4);

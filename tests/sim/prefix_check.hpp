@@ -1,0 +1,45 @@
+// Whether a copy is what it must be: the shard after the first n events of its history, record for record.
+// Told every frame that primaries hand to their logs, it knows each shard's history, and follows each copy
+// through it.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "actors/runtime/message.hpp"
+#include "actors/shard/shard_copy.hpp"
+
+namespace dkv::sim {
+
+class PrefixCheck {
+ public:
+  /// A frame that a primary appends. What an earlier process of it appended beyond its `prev` was lost.
+  void appended(ShardId shard, const FrameBytes& bytes);
+  /// Empty, or how the copy that `name` names differs from the history up to its last event.
+  std::string problem_of(const std::string& name, ShardId shard, ShardCopy& copy);
+
+ private:
+  struct Change {
+    Position position;
+    EventType type;
+    std::string key;
+    std::string value;
+  };
+  struct Record {
+    Position version;
+    std::string value;
+    bool operator==(const Record&) const = default;
+  };
+  using Records = std::map<std::string, Record>;
+  struct Follower {
+    std::size_t events = 0;
+    Position last;
+    Records records;
+  };
+
+  std::map<ShardId, std::vector<Change>> histories_;
+  std::map<std::string, Follower> followers_;
+};
+
+}  // namespace dkv::sim
