@@ -35,7 +35,10 @@ void expect_plausible(const std::string& row, const std::string& system, const J
   EXPECT_EQ(found["server_cpu_us"] > 0.0, serves);
   if (!row.starts_with("get")) {
     EXPECT_GT(found["bytes_per_second"], found["ops_per_second"]);
-    EXPECT_GT(found["written_per_byte"], 0.9);
+    // null where the temporary folder is on no block device
+    if (!found["written_per_byte"].is_null()) {
+      EXPECT_GT(found["written_per_byte"], 0.5);
+    }
     if (system == "redis") return;
     EXPECT_GE(found["sync_bytes"], 116);
   }

@@ -17,7 +17,7 @@ Result<Outcome> run_append(const std::string& folder, const KeySpace& space, std
   for (char& byte : bytes) byte = static_cast<char>(random.next());
 
   Outcome outcome;
-  const Meter meter;
+  const Meter meter(folder);
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   int failure = 0;
   for (auto start = Clock::now(); start < end && failure == 0;) {

@@ -188,13 +188,12 @@ class Engine:
         folder = self.folder / system
         folder.mkdir()
         batch = self.synced_together if system == "append-ours" else work.batch
-        meter = Meter()
+        meter = Meter(folder)
         found = meter.finish(json.loads(run([
             str(self.programs / "distrikv-bench"), system.split("-")[0], "--folder", str(folder), "--batch", str(batch),
             "--keys", str(work.keys), "--value-bytes", str(VALUE_BYTES),
             "--seconds", str(self.scale.seconds(system, work))])))
         shutil.rmtree(folder)
-        found["server_written_bytes"] = found["written_bytes"]  # it is all in one process
         found["sync_bytes"] = batch * report.record_bytes(VALUE_BYTES)
         self.note(system, work, found, progress)
 

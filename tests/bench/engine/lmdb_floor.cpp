@@ -78,7 +78,7 @@ Result<Outcome> run_lmdb(const std::string& folder, const KeySpace& space, std::
   Lmdb lmdb(folder, space);
   lmdb.fill();
   Outcome outcome;
-  const Meter meter;
+  const Meter meter(folder);
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   for (auto start = Clock::now(); start < end && lmdb.ok();) {
     lmdb.put(batch);

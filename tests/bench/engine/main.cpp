@@ -16,15 +16,15 @@ int report(const Result<Outcome>& outcome) {
                  outcome.error().message.c_str());
     return 1;
   }
-  const nlohmann::ordered_json json{{"ops", outcome->ops},
-                                    {"seconds", outcome->seconds},
-                                    {"p50_ms", outcome->latency.percentile_ms(0.5)},
-                                    {"p99_ms", outcome->latency.percentile_ms(0.99)},
-                                    {"p999_ms", outcome->latency.percentile_ms(0.999)},
-                                    {"cpu_seconds", outcome->cpu_seconds},
-                                    {"written_bytes", outcome->written_bytes},
-                                    {"batches", outcome->batches},
-                                    {"checkpoints", outcome->checkpoints}};
+  nlohmann::ordered_json json{{"ops", outcome->ops},
+                              {"seconds", outcome->seconds},
+                              {"p50_ms", outcome->latency.percentile_ms(0.5)},
+                              {"p99_ms", outcome->latency.percentile_ms(0.99)},
+                              {"p999_ms", outcome->latency.percentile_ms(0.999)},
+                              {"cpu_seconds", outcome->cpu_seconds},
+                              {"batches", outcome->batches},
+                              {"checkpoints", outcome->checkpoints}};
+  if (outcome->written_bytes) json["written_bytes"] = *outcome->written_bytes;
   std::printf("%s\n", json.dump().c_str());
   return 0;
 }

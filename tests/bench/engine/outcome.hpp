@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "messages/result.hpp"
@@ -16,23 +17,24 @@ struct Outcome {
   std::uint64_t ops = 0;
   double seconds = 0;
   double cpu_seconds = 0;
-  std::uint64_t written_bytes = 0;  // that this process made the kernel write to disks
-  std::uint64_t batches = 0;        // frames, syncs or commits
-  std::uint64_t checkpoints = 0;    // of the server, that were seen
-  Histogram latency;                // of operations: each has that of its batch
+  std::optional<std::uint64_t> written_bytes;  // that the folder's disk was given, by whoever
+  std::uint64_t batches = 0;                   // frames, syncs or commits
+  std::uint64_t checkpoints = 0;               // of the server, that were seen
+  Histogram latency;                           // of operations: each has that of its batch
 };
 
-/// Measures from its construction until finish().
+/// Measures from its construction until finish(); with a folder, also what its disk is given.
 class Meter {
  public:
-  Meter();
+  explicit Meter(std::string folder = {});
   /// Fills in seconds, cpu_seconds and written_bytes.
   void finish(Outcome& outcome) const;
 
  private:
   Clock::time_point start_;
   double cpu_seconds_;
-  std::uint64_t written_bytes_;
+  std::string folder_;
+  std::optional<std::uint64_t> written_bytes_;
 };
 
 }  // namespace dkv::bench

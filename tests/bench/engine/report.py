@@ -25,7 +25,7 @@ def result_of(found: dict, value_bytes: int) -> dict:
         "p999_ms": found["p999_ms"],
         "server_cpu_us": found["server_cpu_seconds"] * 1e6 / ops,
         "client_cpu_us": found["cpu_seconds"] * 1e6 / ops,
-        "written_per_byte": found["server_written_bytes"] / acknowledged,
+        "written_per_byte": found["written_bytes"] / acknowledged if found["written_bytes"] is not None else None,
         "sync_bytes": found["sync_bytes"],
         "checkpoints": found["checkpoints"],
         "others_share": found["others_share"],
@@ -84,7 +84,7 @@ def line_of(system: str, found, row: dict) -> tuple[str, ...]:
     return ("  " + system, f"{found['ops_per_second']:,.0f}", f"{found['bytes_per_second'] / 1e6:.1f}",
             "" if ratio is None else f"{ratio:.2f}x", goal, number(found["p50_ms"]), number(found["p99_ms"]),
             number(found["p999_ms"]), number(found["server_cpu_us"]), number(found["client_cpu_us"]),
-            f"{found['written_per_byte']:.2f}" if writes else "", number(synced),
+            number(found["written_per_byte"] if writes else None), number(synced),
             f"{found['checkpoints']:.0f}" if writes else "",
             f"{found['others_share']:.0%}")
 
@@ -95,7 +95,7 @@ def number(value) -> str:
 
 NOTES = """\
 Medians over the rounds. MB/s: keys and values acknowledged. us/op: processor time, user and system; append and
-lmdb have no server. written/byte: bytes that the server's process made the kernel write, per byte acknowledged.
+lmdb have no server. written/byte: bytes that the disk was given, by whoever, per byte acknowledged.
 p50, p99, p99.9: of an operation, from sending its frame to its answer. kB/sync: bytes appended (lmdb: put) for each
 sync. checkpoints: seen while it was measured; of Redis, rewrites of its file. append-ours: write + fdatasync of as
 many bytes at a time as ours had; append-all: of all that the callers have under way.
