@@ -16,6 +16,7 @@
 
 #include "gateway/node/node.hpp"
 #include "gateway/standard_streams.hpp"
+#include "messages/limits.hpp"
 #include "topology/toml.hpp"
 
 namespace dkv {
@@ -34,7 +35,10 @@ struct Options {
   std::string node;
   std::string data;
   std::string log_level = "info";
+  NodeOptions limits;
 };
+
+constexpr std::uint64_t kMiB = 1 << 20;
 
 /// Before the first thread, so that all inherit it: signals are taken by sigtimedwait only.
 sigset_t block_signals() {
@@ -127,9 +131,9 @@ int run(const Options& options) {
     return kUsage;
   }
   Node::Failure failure;
-  auto node = Node::start(
-      {std::make_shared<const Topology>(std::move(*topology)), options.node, options.data, log_line},
-      failure);
+  auto node = Node::start({std::make_shared<const Topology>(std::move(*topology)), options.node, options.data,
+                           options.limits, log_line},
+                          failure);
   if (node == nullptr) {
     log_line(LogLevel::error, failure.error.message);
     return exit_code(failure);
@@ -141,6 +145,42 @@ int run(const Options& options) {
   return code;
 }
 
+template <class Bytes>
+void add_limit(CLI::App& app, const char* name, Bytes& value, std::uint64_t least, std::uint64_t most,
+               const std::string& what) {
+  app.add_option(name, value, what)
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(least, most))
+      ->option_text("SIZE=" + std::to_string(value / kMiB) + "MiB")
+      ->group("Limits, of each shard copy on this node (SIZE in bytes, or with KiB, MiB, GiB)");
+}
+
+void add_limits(CLI::App& app, NodeOptions& limits) {
+  constexpr std::uint64_t kMost = kMiB << 20;
+  add_limit(app, "--memtable", limits.copy.freeze_bytes, kMiB, kMost,
+            "records gather in memory up to this size; then they go to the store in one checkpoint");
+  add_limit(app, "--memtable-log", limits.copy.freeze_log_bytes, kMiB, kMost,
+            "... or when their log has this size: what a restart has to read again");
+  add_limit(app, "--memtable-max", limits.copy.max_bytes, kMiB, kMost,
+            "when a checkpoint takes long: past this, writes are refused as overloaded");
+  add_limit(app, "--log-segment", limits.log_segment_bytes, kMiB, kMiB << 10, "size of one log file");
+  add_limit(app, "--log-retain", limits.log_retain_bytes, 0, kMost,
+            "log kept for replicas that were away, beyond what a restart needs");
+  add_limit(app, "--in-flight", limits.shard.max_in_flight_bytes, kMiB, kMost,
+            "writes on their way to disk; past this, more are refused as overloaded");
+  add_limit(app, "--owed-replies", limits.shard.max_owed_bytes, kMiB, kMost,
+            "replies waiting to leave; past this, requests are refused as overloaded");
+  add_limit(app, "--max-value", limits.shard.max_value_bytes, 1, kMaxValueBytes, "size of a value");
+}
+
+/// What is wrong with limits that are each right, or nothing.
+std::string contradiction(const NodeOptions& limits) {
+  if (limits.copy.max_bytes < limits.copy.freeze_bytes) return "--memtable-max is less than --memtable";
+  if (limits.shard.max_in_flight_bytes < limits.shard.max_value_bytes)
+    return "--in-flight is less than --max-value: the largest values could never be written";
+  return {};
+}
+
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--topology", options.topology, "The cluster's topology file (TOML)")->required();
   app.add_option("--node", options.node, "Which of its nodes to run")->required();
@@ -150,6 +190,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--log-level", options.log_level, "The least that is logged")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  add_limits(app, options.limits);
   app.set_version_flag("--version", "distrikvd " DKV_VERSION);
   app.footer("Exit codes: 0 clean, 1 internal failure, 2 usage or topology file, 3 port or data folder.");
 }
@@ -164,6 +205,8 @@ int main(int argc, char** argv) {
   dkv::add_options(app, options);
   try {
     app.parse(argc, argv);
+    if (const auto wrong = dkv::contradiction(options.limits); !wrong.empty())
+      throw CLI::ValidationError(wrong);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? dkv::kClean : dkv::kUsage;
   }

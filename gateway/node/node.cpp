@@ -39,13 +39,14 @@ Result<MemberStorage> open_storage(const DataFolder& data, const ShardInfo& shar
   return MemberStorage{std::make_unique<PosixDisk>(folder->log), std::move(*store)};
 }
 
-HttpServerOptions http_options(const NodeInfo& self) {
+HttpServerOptions http_options(const NodeInfo& self, const NodeOptions& limits) {
   const auto endpoint = parse_endpoint(self.http);
   DKV_ASSERT(endpoint);  // the topology was checked
   HttpServerOptions options;
   options.host = endpoint->host;
   options.port = endpoint->port;
   options.node_name = self.name;
+  options.max_value_bytes = limits.shard.max_value_bytes;
   return options;
 }
 
@@ -63,7 +64,7 @@ class Node::Impl {
   Result<void> start() {
     if (auto spawned = spawn(); !spawned) return spawned;
     if (auto started = world_.start(); !started) return started;
-    http_.emplace(http_options(self_), backend_);
+    http_.emplace(http_options(self_, setup_.limits), backend_);
     return http_->start();
   }
 
@@ -97,7 +98,7 @@ class Node::Impl {
 
  private:
   Result<void> spawn() {
-    NodeOptions options;
+    NodeOptions options = setup_.limits;
     options.process = random_number();
     options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())

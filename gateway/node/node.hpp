@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "actors/assembly.hpp"
 #include "actors/runtime/actor.hpp"
 #include "messages/result.hpp"
 #include "topology/topology.hpp"
@@ -16,6 +17,7 @@ struct NodeSetup {
   TopologyPtr topology;
   std::string name;                                     // of a node in `topology`
   std::string data;                                     // the data folder's path
+  NodeOptions limits;                                   // what the node does not set itself
   std::function<void(LogLevel, std::string_view)> log;  // from any thread
 };
 

@@ -64,8 +64,11 @@ Cluster::~Cluster() {
 }
 
 std::vector<std::string> Cluster::command(const std::string& node) const {
-  return {program("distrikvd"), "--topology", topology_file().string(), "--node", node, "--data",
-          data(node).string()};
+  std::vector<std::string> command = {
+      program("distrikvd"), "--topology", topology_file().string(), "--node", node, "--data",
+      data(node).string()};
+  command.insert(command.end(), options_.begin(), options_.end());
+  return command;
 }
 
 void Cluster::start(const std::vector<std::string>& nodes) {

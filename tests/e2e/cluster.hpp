@@ -57,6 +57,8 @@ class Cluster {
   const std::filesystem::path& folder() const { return folder_.path(); }
   /// What runs a node by hand, for tests that change one argument.
   std::vector<std::string> command(const std::string& node) const;
+  /// Given to every node that is started from now on.
+  void set_options(std::vector<std::string> options) { options_ = std::move(options); }
 
   std::string http(const std::string& node) const { return endpoint(node, 8080); }
   std::string rpc(const std::string& node) const { return endpoint(node, 7001); }
@@ -73,6 +75,7 @@ class Cluster {
 
   TemporaryFolder folder_;
   std::string network_;  // "127.x.y."
+  std::vector<std::string> options_;
   std::map<std::string, Process> processes_;
 };
 

@@ -101,6 +101,30 @@ TEST_F(Start, RefusesMissingAndUnknownOptions) {
   EXPECT_NE(run({node, "--help"}).out.find("--topology"), std::string::npos);
 }
 
+TEST_F(Start, RefusesLimitsThatMakeNoSense) {
+  const auto refuses = [&](std::vector<std::string> limits, const std::string& named) {
+    std::vector<std::string> command = cluster_.command("delhi");
+    command.insert(command.end(), limits.begin(), limits.end());
+    expect_refusal(command, 2, {named});
+  };
+  refuses({"--memtable", "12"}, "--memtable");
+  refuses({"--memtable", "many"}, "--memtable");
+  refuses({"--memtable", "-1MiB"}, "--memtable");
+  refuses({"--memtable", "1GiB"}, "--memtable-max is less than --memtable");
+  refuses({"--max-value", "17MiB"}, "--max-value");
+  refuses({"--in-flight", "2MiB"}, "--in-flight is less than --max-value");
+  EXPECT_FALSE(std::filesystem::exists(cluster_.data("delhi") / "node.json")) << "nothing was written";
+}
+
+TEST_F(Start, TakesLimitsWithUnits) {
+  cluster_.set_options({"--memtable", "2MiB", "--memtable-max", "4194304", "--max-value", "1kb"});
+  ASSERT_TRUE(cluster_.start_and_wait({"delhi"}));
+  HttpClient client;
+  const std::string key = key_of_shard(cluster_.http("delhi"), "delhi", "limited-");
+  EXPECT_EQ(client.once(cluster_.http("delhi"), "PUT", "/v1/kv/" + key, std::string(1024, 'v')).status, 201);
+  EXPECT_EQ(client.once(cluster_.http("delhi"), "PUT", "/v1/kv/" + key, std::string(1025, 'v')).status, 413);
+}
+
 TEST_F(Start, RefusesABadTopologyFileWithFileAndLine) {
   const std::string missing = (cluster_.folder() / "missing.toml").string();
   expect_refusal(command_with("delhi", "--topology", missing), 2, {missing});
