@@ -116,6 +116,7 @@ Result<void> Log::open(Position applied, const Replay& replay) {
     for (std::size_t i = first; i < segments_.size(); ++i) {
       if (auto scanned = scan(i, applied, replay); !scanned) return scanned;
     }
+    if (auto wiped = wipe_torn_marker(segments_.back()); !wiped) return wiped;
     // After a kill the last turn may be in the page cache only; from here on it counts as durable.
     if (auto synced = segments_.back().file->sync(); !synced) return synced;
   }
@@ -124,6 +125,15 @@ Result<void> Log::open(Position applied, const Replay& replay) {
                                     to_string(applied) + ": log files are missing"};
   }
   return {};
+}
+
+/// A torn turn may lack little. The next one is written over it, and when that is torn too, the rest of the
+/// first must not become whole: its marker goes.
+Result<void> Log::wipe_torn_marker(Segment& segment) {
+  const auto left = segment.file->read(segment.end, kMarkerBytes);
+  if (!left) return left.error();
+  if (left->find_first_not_of('\0') == std::string::npos) return {};
+  return segment.file->write(segment.end, {std::string(left->size(), '\0')});
 }
 
 Result<void> Log::scan(std::size_t at, Position applied, const Replay& replay) {

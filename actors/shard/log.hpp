@@ -85,6 +85,7 @@ class Log {
   Result<Names> list();
   Result<Segment> open_segment(std::uint64_t number);
   Result<void> open_segments();
+  Result<void> wipe_torn_marker(Segment& segment);
   Result<void> check_end(std::size_t at, SegmentReader& reader) const;
   Result<Segment> begin_segment(Position prev, bool anew);
   Result<void> free_segment(const Segment& segment, bool make_room);
