@@ -85,19 +85,11 @@ class Run {
   }
 
  private:
-  /// In every other run disks fill up.
-  static bool disks_fill(const RunOptions& options) { return options.seed % 2 == 0; }
-
   static NodeOptions node_options(const RunOptions& options) {
     NodeOptions node = small_limits();
     // From a log that is short, so that replicas often take a copy of the whole shard, to one that is long.
     node.log_retain_bytes = std::uint64_t{1} << (10 + options.seed % 8);
     node.replica_rules = options.replica_rules;
-    if (disks_fill(options)) {
-      // A full disk costs replicas that are behind the log that they need; without checkpoints none of it
-      // may go.
-      node.copy = {};
-    }
     return node;
   }
 
@@ -242,11 +234,8 @@ class Run {
         world_.freeze(node, world_.now() + random().between(Duration{50ms}, Duration{3s}));
         break;
       case 4:
-        if (disks_fill(options_)) {
-          fill_disks(node);
-          break;
-        }
-        [[fallthrough]];
+        fill_disks(node);
+        break;
       default:
         partition(node, nodes[random().below(nodes.size())].id);
         break;
