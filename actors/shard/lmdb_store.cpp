@@ -22,6 +22,8 @@ constexpr std::size_t kHeaderBytes = kChecksumOffset + sizeof(std::uint64_t);
 // A disk with less room than one write of LMDB takes at most.
 constexpr std::uint64_t kFullDiskBytes = std::uint64_t{1} << 20;
 constexpr std::string_view kFormat = "1";
+// What a record dirties at least.
+constexpr std::size_t kPageBytes = 4096;
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
@@ -142,6 +144,7 @@ struct LmdbStore::Environment {
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
   int put_record(MDB_txn* txn, std::string_view key, Position version, std::string_view value) const;
+  int write_record(MDB_txn* txn, std::string_view key, const Record& record) const;
   Result<void> commit(Transaction& txn, Position new_applied, std::optional<Import> new_import);
 };
 
@@ -209,10 +212,12 @@ Result<void> LmdbStore::Environment::open_databases(ShardId shard) {
   return {};
 }
 
-LmdbStore::LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+LmdbStore::LmdbStore(std::unique_ptr<Environment> environment, LmdbOptions options)
+    : environment_(std::move(environment)), options_(options) {}
 LmdbStore::~LmdbStore() = default;
 
-Result<std::unique_ptr<LmdbStore>> LmdbStore::open(const std::string& path, ShardId shard) {
+Result<std::unique_ptr<LmdbStore>> LmdbStore::open(const std::string& path, ShardId shard,
+                                                   LmdbOptions options) {
   auto environment = std::make_unique<Environment>();
   int code = mdb_env_create(&environment->env);
   if (code == 0) code = mdb_env_set_mapsize(environment->env, kMapBytes);
@@ -223,7 +228,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(const std::string& path, Shar
   // Slots of readers that died with an earlier process.
   mdb_reader_check(environment->env, nullptr);
   if (auto opened = environment->open_databases(shard); !opened) return opened.error();
-  return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(environment)));
+  return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(environment), options));
 }
 
 Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key) {
@@ -288,6 +293,14 @@ int LmdbStore::Environment::put_record(MDB_txn* txn, std::string_view key_bytes,
   return 0;
 }
 
+int LmdbStore::Environment::write_record(MDB_txn* txn, std::string_view key_bytes,
+                                         const Record& record) const {
+  if (!record.removed) return put_record(txn, key_bytes, record.version, record.value);
+  MDB_val key = to_val(key_bytes);
+  const int code = mdb_del(txn, records, &key, nullptr);
+  return code == MDB_NOTFOUND ? 0 : code;
+}
+
 /// Ends a transaction of the writer: what it leaves in "meta" is what is remembered here.
 Result<void> LmdbStore::Environment::commit(Transaction& txn, Position new_applied,
                                             std::optional<Import> new_import) {
@@ -312,21 +325,20 @@ Result<void> LmdbStore::Environment::commit(Transaction& txn, Position new_appli
 }
 
 Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
-  Transaction txn(environment_->env, 0);
-  if (txn.code() != 0) return failure("cannot begin writing", txn.code());
-  for (auto at = memtable.seek(); !at.at_end(); at.next()) {
-    const Record& record = at.record();
-    int code = 0;
-    if (record.removed) {
-      MDB_val key = to_val(at.key());
-      code = mdb_del(txn.get(), environment_->records, &key, nullptr);
-      if (code == MDB_NOTFOUND) code = 0;
-    } else {
-      code = environment_->put_record(txn.get(), at.key(), record.version, record.value);
+  auto at = memtable.seek();
+  do {
+    Transaction txn(environment_->env, 0);
+    if (txn.code() != 0) return failure("cannot begin writing", txn.code());
+    for (std::size_t dirty = 0; !at.at_end() && dirty < options_.transaction_bytes; at.next()) {
+      const int code = environment_->write_record(txn.get(), at.key(), at.record());
+      if (code != 0) return environment_->write_failure("cannot write a record", code);
+      dirty += kPageBytes + at.record().value.size();
     }
-    if (code != 0) return environment_->write_failure("cannot write a record", code);
-  }
-  return environment_->commit(txn, applied, environment_->import);
+    const Position position = at.at_end() ? applied : this->applied();
+    auto committed = environment_->commit(txn, position, environment_->import);
+    if (!committed) return committed;
+  } while (!at.at_end());
+  return {};
 }
 
 Result<void> LmdbStore::begin_import(Position at) {

@@ -17,11 +17,18 @@
 
 namespace dkv {
 
+struct LmdbOptions {
+  /// A transaction keeps the pages that it changes in memory, so a checkpoint is written in several: each
+  /// ends when its records may have dirtied this much.
+  std::size_t transaction_bytes = std::size_t{64} << 20;
+};
+
 class LmdbStore : public Store {
  public:
   /// Opens or makes the store of `shard` in the existing folder `path`. Errors: io_error, disk_full,
   /// wrong_version (a format from another version), in_use (it belongs to another shard).
-  static Result<std::unique_ptr<LmdbStore>> open(const std::string& path, ShardId shard);
+  static Result<std::unique_ptr<LmdbStore>> open(const std::string& path, ShardId shard,
+                                                 LmdbOptions options = {});
   ~LmdbStore() override;
 
   Result<std::optional<StoredRecord>> get(std::string_view key) override;
@@ -37,9 +44,10 @@ class LmdbStore : public Store {
 
  private:
   struct Environment;
-  explicit LmdbStore(std::unique_ptr<Environment> environment);
+  LmdbStore(std::unique_ptr<Environment> environment, LmdbOptions options);
 
   std::unique_ptr<Environment> environment_;
+  LmdbOptions options_;
 };
 
 }  // namespace dkv

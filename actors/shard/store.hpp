@@ -41,12 +41,14 @@ class Store {
 
   /// The last event that the store contains; it contains all before it too.
   virtual Position applied() const = 0;
-  /// Writes all of a memtable and `applied` in one atomic, durable step. The writer's thread only.
-  /// Errors: disk_full, io_error; then nothing was written.
+  /// Writes all of a memtable, and at its end `applied`; durable on return. The writer's thread only. A
+  /// failure (disk_full, io_error) or a crash may leave some of its records written, in key order, and
+  /// `applied` as it was: whoever reads has them all in a memtable above, or in the log, which is replayed
+  /// from `applied` on.
   virtual Result<void> write(const Memtable& memtable, Position applied) = 0;
 
-  // ---- a copy from elsewhere. The writer's thread only; each call is one atomic, durable step; errors as
-  // write().
+  // ---- a copy from elsewhere. The writer's thread only; each call is one atomic, durable step. Errors:
+  // disk_full, io_error; then nothing was written.
 
   /// Removes every record: from now on the store is being filled, and its events follow `at`.
   virtual Result<void> begin_import(Position at) = 0;
