@@ -65,7 +65,7 @@ void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint, Ef
   }
 }
 
-void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effects&) {
+void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint now, Effects& out) {
   for (FrameBytes& bytes : message.frames) {
     const auto frame = decode_frame(*bytes);
     DKV_ASSERT(frame.has_value());  // the log has checked it
@@ -75,6 +75,8 @@ void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint, Effec
     durable_ = frame->last();
   }
   apply_committed();
+  const std::string& name = topology_->find_shard(self_.shard)->name;
+  recovery_.note(message, {self_.node, Role::log, self_.shard}, name, now, out);
 }
 
 void ReplicaActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
@@ -415,8 +417,11 @@ MemberStatus ReplicaActor::status(TimePoint now) const {
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   switch (state_) {
     case State::waiting:
-    case State::opening:
       status.state = "starting";
+      break;
+    case State::opening:
+      status.state = "recovering";
+      if (status.problem.empty()) status.problem = recovery_.text();
       break;
     case State::following:
       status.state = status.ready ? "following" : "catching_up";

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "actors/runtime/actor.hpp"
+#include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_taker.hpp"
 #include "messages/limits.hpp"
@@ -99,6 +100,7 @@ class ReplicaActor : public Actor {
   TopologyPtr topology_;
   State state_ = State::waiting;
   std::string problem_;
+  RecoveryProgress recovery_;
   std::string blocked_;  // why the log does not move: not empty while the disk is full
 
   Epoch highest_epoch_;  // seen in any frame or answer

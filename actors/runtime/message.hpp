@@ -82,7 +82,12 @@ struct OpenLog {
 /// begin at or below `applied`.
 struct LogRecovered {
   std::vector<FrameBytes> frames;
+  std::uint64_t bytes_done = 0;  // of the log that is read
+  std::uint64_t bytes_total = 0;
 };
+
+/// member -> log, after each LogRecovered: read on. So only a few of them are ever on their way.
+struct ContinueRecovery {};
 
 /// log -> member: replay, or a reset, is complete, and this is the last event on disk; appends may follow.
 /// What Durable said before a reset is void.
@@ -205,10 +210,10 @@ struct ImportFailed {
 using Message =
     std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
                  StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
-                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, LogOpened, ResetLog,
-                 AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed, LogBlocked, LogFailed,
-                 WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed, BeginImport,
-                 ImportBegun, ImportRecords, RecordsImported, ImportFailed>;
+                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery,
+                 LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed,
+                 LogBlocked, LogFailed, WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed,
+                 BeginImport, ImportBegun, ImportRecords, RecordsImported, ImportFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

@@ -1,6 +1,7 @@
 #include "actors/shard/log.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <xxhash.h>
 
 namespace dkv {
@@ -101,21 +102,76 @@ Result<void> Log::remove_spares(std::size_t kept) {
   return {};
 }
 
-Result<void> Log::open(Position applied, const Replay& replay) {
+Result<void> Log::open(Position applied) {
   if (auto opened = open_segments(); !opened) return opened;
-  if (segments_.empty()) {
-    head_ = {};
-  } else {
-    if (segments_.front().header.prev.seq > applied.seq) {
-      return at_offset(Errc::corrupt, segments_.front().name, 0,
-                       "the log begins after " + to_string(segments_.front().header.prev) +
-                           ", but the checkpoint ends at " + to_string(applied) + ": log files are missing");
+  replaying_.emplace().applied = applied;
+  head_ = {};
+  if (segments_.empty()) return {};
+  if (segments_.front().header.prev.seq > applied.seq) {
+    return at_offset(Errc::corrupt, segments_.front().name, 0,
+                     "the log begins after " + to_string(segments_.front().header.prev) +
+                         ", but the checkpoint ends at " + to_string(applied) + ": log files are missing");
+  }
+  replaying_->first = replaying_->at = segment_after(applied);
+  head_ = segments_[replaying_->at].header.prev;
+  return {};
+}
+
+Result<void> Log::open(Position applied, const Take& take) {
+  if (auto opened = open(applied); !opened) return opened;
+  const auto replayed = replay(std::numeric_limits<std::uint64_t>::max(), take);
+  if (!replayed) return replayed.error();
+  return {};
+}
+
+Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
+  DKV_ASSERT(replaying_.has_value());
+  Replaying& replaying = *replaying_;
+  std::uint64_t bytes = 0;
+  while (replaying.at < segments_.size()) {
+    if (bytes >= max_bytes) return true;
+    Segment& segment = segments_[replaying.at];
+    if (!replaying.reader) {
+      replaying.reader = std::make_unique<SegmentReader>(*segment.file, segment.header, kSegmentHeaderBytes,
+                                                         kSegmentHeaderBytes);
     }
-    const std::size_t first = segment_after(applied);
-    head_ = segments_[first].header.prev;
-    for (std::size_t i = first; i < segments_.size(); ++i) {
-      if (auto scanned = scan(i, applied, replay); !scanned) return scanned;
+    const auto replayed = replay_turn(replaying, bytes, take);
+    if (!replayed) return replayed.error();
+    if (*replayed) continue;
+    segment.end = replaying.reader->end();
+    if (auto ended = check_end(replaying.at, *replaying.reader); !ended) return ended.error();
+    replaying.reader.reset();
+    ++replaying.at;
+  }
+  if (auto finished = finish_replay(); !finished) return finished.error();
+  return false;
+}
+
+/// False when no whole turn follows in this segment.
+Result<bool> Log::replay_turn(Replaying& replaying, std::uint64_t& bytes, const Take& take) {
+  SegmentReader& reader = *replaying.reader;
+  Segment& segment = segments_[replaying.at];
+  auto extended = reader.extend();
+  if (!extended || !*extended) return extended;
+  for (;;) {
+    auto found = reader.next();
+    if (!found) return found.error();
+    if (*found == SegmentReader::Found::end) return true;
+    if (*found == SegmentReader::Found::bad || reader.frame().prev != head_) {
+      return at_offset(Errc::corrupt, segment.name, reader.offset(),
+                       "what stands here was synced, but does not follow " + to_string(head_));
     }
+    note(segment, head_, reader.offset());
+    head_ = reader.frame().last();
+    if (head_.seq <= replaying.applied.seq) continue;
+    bytes += reader.frame_bytes().size();
+    take(reader.frame_bytes(), reader.frame());
+  }
+}
+
+Result<void> Log::finish_replay() {
+  const Position applied = replaying_->applied;
+  if (!segments_.empty()) {
     if (auto wiped = wipe_torn_marker(segments_.back()); !wiped) return wiped;
     // After a kill the last turn may be in the page cache only; from here on it counts as durable.
     if (auto synced = segments_.back().file->sync(); !synced) return synced;
@@ -124,7 +180,19 @@ Result<void> Log::open(Position applied, const Replay& replay) {
     return Error{Errc::corrupt, "log: it ends at " + to_string(head_) + ", before the checkpoint at " +
                                     to_string(applied) + ": log files are missing"};
   }
+  replaying_.reset();
   return {};
+}
+
+Log::Progress Log::progress() const {
+  Progress progress;
+  if (!replaying_) return progress;
+  for (std::size_t i = replaying_->first; i < segments_.size(); ++i) {
+    progress.bytes_total += segments_[i].file->size();
+    if (i < replaying_->at) progress.bytes_done += segments_[i].file->size();
+  }
+  if (replaying_->reader) progress.bytes_done += replaying_->reader->end();
+  return progress;
 }
 
 /// A torn turn may lack little. The next one is written over it, and when that is torn too, the rest of the
@@ -134,30 +202,6 @@ Result<void> Log::wipe_torn_marker(Segment& segment) {
   if (!left) return left.error();
   if (left->find_first_not_of('\0') == std::string::npos) return {};
   return segment.file->write(segment.end, {std::string(left->size(), '\0')});
-}
-
-Result<void> Log::scan(std::size_t at, Position applied, const Replay& replay) {
-  Segment& segment = segments_[at];
-  SegmentReader reader(*segment.file, segment.header, kSegmentHeaderBytes, kSegmentHeaderBytes);
-  for (;;) {
-    auto extended = reader.extend();
-    if (!extended) return extended.error();
-    if (!*extended) break;
-    for (;;) {
-      auto found = reader.next();
-      if (!found) return found.error();
-      if (*found == SegmentReader::Found::end) break;
-      if (*found == SegmentReader::Found::bad || reader.frame().prev != head_) {
-        return at_offset(Errc::corrupt, segment.name, reader.offset(),
-                         "what stands here was synced, but does not follow " + to_string(head_));
-      }
-      note(segment, head_, reader.offset());
-      head_ = reader.frame().last();
-      if (head_.seq > applied.seq) replay(reader.frame_bytes(), reader.frame());
-    }
-  }
-  segment.end = reader.end();
-  return check_end(at, reader);
 }
 
 /// Whether the segment's turns end here because nothing more was synced.

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,11 +40,22 @@ class Log {
         options_(options),
         zeros_(static_cast<std::size_t>(options.segment_bytes / kGrowthsOfASegment), '\0') {}
 
-  /// Opens the log, calls `replay` with each frame that has events above `applied`, in order, and leaves
-  /// everything that was replayed durable. Once, before all else. Errors: corrupt (with file and offset),
-  /// io_error, disk_full.
-  using Replay = std::function<void(std::string_view frame_bytes, const FrameView& frame)>;
-  Result<void> open(Position applied, const Replay& replay);
+  /// Opens the log; replay() must follow. Once, before all else. Errors: corrupt (with file and offset),
+  /// io_error.
+  Result<void> open(Position applied);
+  /// Calls `take` with each frame that has events above `applied`, in order: with about `max_bytes` of them
+  /// at each call. False when those were the last; then all of them are durable. Errors: as open(), and
+  /// disk_full.
+  using Take = std::function<void(std::string_view frame_bytes, const FrameView& frame)>;
+  Result<bool> replay(std::uint64_t max_bytes, const Take& take);
+  /// Both in one.
+  Result<void> open(Position applied, const Take& take);
+  struct Progress {
+    std::uint64_t bytes_done = 0;
+    std::uint64_t bytes_total = 0;
+  };
+  /// Of replay().
+  Progress progress() const;
 
   /// Durably forgets everything; the next append follows `at`. Instead of open() or any time later; needs
   /// nothing of the old log to be readable. A crash leaves the old log or the new one. Errors: as append();
@@ -78,6 +90,14 @@ class Log {
     std::vector<std::pair<Position, std::uint64_t>> index;
   };
 
+  /// Between open() and the end of replay().
+  struct Replaying {
+    Position applied;
+    std::size_t first = 0;                  // of segments_
+    std::size_t at = 0;                     // the one that is being read
+    std::unique_ptr<SegmentReader> reader;  // of that one
+  };
+
   struct Names {
     std::vector<std::uint64_t> segments;  // by number, in order
     std::vector<std::string> spares;
@@ -90,7 +110,8 @@ class Log {
   Result<Segment> begin_segment(Position prev, bool anew);
   Result<void> free_segment(const Segment& segment, bool make_room);
   Result<void> remove_spares(std::size_t kept);
-  Result<void> scan(std::size_t at, Position applied, const Replay& replay);
+  Result<bool> replay_turn(Replaying& replaying, std::uint64_t& bytes, const Take& take);
+  Result<void> finish_replay();
   Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
                             ReadResult& result);
   void note(Segment& segment, Position prev, std::uint64_t offset);
@@ -107,6 +128,7 @@ class Log {
   std::vector<std::string> spares_;  // files to be written over, as the next segments
   std::uint64_t next_number_ = 1;
   Position head_;
+  std::optional<Replaying> replaying_;
 };
 
 }  // namespace dkv

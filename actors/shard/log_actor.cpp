@@ -3,8 +3,9 @@
 namespace dkv {
 
 namespace {
-// What one LogRecovered message carries, so that replay does not hold the whole tail twice in memory.
+// What one LogRecovered message carries, and how many are on their way: one is read while the other is taken.
 constexpr std::size_t kRecoveryChunkBytes = std::size_t{1} << 20;
+constexpr int kRecoveryWindow = 2;
 // How soon room on a full disk is noticed.
 constexpr Duration kRetryInterval = 500ms;
 }  // namespace
@@ -18,20 +19,24 @@ void LogActor::on_message(Envelope envelope, TimePoint, Effects& out) {
 
 void LogActor::handle(OpenLog message, Effects& out) {
   DKV_ASSERT(!opened_);
+  if (auto opened = log_.open(message.applied); !opened) return fail(opened.error(), out);
+  for (int i = 0; i < kRecoveryWindow && !opened_ && !failed_; ++i) recover(out);
+}
+
+void LogActor::handle(ContinueRecovery, Effects& out) {
+  if (!opened_ && !failed_) recover(out);
+}
+
+void LogActor::recover(Effects& out) {
   LogRecovered chunk;
-  std::size_t chunk_bytes = 0;
-  const auto flush = [&] {
-    if (chunk.frames.empty()) return;
-    out.send(member_, std::exchange(chunk, {}));
-    chunk_bytes = 0;
-  };
-  const auto opened = log_.open(message.applied, [&](std::string_view bytes, const FrameView&) {
+  chunk.bytes_total = log_.progress().bytes_total;
+  const auto more = log_.replay(kRecoveryChunkBytes, [&](std::string_view bytes, const FrameView&) {
     chunk.frames.push_back(std::make_shared<const std::string>(bytes));
-    chunk_bytes += bytes.size();
-    if (chunk_bytes >= kRecoveryChunkBytes) flush();
   });
-  if (!opened) return fail(opened.error(), out);
-  flush();
+  if (!more) return fail(more.error(), out);
+  chunk.bytes_done = *more ? log_.progress().bytes_done : chunk.bytes_total;
+  if (*more || !chunk.frames.empty()) out.send(member_, std::move(chunk));
+  if (*more) return;
   opened_ = true;
   out.send(member_, LogOpened{log_.head()});
 }

@@ -24,6 +24,7 @@ class LogActor : public Actor {
 
  private:
   void handle(OpenLog message, Effects& out);
+  void handle(ContinueRecovery message, Effects& out);
   void handle(ResetLog message, Effects&);
   void handle(AppendFrame message, Effects& out);
   void handle(TrimLog message, Effects& out);
@@ -31,6 +32,7 @@ class LogActor : public Actor {
   template <class Other>
   void handle(Other, Effects&) {}
 
+  void recover(Effects& out);
   void write_batch(TimePoint now, Effects& out);
   void reset_log(TimePoint now, Effects& out);
   void stop_or_retry(const Error& error, TimePoint now, Effects& out);

@@ -51,7 +51,7 @@ void ShardActor::handle(LogRecovered message, const Address&, TimePoint now, Eff
     copy_.apply(*frame);
     commit_ = std::max(commit_, frame->commit);
   }
-  copy_.end_turn(commit_, now, out);
+  recovery_.note(message, {self_.node, Role::log, self_.shard}, shard_->name, now, out);
 }
 
 void ShardActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
@@ -415,9 +415,10 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.shard = self_.shard;
   status.primary = true;
   status.ready = state_ == State::serving;
-  constexpr const char* kNames[] = {"starting", "opening", "starting", "serving", "failed"};
+  constexpr const char* kNames[] = {"starting", "recovering", "starting", "serving", "failed"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
+  if (state_ == State::opening && status.problem.empty()) status.problem = recovery_.text();
   status.epoch = epoch_;
   status.head = head_.seq;
   status.durable = durable_.seq;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/runtime/actor.hpp"
+#include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
 
@@ -115,7 +116,8 @@ class ShardActor : public Actor {
   const ShardInfo* shard_ = nullptr;  // in topology_
   State state_ = State::waiting;
   std::string problem_;
-  std::string blocked_;       // why the log does not move: not empty while the disk is full
+  std::string blocked_;  // why the log does not move: not empty while the disk is full
+  RecoveryProgress recovery_;
   bool began_empty_ = false;  // this process found no log
 
   Epoch epoch_;

@@ -45,6 +45,41 @@ TEST_F(LogActorTest, ATurnSharesOneSync) {
   EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2}));
 }
 
+// Replay must not put the whole log into memory at once, and says how far it is.
+TEST_F(LogActorTest, ReadsOnOnlyWhenItsMemberHasTakenWhatItGot) {
+  FramePacker packer;
+  Position last;
+  const std::string value(400'000, 'v');
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    packer.add({EventType::put, "key-" + std::to_string(i), value});
+    world_.tell(AppendFrame{packer.finish(kShard, Epoch{1}, at(i - 1), Seq{0}), at(i)});
+    last = world_.said<Durable>().last;
+  }
+  LogActor next{
+      {kPrimaryNode, Role::log, kShard}, std::make_unique<sim::SimDisk>(platter_, watch_, random_), options_};
+  Conversation world{next};
+  world.tell(OpenLog{});
+  std::uint64_t frames = 0;
+  std::uint64_t done = 0;
+  int waiting = 0;
+  while (world.has_said<LogRecovered>() || !world.has_said<LogOpened>()) {
+    for (; world.has_said<LogRecovered>(); ++waiting) {
+      const auto chunk = world.said<LogRecovered>();
+      EXPECT_LE(chunk.frames.size(), 3U);
+      frames += chunk.frames.size();
+      EXPECT_GE(chunk.bytes_done, done);
+      EXPECT_GE(chunk.bytes_total, 8'000'000U);
+      done = chunk.bytes_done;
+    }
+    ASSERT_GT(waiting, 0) << "it says nothing more";
+    ASSERT_LE(waiting, 2) << "it does not wait";
+    --waiting;
+    world.tell(ContinueRecovery{});
+  }
+  EXPECT_EQ(frames, 20U);
+  EXPECT_EQ(world.said<LogOpened>().head, last);
+}
+
 TEST_F(LogActorTest, KeepsWhatAFullDiskDoesNotTakeAndTriesAgain) {
   world_.tell(frame(1));
   world_.said<Durable>();
