@@ -3,10 +3,32 @@
 #include <algorithm>
 
 #include "actors/router/router_actor.hpp"
+#include "actors/runtime/memory_disk.hpp"
 #include "actors/shard/checkpoint_actor.hpp"
 #include "actors/shard/log_actor.hpp"
+#include "actors/shard/memory_store.hpp"
 
 namespace dkv {
+
+namespace {
+
+/// Of a volatile shard: nothing on disk.
+Result<MemberStorage> volatile_storage() {
+  return MemberStorage{std::make_unique<MemoryDisk>(), std::make_shared<MemoryStore>()};
+}
+
+/// Its log and memtables are memory beside its store, and a checkpoint costs it little: so they are smaller.
+NodeOptions volatile_limits(NodeOptions limits) {
+  constexpr std::size_t kShare = 8;
+  limits.copy.freeze_bytes /= kShare;
+  limits.copy.freeze_log_bytes /= kShare;
+  limits.copy.max_bytes /= kShare;
+  limits.log_segment_bytes /= kShare;
+  limits.log_retain_bytes /= kShare;
+  return limits;
+}
+
+}  // namespace
 
 Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node,
                                                const NodeOptions& options, const OpenStorage& open_storage) {
@@ -18,23 +40,27 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     const bool is_replica =
         std::find(shard.replicas.begin(), shard.replicas.end(), node) != shard.replicas.end();
     if (!is_primary && !is_replica) continue;
-    auto storage = open_storage(shard);
+    const bool is_volatile = shard.store == StoreKind::memory;
+    auto storage = is_volatile ? volatile_storage() : open_storage(shard);
     if (!storage) return storage.error();
+    const NodeOptions limits = is_volatile ? volatile_limits(options) : options;
     const Address member{node, Role::member, shard.id};
     const Address log{node, Role::log, shard.id};
     const Address checkpoint{node, Role::checkpoint, shard.id};
     std::unique_ptr<Actor> member_actor;
     if (is_primary) {
-      member_actor = std::make_unique<ShardActor>(member, storage->store, options.copy, options.shard);
+      ShardOptions shard_options = limits.shard;
+      shard_options.process = limits.process;
+      shard_options.snapshot_chunk_bytes = limits.snapshot_chunk_bytes;
+      member_actor = std::make_unique<ShardActor>(member, storage->store, limits.copy, shard_options);
     } else {
       member_actor = std::make_unique<ReplicaActor>(
-          member, storage->store, options.copy,
+          member, storage->store, limits.copy,
           ReplicaOptions{options.process, options.replica_rules, options.snapshot_chunk_bytes});
     }
     // Thread names show in tools and hold 15 characters.
     const std::string number = std::to_string(shard.id.value);
-    const LogOptions log_options{shard.id, options.process, options.log_segment_bytes,
-                                 options.log_retain_bytes};
+    const LogOptions log_options{shard.id, limits.process, limits.log_segment_bytes, limits.log_retain_bytes};
     actors.push_back({"main", member, std::move(member_actor)});
     actors.push_back(
         {"log-" + number, log, std::make_unique<LogActor>(log, std::move(storage->log), log_options)});

@@ -13,7 +13,7 @@ constexpr std::uint64_t kFormatVersion = 1;
 constexpr std::size_t kMaxEndpointBytes = 261;
 /// What the largest valid topology unpacks to, value by value: it bounds the memory of hostile input.
 constexpr std::size_t kMaxTokens =
-    9 + kMaxNodes * 8 + kMaxShards * (7 + 2 * kMaxReplicas) + 5 + kSlotCount * 4;
+    9 + kMaxNodes * 8 + kMaxShards * (8 + 2 * kMaxReplicas) + 5 + kSlotCount * 4;
 /// Above the bytes of the largest valid topology (some 1.7 MB); refuses the rest unread.
 constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
 constexpr std::uint64_t kMaxId = UINT32_MAX;
@@ -29,9 +29,13 @@ void pack_node(Packer& out, const NodeInfo& node) {
 }
 
 void pack_shard(Packer& out, const ShardInfo& shard) {
-  out.array(6).uint(shard.id.value).text(shard.name).uint(shard.weight).uint(shard.primary.value);
+  // The usual store goes without saying: so clusters without the other one keep their encoding, and their id.
+  const bool names_store = shard.store != StoreKind::lmdb;
+  out.array(names_store ? 7 : 6).uint(shard.id.value).text(shard.name).uint(shard.weight);
+  out.uint(shard.primary.value);
   pack_ids(out, shard.replicas);
   pack_ids(out, shard.in_sync);
+  if (names_store) out.uint(static_cast<std::uint64_t>(shard.store));
 }
 
 void pack_slots(Packer& out, const SlotMap& slots) {
@@ -76,13 +80,16 @@ NodeInfo unpack_node(Unpacker& in) {
 
 ShardInfo unpack_shard(Unpacker& in) {
   ShardInfo shard;
-  in.array(6);
+  const std::size_t fields = in.array();
+  if (fields != 6 && fields != 7) in.fail();
   shard.id = unpack_shard_id(in);
   shard.name = in.bytes(kMaxNameBytes);
   shard.weight = static_cast<std::uint32_t>(in.uint(UINT32_MAX));
   shard.primary = unpack_node_id(in);
   shard.replicas = unpack_ids(in, kMaxReplicas);
   shard.in_sync = unpack_ids(in, kMaxReplicas);
+  if (fields == 7 && in.uint() != static_cast<std::uint64_t>(StoreKind::memory)) in.fail();
+  if (fields == 7) shard.store = StoreKind::memory;
   return shard;
 }
 

@@ -60,11 +60,14 @@ std::string cluster_table(const std::vector<std::string>& nodes) {
   return "[cluster]\nname = \"cluster\"\nkeepers = " + quoted_list({nodes.begin(), end}) + "\n";
 }
 
-std::string shard_table(const std::string& name, std::uint32_t replicas) {
+std::string shard_table(const std::string& name, const GenerateOptions& options) {
   std::vector<std::string> names;
-  for (std::uint32_t number = 1; number <= replicas; ++number) names.push_back(member_name(name, number));
+  for (std::uint32_t number = 1; number <= options.replicas; ++number)
+    names.push_back(member_name(name, number));
   return "\n[[shard]]\nname = \"" + name + "\"\nprimary = \"" + name +
-         "\"\nreplicas = " + quoted_list(names) + "\n";
+         "\"\nreplicas = " + quoted_list(names) + "\n" +
+         (options.store == StoreKind::lmdb ? ""
+                                           : "store = \"" + std::string(name_of(options.store)) + "\"\n");
 }
 
 }  // namespace
@@ -100,7 +103,7 @@ Result<std::string> generate_toml(const GenerateOptions& options) {
     toml += "\n[[node]]\nname = \"" + node + "\"\nhost = \"" + address_text(address++) + "\"\n";
   }
   for (std::uint32_t shard = 1; shard <= options.shards; ++shard) {
-    toml += shard_table(shard_name(shard, options.shards), options.replicas);
+    toml += shard_table(shard_name(shard, options.shards), options);
   }
   return toml;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "messages/result.hpp"
+#include "topology/topology.hpp"
 
 namespace dkv {
 
@@ -13,6 +14,7 @@ struct GenerateOptions {
   std::uint32_t shards = 1;
   std::uint32_t replicas = 0;  // of each shard
   std::string base;            // the IPv4 address of the first node
+  StoreKind store = StoreKind::lmdb;
 };
 
 /// Shards are shard-1, shard-2, … (padded with zeros to one width). Each has nodes of its own: its primary

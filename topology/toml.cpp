@@ -59,6 +59,7 @@ struct FileShard {
   At<std::string> primary;
   std::vector<At<std::string>> replicas;
   std::uint32_t weight = 1;
+  StoreKind store = StoreKind::lmdb;
 };
 
 struct File {
@@ -208,6 +209,21 @@ class TableReader {
     return {otherwise, {}};
   }
 
+  /// One of `choices`, by its place among them; the first one where the key is absent.
+  std::size_t choice(std::string_view key, Keys choices) {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return 0;
+    const auto* text = node->as_string();
+    const auto found =
+        std::find(choices.begin(), choices.end(), text == nullptr ? std::string_view{} : text->get());
+    if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
+    std::string allowed;
+    for (const std::string_view one : choices) allowed += (allowed.empty() ? "" : " or ") + quoted(one);
+    mistakes_.add(place_of(*node), std::string(key) + " must be " + allowed + ", not " +
+                                       (text == nullptr ? std::string(kind_of(*node)) : quoted(text->get())));
+    return 0;
+  }
+
   /// Where the key's value begins, or else the table.
   Place place(std::string_view key) const {
     const toml::node* node = table_.get(key);
@@ -259,10 +275,11 @@ FileNode read_node(const toml::table& table, Mistakes& mistakes) {
 }
 
 FileShard read_shard(const toml::table& table, Mistakes& mistakes) {
-  constexpr std::array<std::string_view, 4> keys{"name", "primary", "replicas", "weight"};
+  constexpr std::array<std::string_view, 5> keys{"name", "primary", "replicas", "weight", "store"};
+  constexpr std::array<std::string_view, 2> stores{"lmdb", "memory"};
   TableReader in(table, "[[shard]]", mistakes);
   in.allow(keys);
-  FileShard shard{.name = in.name("name"), .primary = in.name("primary"), .replicas = {}, .weight = 1};
+  FileShard shard{.name = in.name("name"), .primary = in.name("primary"), .replicas = {}};
   if (auto replicas = in.names("replicas")) shard.replicas = *std::move(replicas);
   if (shard.replicas.size() > kMaxReplicas) {
     mistakes.add(in.place("replicas"), "replicas: " + std::to_string(shard.replicas.size()) +
@@ -270,6 +287,7 @@ FileShard read_shard(const toml::table& table, Mistakes& mistakes) {
                                            std::to_string(kMaxReplicas));
   }
   shard.weight = static_cast<std::uint32_t>(in.number("weight", kMaxWeight, 1).value);
+  shard.store = in.choice("store", stores) == 0 ? StoreKind::lmdb : StoreKind::memory;
   return shard;
 }
 
@@ -401,7 +419,8 @@ ShardInfo make_shard(const FileShard& from, ShardId id, const std::map<std::stri
                   .weight = from.weight,
                   .primary = ids.at(from.primary.value),
                   .replicas = {},
-                  .in_sync = {}};
+                  .in_sync = {},
+                  .store = from.store};
   for (const At<std::string>& replica : from.replicas) shard.replicas.push_back(ids.at(replica.value));
   return shard;
 }

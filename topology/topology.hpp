@@ -27,6 +27,15 @@ struct NodeInfo {
   bool operator==(const NodeInfo&) const = default;
 };
 
+/// Where a shard's members keep its records and its log.
+enum class StoreKind : std::uint8_t {
+  lmdb = 0,    ///< on disk
+  memory = 1,  ///< in memory: volatile, a restarted member takes a copy from another one
+};
+
+/// "lmdb", "memory".
+const char* name_of(StoreKind kind);
+
 struct ShardInfo {
   ShardId id;
   std::string name;
@@ -34,6 +43,7 @@ struct ShardInfo {
   NodeId primary;
   std::vector<NodeId> replicas;  // every other member, in the order they were named
   std::vector<NodeId> in_sync;   // the replicas whose disks a committed write must have reached
+  StoreKind store = StoreKind::lmdb;
   bool operator==(const ShardInfo&) const = default;
 };
 

@@ -19,6 +19,8 @@ constexpr Duration kDivergedRetry = 1s;
 constexpr Duration kAckInterval = 100ms;
 // The primary's heartbeats come every 100 ms: past this it is not heard.
 constexpr Duration kSilenceLimit = 1s;
+// A volatile primary that asks for its data back has published nothing yet.
+constexpr Duration kRefillSilence = 350ms;
 // Live frames kept while a gap before them is being pulled.
 constexpr std::size_t kMaxStashBytes = std::size_t{32} << 20;
 // Events taken but not yet applied: a disk slower than the primary's must not fill the memory.
@@ -214,8 +216,15 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (message.outcome == peer::PullOutcome::refused || message.epoch < highest_epoch_) return want_pull();
   heard_ = now;
   heard_once_ = true;
-  if (message.outcome == peer::PullOutcome::diverged) return diverge(now, out);
-  if (message.outcome == peer::PullOutcome::too_old) return take_snapshot(now, out);
+  if (message.outcome == peer::PullOutcome::too_old) {
+    return take_snapshot("the primary's log no longer holds what follows " + to_string(head_), now, out);
+  }
+  if (message.outcome == peer::PullOutcome::diverged) {
+    // What a volatile shard had is gone when its primary says so; that a durable one's is, only people can.
+    if (!is_volatile()) return diverge(now, out);
+    return take_snapshot("the primary has another history than this copy's, up to " + to_string(head_), now,
+                         out);
+  }
   if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
   // R3: what was found in the primary's log must be the head that we have now.
   if (message.epoch != aligned_epoch_ && pull_from_ != head_) return want_pull();
@@ -272,6 +281,10 @@ void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
   }
   if (state_ == State::following || state_ == State::resetting) taker_.end_turn(primary_, now, out);
+  if (refills_.wanted() && answers_reads() && !taker_.active() && copy_.last() == head_) {
+    refills_.read(copy_, head_, highest_epoch_, out);
+    refills_.release(commit_, out);
+  }
   // All chunks are in, and all events up to the latest: with them in the store it is whole.
   const bool completes_copy = taker_.has_all_chunks() && copy_.last() >= taker_.until();
   copy_.end_turn(commit_, now, out, completes_copy);
@@ -279,10 +292,9 @@ void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
 
 // ---- a copy from the primary
 
-/// The primary's log does not reach back to our last event. What we have stays until the first chunk comes.
-void ReplicaActor::take_snapshot(TimePoint now, Effects& out) {
-  out.log(LogLevel::info, "replica of shard " + topology_->find_shard(self_.shard)->name +
-                              ": the primary's log no longer holds what follows " + to_string(head_) +
+/// What we have stays until the first chunk comes.
+void ReplicaActor::take_snapshot(const std::string& why, TimePoint now, Effects& out) {
+  out.log(LogLevel::info, "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + why +
                               "; taking a copy of the whole shard");
   state_ = State::following;
   problem_.clear();
@@ -311,6 +323,28 @@ void ReplicaActor::forget(Effects& out) {
   aligned_epoch_ = Epoch{};
 }
 
+bool ReplicaActor::is_volatile() const {
+  return topology_ && topology_->find_shard(self_.shard)->store == StoreKind::memory;
+}
+
+/// Our primary began with nothing, and asks for what its last process had. Everything in our log counts as
+/// committed then: nobody is left who could say otherwise.
+void ReplicaActor::handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out) {
+  if (!is_volatile() || !message.refill || from != primary_ || state_ == State::failed) return;
+  // While frames come there is a primary that has begun: this question is an old one.
+  if (heard_once_ && now - heard_ < kRefillSilence) return;
+  const bool is_whole = answers_reads() && !taker_.active();
+  if (state_ == State::waiting || state_ == State::opening || (is_whole && durable_ != head_)) return;
+  if (!is_whole || head_ == Position{}) {
+    auto nothing = SnapshotReads::answer_to(message, peer::SnapshotOutcome::nothing);
+    nothing.epoch = highest_epoch_;
+    return out.send(from, std::move(nothing));
+  }
+  commit_ = std::max(commit_, head_.seq);
+  apply_committed();
+  refills_.ask(from, std::move(message), out);
+}
+
 void ReplicaActor::handle(ImportBegun message, const Address&, TimePoint, Effects& out) {
   if (state_ != State::resetting || !taker_.emptied(message)) return;
   out.send({self_.node, Role::log, self_.shard}, ResetLog{message.at});
@@ -327,8 +361,14 @@ void ReplicaActor::begin_anew(Position at, Effects& out) {
   taker_.log_was_reset(out);
 }
 
-void ReplicaActor::handle(RecordsImported message, const Address&, TimePoint now, Effects&) {
+void ReplicaActor::handle(RecordsImported message, const Address&, TimePoint now, Effects& out) {
   taker_.handle(message, now);
+  if (!taker_.active()) say_copied(out);
+}
+
+void ReplicaActor::say_copied(Effects& out) {
+  out.log(LogLevel::info, "replica of shard " + topology_->find_shard(self_.shard)->name +
+                              ": the copy is complete, up to " + to_string(copy_.store_applied()));
 }
 
 void ReplicaActor::handle(ImportFailed message, const Address&, TimePoint now, Effects&) {
@@ -358,7 +398,7 @@ void ReplicaActor::handle(LogFailed message, const Address&, TimePoint, Effects&
 void ReplicaActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
   copy_.handle(message, out);
   if (state_ == State::resetting) return;
-  taker_.checkpointed(message.applied);
+  if (taker_.checkpointed(message.applied)) say_copied(out);
   out.send({self_.node, Role::log, self_.shard}, TrimLog{message.applied.seq});
 }
 
@@ -445,6 +485,7 @@ MemberStatus ReplicaActor::status(TimePoint now) const {
     status.state = "primary_silent";
     status.problem = "nothing heard from the primary for more than a second: is its node running?";
   }
+  status.is_volatile = is_volatile();
   status.epoch = highest_epoch_;
   status.head = head_.seq;
   status.durable = durable_.seq;

@@ -17,6 +17,7 @@
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_copy.hpp"
+#include "actors/shard/snapshot_reads.hpp"
 #include "actors/shard/snapshot_taker.hpp"
 #include "messages/limits.hpp"
 
@@ -65,6 +66,7 @@ class ReplicaActor : public Actor {
   void handle(EventFrame message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullReply message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(ImportBegun message, const Address& from, TimePoint now, Effects& out);
   void handle(RecordsImported message, const Address& from, TimePoint now, Effects& out);
   void handle(ImportFailed message, const Address& from, TimePoint now, Effects& out);
@@ -83,9 +85,11 @@ class ReplicaActor : public Actor {
   void want_pull() { pull_wanted_ = true; }
   void pull(TimePoint now, Effects& out);
   bool may_pull() const;
+  bool is_volatile() const;
   void diverge(TimePoint now, Effects& out);
-  void take_snapshot(TimePoint now, Effects& out);
+  void take_snapshot(const std::string& why, TimePoint now, Effects& out);
   void forget(Effects& out);
+  void say_copied(Effects& out);
   void begin_anew(Position at, Effects& out);
   void acknowledge(TimePoint now, Effects& out);
   bool has_room() const;
@@ -97,6 +101,7 @@ class ReplicaActor : public Actor {
   ReplicaOptions options_;
   ShardCopy copy_;
   SnapshotTaker taker_;
+  SnapshotReads refills_;  // for a volatile primary that has lost its copy
   TopologyPtr topology_;
   State state_ = State::waiting;
   std::string problem_;

@@ -20,7 +20,10 @@ bool writes(const Operation& operation) { return operation.code != OpCode::get; 
 
 ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
                        ShardOptions options)
-    : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
+    : self_(self),
+      options_(options),
+      copy_(self, std::move(store), copy_options),
+      refill_(self, options.process, options.snapshot_chunk_bytes) {}
 
 void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
   std::visit([&](auto& message) { handle(std::move(message), envelope.from, now, out); }, envelope.message);
@@ -30,7 +33,7 @@ TimePoint ShardActor::wake_at() const {
   // One chunk of a snapshot is read in a turn; the next one in the next.
   if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
   const TimePoint heartbeat = state_ == State::serving ? published_at_ + kHeartbeatInterval : kNever;
-  return std::min(heartbeat, copy_.wake_at());
+  return std::min({heartbeat, copy_.wake_at(), refill_.wake_at()});
 }
 
 // ---- start
@@ -54,16 +57,47 @@ void ShardActor::handle(LogRecovered message, const Address&, TimePoint now, Eff
   recovery_.note(message, {self_.node, Role::log, self_.shard}, shard_->name, now, out);
 }
 
-void ShardActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
+void ShardActor::handle(LogOpened message, const Address&, TimePoint now, Effects& out) {
+  if (state_ == State::refilling) {
+    copy_.restart(message.head);
+    return refill_.taker().log_was_reset(out);
+  }
   if (state_ != State::opening) return;
-  head_ = packed_ = durable_ = published_ = message.head;
+  if (is_volatile() && !shard_->replicas.empty()) {
+    state_ = State::refilling;
+    return refill_.begin(shard_->replicas, now);
+  }
+  begin_epoch(message.head, out);
+}
+
+void ShardActor::begin_epoch(Position head, Effects& out) {
+  head_ = packed_ = durable_ = published_ = head;
   commit_ = std::max(commit_, copy_.store_applied().seq);
-  // R6: never an epoch that this log has seen, nor one that a lost log may have seen.
+  // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
+  // seen.
   began_empty_ = head_ == Position{};
-  epoch_ = began_empty_ ? options_.first_epoch : Epoch{head_.epoch.value + 1};
+  epoch_ = Epoch{std::max(head_.epoch, refill_.highest_epoch()).value + 1};
+  if (began_empty_) epoch_ = std::max(epoch_, options_.first_epoch);
   state_ = State::beginning;
   append({EventType::epoch_start, {}, {}}, out);
   serves_from_ = head_.seq;
+}
+
+void ShardActor::handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out) {
+  if (state_ == State::refilling && refill_.take(from, std::move(message), now, out)) copy_.drop(out);
+}
+
+void ShardActor::handle(ImportBegun message, const Address&, TimePoint, Effects& out) {
+  if (state_ != State::refilling || !refill_.taker().emptied(message)) return;
+  out.send({self_.node, Role::log, self_.shard}, ResetLog{message.at});
+}
+
+void ShardActor::handle(RecordsImported message, const Address&, TimePoint now, Effects&) {
+  refill_.taker().handle(message, now);
+}
+
+void ShardActor::handle(ImportFailed message, const Address&, TimePoint now, Effects&) {
+  refill_.taker().handle(message, now);
 }
 
 // ---- requests
@@ -209,6 +243,7 @@ void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
 }
 
 void ShardActor::on_turn_end(TimePoint now, Effects& out) {
+  if (state_ == State::refilling && refill_.end_turn(now, out)) begin_epoch(refill_.at(), out);
   if (state_ == State::beginning || state_ == State::serving) {
     seal_frame(out);
     publish_durable(out);
@@ -370,7 +405,7 @@ void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out
   // Older than all that this history, which began here, has ever had.
   const bool foreign = message.reach == LogReach::unknown ||
                        (message.reach == LogReach::too_old && from != Position{} && from.epoch < epoch_);
-  if (began_empty_ && foreign) {
+  if (began_empty_ && foreign && !is_volatile()) {
     fail("node " + std::to_string(pull->second.asker.node.value) + " holds a history up to " +
              to_string(from) +
              ", but this node began with an empty data folder: its data "
@@ -415,10 +450,15 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.shard = self_.shard;
   status.primary = true;
   status.ready = state_ == State::serving;
-  constexpr const char* kNames[] = {"starting", "recovering", "starting", "serving", "failed"};
+  constexpr const char* kNames[] = {"starting", "recovering", "refilling", "starting", "serving", "failed"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   if (state_ == State::opening && status.problem.empty()) status.problem = recovery_.text();
+  status.is_volatile = is_volatile();
+  if (state_ == State::refilling) {
+    status.copied_records = refill_.progress().records;
+    status.copied_bytes = refill_.progress().bytes;
+  }
   status.epoch = epoch_;
   status.head = head_.seq;
   status.durable = durable_.seq;

@@ -4,6 +4,7 @@
 // pipelining and linearizable reads are one rule (the commit rule, R1).
 //
 // Begins a new epoch at every start (R6): nothing is answered before its first event is committed.
+// A volatile shard's takes its data back from a replica before that, see refill.hpp.
 // After a log failure it has failed for good: what was pending is of unknown outcome.
 #pragma once
 
@@ -16,8 +17,10 @@
 
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/recovery_progress.hpp"
+#include "actors/shard/refill.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
+#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -29,8 +32,11 @@ struct ShardOptions {
   /// as overloaded.
   std::size_t max_owed_bytes = std::size_t{64} << 20;
   /// The first epoch of a log that begins anew: higher than any that this shard may have had before its
-  /// folder was emptied, so that two histories never share a position. The world gives wall-clock seconds.
+  /// folder was emptied, so that two histories never share a position. The world gives wall-clock
+  /// milliseconds.
   Epoch first_epoch{1};
+  std::uint64_t process = 0;  // different in every run
+  std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
 };
 
 class ShardActor : public Actor {
@@ -46,7 +52,7 @@ class ShardActor : public Actor {
   ShardCopy& copy() { return copy_; }
 
  private:
-  enum class State { waiting, opening, beginning, serving, failed };
+  enum class State { waiting, opening, refilling, beginning, serving, failed };
 
   /// Whom a reply goes to: a client, or the router that put a request together from parts.
   using Asker = std::variant<Origin, std::uint64_t>;
@@ -88,10 +94,16 @@ class ShardActor : public Actor {
   void handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out);
+  void handle(ImportBegun message, const Address& from, TimePoint now, Effects& out);
+  void handle(RecordsImported message, const Address& from, TimePoint now, Effects& out);
+  void handle(ImportFailed message, const Address& from, TimePoint now, Effects& out);
   /// A message for another role of this member: of no concern to a primary.
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
+  void begin_epoch(Position head, Effects& out);
+  bool is_volatile() const { return shard_ != nullptr && shard_->store == StoreKind::memory; }
   void answer(Asker asker, rpc::Request& request, Effects& out);
   void prefetch(const std::vector<Operation>& operations);
   OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
@@ -141,6 +153,7 @@ class ShardActor : public Actor {
   std::map<NodeId, Progress> replicas_;
   std::map<std::uint64_t, Pull> pulls_;
   SnapshotReads snapshots_;
+  Refill refill_;
   std::uint64_t next_token_ = 1;
 };
 

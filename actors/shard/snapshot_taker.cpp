@@ -92,6 +92,16 @@ bool SnapshotTaker::take(peer::SnapshotReply message, Position oldest, TimePoint
   return false;
 }
 
+void SnapshotTaker::take_nothing(Effects& out) {
+  step_ = Step::emptying;
+  partial_ = true;
+  progress_ = {};
+  request_ = 0;
+  chunk_ = {};
+  chunk_.records = RecordPacker().finish();
+  out.send(checkpoint_, BeginImport{chunk_.at});
+}
+
 bool SnapshotTaker::emptied(const ImportBegun& message) const {
   return step_ == Step::emptying && message.at == chunk_.at;
 }
@@ -123,8 +133,10 @@ void SnapshotTaker::handle(const ImportFailed& message, TimePoint now) {
   ask_at(now + kFailedPause);
 }
 
-void SnapshotTaker::checkpointed(Position applied) {
-  if (step_ == Step::tail && applied >= progress_.until) end();
+bool SnapshotTaker::checkpointed(Position applied) {
+  if (step_ != Step::tail || applied < progress_.until) return false;
+  end();
+  return true;
 }
 
 /// The store is whole.

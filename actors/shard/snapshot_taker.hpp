@@ -43,8 +43,13 @@ class SnapshotTaker {
   void log_was_reset(Effects& out);
   void handle(const RecordsImported& message, TimePoint now);
   void handle(const ImportFailed& message, TimePoint now);
-  /// A checkpoint is through.
-  void checkpointed(Position applied);
+  /// A checkpoint is through. True when it has made the copy whole.
+  bool checkpointed(Position applied);
+
+  /// There is no copy to be had: an empty one takes its place. As after take(), the log is to be reset.
+  void take_nothing(Effects& out);
+  /// Something is being written: the next step is the store's.
+  bool is_writing() const { return step_ == Step::emptying || step_ == Step::importing; }
 
   /// At the end of a turn: asks `source` when it is time.
   void end_turn(const Address& source, TimePoint now, Effects& out);

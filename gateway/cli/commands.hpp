@@ -39,7 +39,8 @@ int status(const Options& options);
 // topology_commands.cpp
 /// From the file when one is given, else from the cluster. `plain`: a line for each node, for scripts.
 int show_topology(const Options& options, bool plain);
-int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base);
+int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base,
+                 const std::string& store);
 
 // commands.cpp: what they share.
 

@@ -26,6 +26,7 @@ struct Arguments {
   std::uint32_t shards = 0;
   std::uint32_t replicas = 1;
   std::string base;
+  std::string store = "lmdb";
 };
 
 /// What is wrong with it, or nothing. (CLI::Range lets NaN pass.)
@@ -125,10 +126,14 @@ void add_topology_commands(CLI::App& app, Arguments& arguments, int& result) {
   create->add_option("--base", arguments.base, "IPv4 address of the first node; the others follow it")
       ->required()
       ->type_name("ADDRESS");
+  create->add_option("--store", arguments.store, "where shards keep their data: on disk, or in memory")
+      ->check(CLI::IsMember({"lmdb", "memory"}))
+      ->capture_default_str();
   create->footer(
       "\nExamples:\n  distrikv topology new --shards 8 --replicas 1 --base 127.0.1.1 >big.toml\n\n"
       "Exit codes: 0 printed, 2 wrong usage.\n");
-  create->callback([&] { result = new_topology(arguments.shards, arguments.replicas, arguments.base); });
+  create->callback(
+      [&] { result = new_topology(arguments.shards, arguments.replicas, arguments.base, arguments.store); });
 }
 
 /// The app, or the command of commands, that was given none; nullptr when none is missing.

@@ -107,6 +107,11 @@ std::string problem_of(const std::string& node, const MemberStatus& member) {
   const std::string where =
       node + ", " + (member.primary ? "primary" : "replica") + " of shard " + member.shard_name + ": ";
   if (!member.problem.empty()) return where + member.problem;
+  if (member.state == "refilling") {
+    return where +
+           "it was restarted and takes its data back from a replica: " + text_of(member.copied_records) +
+           " records so far. It serves in a few seconds.";
+  }
   if (member.state == "copying") {
     return where + "its data is being copied from the primary: " + text_of(member.copied_records) +
            " records so far, " + text_of(member.copied_bytes >> 20) +
@@ -161,6 +166,12 @@ void print_words(const Topology& topology, const std::vector<Answer>& answers) {
   const std::vector<std::string> problems = problems_of(topology, answers);
   std::printf("\n");
   for (const std::string& problem : problems) std::printf("! %s\n", problem.c_str());
+  for (const ShardInfo& shard : topology.shards) {
+    if (shard.store != StoreKind::memory) continue;
+    std::printf(
+        "Shard %s is volatile: it is kept in memory only, and empty once all its members have stopped.\n",
+        shard.name.c_str());
+  }
   if (!problems.empty()) return;
   std::printf("All is well: %zu of %zu nodes answer, %zu of %zu shards are served.\n", answers.size(),
               answers.size(), topology.shards.size(), topology.shards.size());

@@ -56,13 +56,14 @@ void print_tables(const Topology& topology) {
   }
   nodes.print();
   std::printf("\n");
-  Table shards({"SHARD", "PRIMARY", "REPLICAS", "IN SYNC", "SLOTS"});
+  Table shards({"SHARD", "PRIMARY", "REPLICAS", "IN SYNC", "STORE", "SLOTS"});
   for (const ShardInfo& shard : topology.shards) {
     const auto slots = std::count(topology.slots.begin(), topology.slots.end(), shard.id);
     shards.add({{shard.name},
                 {topology.find_node(shard.primary)->name},
                 {names_of(topology, shard.replicas)},
                 {names_of(topology, shard.in_sync)},
+                {name_of(shard.store)},
                 {share_of(static_cast<std::size_t>(slots))}});
   }
   shards.print();
@@ -90,8 +91,10 @@ int show_topology(const Options& options, bool plain) {
   return kOk;
 }
 
-int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base) {
-  const auto text = generate_toml({shards, replicas, base});
+int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base,
+                 const std::string& store) {
+  const StoreKind kind = store == name_of(StoreKind::memory) ? StoreKind::memory : StoreKind::lmdb;
+  const auto text = generate_toml({shards, replicas, base, kind});
   if (!text) return report(text.error(), false);
   std::fwrite(text->data(), 1, text->size(), stdout);
   return kOk;

@@ -95,6 +95,7 @@ Json shard_json(const Topology& topology, const ShardInfo& shard) {
   return {{"id", shard.id.value},
           {"name", shard.name},
           {"weight", shard.weight},
+          {"store", name_of(shard.store)},
           {"primary", name_of_node(topology, shard.primary)},
           {"replicas", names(topology, shard.replicas)},
           {"in_sync", names(topology, shard.in_sync)},

@@ -100,9 +100,10 @@ class Node::Impl {
   Result<void> spawn() {
     NodeOptions options = setup_.limits;
     options.process = random_number();
-    options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count())};
+    options.shard.first_epoch =
+        Epoch{static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                             std::chrono::system_clock::now().time_since_epoch())
+                                             .count())};
     auto actors = assemble_node(*setup_.topology, self_.id, options,
                                 [this](const ShardInfo& shard) { return open_storage(data_, shard); });
     if (!actors) return actors.error();

@@ -71,6 +71,14 @@ std::vector<std::string> Cluster::command(const std::string& node) const {
   return command;
 }
 
+void Cluster::set_shard_key(const std::string& shard, const std::string& line) {
+  std::string text = read_file(topology_file());
+  const std::string name = "[[shard]]\nname = \"" + shard + "\"\n";
+  const std::size_t at = text.find(name);
+  if (at == std::string::npos) throw std::runtime_error("no shard " + shard + " in the topology file");
+  write_file(topology_file(), text.insert(at + name.size(), line + "\n"));
+}
+
 void Cluster::start(const std::vector<std::string>& nodes) {
   for (const std::string& node : nodes) {
     processes_.erase(node);

@@ -36,6 +36,9 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
+  /// In the topology file, before anything is started: `key = "value"` for a shard.
+  void set_shard_key(const std::string& shard, const std::string& line);
+
   /// Starts nodes without waiting.
   void start(const std::vector<std::string>& nodes);
   /// Waits until /readyz answers 200 on all of them. False after kReadyTimeout, or when one has ended.

@@ -20,7 +20,7 @@ constexpr std::size_t kClients = 4;
 constexpr std::size_t kKeysPerClient = 6;
 
 /// Shards, each with its primary on a node of its own, and replicas on others.
-TopologyPtr make_topology(Random& random) {
+TopologyPtr make_topology(Random& random, StoreKind store) {
   auto topology = std::make_shared<Topology>();
   topology->name = "simulated";
   topology->id = random.next();
@@ -39,6 +39,7 @@ TopologyPtr make_topology(Random& random) {
     shard.id = ShardId{static_cast<std::uint32_t>(i + 1)};
     shard.name = "shard-" + std::to_string(i + 1);
     shard.primary = add_node();
+    shard.store = store;
     const std::size_t replicas = random.between(std::uint64_t{1}, std::uint64_t{2});
     for (std::size_t r = 0; r < replicas; ++r) shard.replicas.push_back(add_node());
     placement.push_back({shard.id, shard.name, shard.weight});
@@ -63,7 +64,9 @@ class Run {
   explicit Run(const RunOptions& options)
       : options_(options),
         setup_(options.seed),
-        world_(setup_.next(), make_topology(setup_), node_options(options)),
+        world_(setup_.next(),
+               make_topology(setup_, options.is_volatile ? StoreKind::memory : StoreKind::lmdb),
+               node_options(options)),
         end_(world_.now() + options.length) {
     if (options.disks_lie) world_.make_disks_lie();
     world_.observe([this](const Envelope& envelope) { observe(envelope); });
@@ -79,6 +82,7 @@ class Run {
     heal();
     world_.run_until(end_);
     check_final_state();
+    result_.refills = refills_;
     result_.violations = history_.violations();
     result_.trace_hash = world_.trace_hash();
     return result_;
@@ -173,18 +177,24 @@ class Run {
           if (result.code == Errc::disk_full) ++result_.refused_for_room;
           if (result.code != Errc::ok && result.code != Errc::not_found) return;  // nothing was done
           ++result_.acknowledged_writes;
-          history_.wrote(key, value, result);
+          options_.is_volatile ? history_.wrote_perhaps(key, value) : history_.wrote(key, value, result);
         },
         [this, key, value] { history_.wrote_perhaps(key, value); });
+  }
+
+  /// Of a volatile shard anything may be lost, but nothing may appear that was never written.
+  void note_read(const std::string& key, NodeId node, const OperationResult& result) {
+    if (!options_.is_volatile) return history_.read(key, result);
+    history_.read_at_replica(std::to_string(node.value) + " " + std::to_string(++reads_noted_), key, result);
   }
 
   void read(std::size_t client, const std::string& key, NodeId primary) {
     send(
         client, primary, OpCode::get, key, {}, ReadMode::linearizable,
-        [this, key](const OperationResult& result) {
+        [this, key, primary](const OperationResult& result) {
           if (result.code != Errc::ok && result.code != Errc::not_found) return;
           ++result_.reads;
-          history_.read(key, result);
+          note_read(key, primary, result);
         },
         [] {});
   }
@@ -193,9 +203,10 @@ class Run {
     const std::string reader = std::to_string(replica.value) + "/" + std::to_string(lives_[replica]);
     send(
         client, replica, OpCode::get, key, {}, ReadMode::replica,
-        [this, key, reader](const OperationResult& result) {
+        [this, key, reader, replica](const OperationResult& result) {
           if (result.code != Errc::ok && result.code != Errc::not_found) return;
           ++result_.replica_reads;
+          if (options_.is_volatile) return note_read(key, replica, result);
           history_.read_at_replica(reader, key, result);
         },
         [] {});
@@ -210,7 +221,7 @@ class Run {
           const bool moved = result.code == Errc::moved;
           if (moved == (node == shard.primary)) history_.violated("wrong answer about who owns " + key);
           if (moved && result.moved->shard != shard.id) history_.violated("moved to the wrong shard");
-          if (result.code == Errc::ok || result.code == Errc::not_found) history_.read(key, result);
+          if (result.code == Errc::ok || result.code == Errc::not_found) note_read(key, node, result);
         },
         [] {});
   }
@@ -291,15 +302,17 @@ class Run {
     if (const auto* append = std::get_if<AppendFrame>(&envelope.message)) {
       if (world_.topology().find_shard(shard)->primary == envelope.to.node)
         prefixes_.appended(shard, append->bytes);
-    } else if (std::holds_alternative<BeginImport>(envelope.message)) {
+    } else if (const auto* begun = std::get_if<BeginImport>(&envelope.message)) {
       ++result_.snapshots;
+      const bool at_primary = world_.topology().find_shard(shard)->primary == envelope.to.node;
+      if (at_primary && begun->at != Position{}) ++refills_;
     } else if (const auto* chunk = std::get_if<ImportRecords>(&envelope.message)) {
       ++result_.snapshot_chunks;
       if (chunk->next_key.empty()) ++result_.snapshots_done;
     }
   }
 
-  /// Every replica that answers reads is at a prefix of its shard's history.
+  /// Every replica that answers reads is at a prefix of its shard's history, or of one of a volatile shard's.
   void check_prefixes() {
     for (const ShardInfo& shard : world_.topology().shards) {
       for (const NodeId node : shard.replicas) {
@@ -319,7 +332,7 @@ class Run {
   void check_final_state() {
     for (const ShardInfo& shard : world_.topology().shards) {
       auto& primary = dynamic_cast<ShardActor&>(*world_.actor({shard.primary, Role::member, shard.id}));
-      check_primary(shard, primary);
+      if (!options_.is_volatile) check_primary(shard, primary);
       for (const NodeId node : shard.replicas) {
         check_replica(dynamic_cast<ReplicaActor&>(*world_.actor({node, Role::member, shard.id})), primary,
                       shard, node);
@@ -376,9 +389,11 @@ class Run {
   History history_;
   PrefixCheck prefixes_;
   RunResult result_;
+  std::uint64_t refills_ = 0;
   std::map<NodeId, int> lives_;
   std::uint64_t written_ = 0;
   std::uint64_t requests_ = 0;
+  std::uint64_t reads_noted_ = 0;
 };
 
 }  // namespace

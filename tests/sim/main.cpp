@@ -22,10 +22,13 @@ int main(int argc, char** argv) {
                  "break the world on purpose: 'gaps' (a replica that does not detect them) or "
                  "'disk' (syncs that do nothing)")
       ->check(CLI::IsMember({"gaps", "disk"}));
+  bool is_volatile = false;
+  app.add_flag("--volatile", is_volatile, "shards whose stores are in memory");
   CLI11_PARSE(app, argc, argv);
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     dkv::sim::RunOptions options;
     options.seed = seed;
+    options.is_volatile = is_volatile;
     options.length = std::chrono::seconds(seconds);
     options.disks_lie = broken == "disk";
     options.replica_rules.detect_gaps = broken != "gaps";

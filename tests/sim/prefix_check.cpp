@@ -5,32 +5,36 @@ namespace dkv::sim {
 void PrefixCheck::appended(ShardId shard, const FrameBytes& bytes) {
   const auto frame = decode_frame(*bytes);
   DKV_ASSERT(frame.has_value());
-  auto& history = histories_[shard];
-  DKV_ASSERT(frame->prev.seq.value <= history.size());
-  history.resize(frame->prev.seq.value);
+  Position prev = frame->prev;
   for (const Event& event : frame->events) {
-    history.push_back({{frame->epoch, Seq{history.size() + 1}},
-                       event.type,
-                       std::string(event.key),
-                       std::string(event.value)});
+    const Position position{frame->epoch, Seq{prev.seq.value + 1}};
+    histories_[shard][position] = {prev, event.type, std::string(event.key), std::string(event.value)};
+    prev = position;
   }
 }
 
 std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, ShardCopy& copy) {
   const auto& history = histories_[shard];
   const Position last = copy.last();
-  if (last.seq.value > history.size() ||
-      (last != Position{} && history[last.seq.value - 1].position != last)) {
-    return name + " is at " + to_string(last) + ", which its primary never was";
-  }
   Follower& follower = followers_[name];
-  const bool same_history = follower.events == 0 || (follower.events <= last.seq.value &&
-                                                     history[follower.events - 1].position == follower.last);
-  if (!same_history) follower = {};
-  for (; follower.events < last.seq.value; ++follower.events) {
-    const Change& change = history[follower.events];
-    if (change.type == EventType::put) follower.records[change.key] = {change.position, change.value};
-    if (change.type == EventType::remove) follower.records.erase(change.key);
+  // Back to where the copy was last seen, or to the beginning of its history.
+  std::vector<std::pair<Position, const Change*>> since;
+  for (Position at = last; at != follower.last && at != Position{};) {
+    const auto change = history.find(at);
+    if (change == history.end()) {
+      return name + " is at " + to_string(last) + ", and so at " + to_string(at) +
+             ", which no primary ever was";
+    }
+    since.emplace_back(at, &change->second);
+    at = change->second.prev;
+  }
+  if (follower.last != Position{} && (since.empty() ? last : since.back().second->prev) != follower.last) {
+    follower = {};
+  }
+  for (auto change = since.rbegin(); change != since.rend(); ++change) {
+    const auto& [position, what] = *change;
+    if (what->type == EventType::put) follower.records[what->key] = {position, what->value};
+    if (what->type == EventType::remove) follower.records.erase(what->key);
   }
   follower.last = last;
   Records found;

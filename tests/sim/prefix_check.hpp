@@ -1,6 +1,6 @@
 // Whether a copy is what it must be: the shard after the first n events of its history, record for record.
-// Told every frame that primaries hand to their logs, it knows each shard's history, and follows each copy
-// through it.
+// Told every frame that primaries hand to their logs, it knows each shard's histories (a primary that dies
+// may leave an end that is nobody's; a volatile shard may begin anew), and follows each copy through its own.
 #pragma once
 
 #include <map>
@@ -14,14 +14,14 @@ namespace dkv::sim {
 
 class PrefixCheck {
  public:
-  /// A frame that a primary appends. What an earlier process of it appended beyond its `prev` was lost.
+  /// A frame that a primary appends.
   void appended(ShardId shard, const FrameBytes& bytes);
   /// Empty, or how the copy that `name` names differs from the history up to its last event.
   std::string problem_of(const std::string& name, ShardId shard, ShardCopy& copy);
 
  private:
   struct Change {
-    Position position;
+    Position prev;
     EventType type;
     std::string key;
     std::string value;
@@ -33,12 +33,11 @@ class PrefixCheck {
   };
   using Records = std::map<std::string, Record>;
   struct Follower {
-    std::size_t events = 0;
     Position last;
     Records records;
   };
 
-  std::map<ShardId, std::vector<Change>> histories_;
+  std::map<ShardId, std::map<Position, Change>> histories_;
   std::map<std::string, Follower> followers_;
 };
 

@@ -33,7 +33,7 @@ void SimWorld::start(NodeId id) {
   node.frozen_until = {};
   NodeOptions options = options_;
   options.process = random_.next();
-  options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1s})};
+  options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
   auto placed = assemble_node(*topology_, id, options, [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
     if (!store) store = std::make_shared<MemoryStore>();

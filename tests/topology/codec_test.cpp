@@ -24,6 +24,7 @@ Topology ring(std::uint32_t nodes, std::uint32_t replicas) {
                               host + "4", host + "5"});
     ShardInfo shard{ShardId{id}, "shard-" + std::to_string(id), 1 + id % 3, NodeId{id}, {}, {}};
     for (std::uint32_t r = 1; r <= replicas; ++r) shard.replicas.push_back(NodeId{(id + r - 1) % nodes + 1});
+    if (id % 2 == 0) shard.store = StoreKind::memory;
     if (replicas > 0) shard.in_sync = {shard.replicas.back()};
     placed.push_back({shard.id, shard.name, shard.weight});
     topology.shards.push_back(std::move(shard));

@@ -29,6 +29,17 @@ TEST(Generate, NamesAndNumbersNodesPrimariesFirst) {
   EXPECT_EQ(topology->keepers.size(), 5u);
 }
 
+TEST(Generate, WritesTheStoreWhereItIsNotTheUsualOne) {
+  const auto text =
+      generate_toml({.shards = 2, .replicas = 1, .base = "127.0.0.2", .store = StoreKind::memory});
+  ASSERT_TRUE(text);
+  const auto topology = parse_topology(*text, "generated");
+  ASSERT_TRUE(topology) << topology.error().message;
+  EXPECT_EQ(topology->shards[1].store, StoreKind::memory);
+  EXPECT_EQ(generate_toml({.shards = 1, .replicas = 0, .base = "127.0.0.2"})->find("store"),
+            std::string::npos);
+}
+
 TEST(Generate, PadsNumbersSoThatNamesSortAsTheyCount) {
   const Result<Topology> topology = generated(12, 0, "10.0.0.1");
   ASSERT_TRUE(topology) << topology.error().message;

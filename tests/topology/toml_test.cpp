@@ -94,6 +94,21 @@ std::string with(std::string text, const std::string& from, const std::string& t
   return text.replace(text.find(from), from.size(), to);
 }
 
+TEST(TopologyFile, AShardIsOnDiskUnlessItsStoreIsMemory) {
+  const std::string text = read(kIndia);
+  const std::string delhi = "replicas = [\"delhi-replica\"]";
+  const auto plain = parse_topology(text, "f");
+  EXPECT_EQ(plain->find_shard("delhi")->store, StoreKind::lmdb);
+  const auto named = parse_topology(with(text, delhi, delhi + "\nstore = \"lmdb\""), "f");
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(*named, *plain);
+  const auto memory = parse_topology(with(text, delhi, delhi + "\nstore = \"memory\""), "f");
+  ASSERT_TRUE(memory) << memory.error().message;
+  EXPECT_EQ(memory->find_shard("delhi")->store, StoreKind::memory);
+  EXPECT_EQ(memory->find_shard("mumbai")->store, StoreKind::lmdb);
+  EXPECT_NE(memory->id, plain->id);
+}
+
 std::string with_all(std::string text, const std::string& from, const std::string& to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
@@ -229,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
     Keys, TopologyFileErrors,
     testing::Values(
         Case{0, "colour = 1", "19:1",
-             "unknown key \"colour\" in [[shard]]; allowed are name, primary, replicas, weight"},
+             "unknown key \"colour\" in [[shard]]; allowed are name, primary, replicas, weight, store"},
         Case{0, "[extra]", "19:2", "unknown key \"extra\" in the file; allowed are cluster, node, shard"},
         Case{7, "htp = 8081", "7:1",
              "unknown key \"htp\" in [[node]]; allowed are name, host, http, rpc, events, peer, watch"},
@@ -260,29 +275,31 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Ranges, TopologyFileErrors,
-    testing::Values(Case{7, "http = 0", "7:8", "from 1 to 65535, not 0"},
-                    Case{7, "http = -1", "7:8", "not -1"}, Case{7, "http = 65536", "7:8", "not 65536"},
-                    Case{7, "http = " + kSixteenNines, "7:8", "not " + kSixteenNines},
-                    Case{7, "http = " + kSixteenNines + kSixteenNines, "7:40", "not representable"},
-                    Case{18, "weight = 0", "18:10", "from 1 to 1000, not 0"},
-                    Case{18, "weight = 1001", "18:10", "not 1001"},
-                    Case{2, "name = \"\"", "2:8", "\"\" is no name; a name has 1 to 63 of a-z, 0-9 and '-'"},
-                    Case{5, "name = \"Delhi\"", "5:8", "\"Delhi\" is no name"},
-                    Case{5, "name = \"-a\"", "5:8", "\"-a\" is no name"},
-                    Case{5, "name = \"a/../b\"", "5:8", "is no name"},
-                    Case{5, "name = \"" + std::string(64, 'a') + "\"", "5:8", "is no name"},
-                    Case{15, "name = \"s s\"", "15:8", "\"s s\" is no name"},
-                    Case{16, "primary = \"\"", "16:11", "is no name"},
-                    Case{17, "replicas = [\"b\", \"D\"]", "17:18", "\"D\" is no name"},
-                    Case{6, "host = \"127.0.0.256\"", "6:8",
-                         "host = \"127.0.0.256\" is not an IPv4 or IPv6 address"},
-                    Case{6, "host = \"0.0.0.0\"", "6:8", "is not an address that other nodes can reach"},
-                    Case{6, "host = \"127.0.0.2:80\"", "6:8", "is not an IPv4 or IPv6 address"},
-                    Case{6, "host = \"\"", "6:8", "is not an IPv4 or IPv6 address"},
-                    // A node could not listen there: names are not looked up.
-                    Case{6, "host = \"localhost\"", "6:8",
-                         "host = \"localhost\" is a hostname; write the IPv4 or IPv6 address"},
-                    Case{10, "host = \"B.Example.com\"", "10:8", "is a hostname"}));
+    testing::Values(
+        Case{7, "http = 0", "7:8", "from 1 to 65535, not 0"}, Case{7, "http = -1", "7:8", "not -1"},
+        Case{7, "http = 65536", "7:8", "not 65536"},
+        Case{7, "http = " + kSixteenNines, "7:8", "not " + kSixteenNines},
+        Case{7, "http = " + kSixteenNines + kSixteenNines, "7:40", "not representable"},
+        Case{18, "weight = 0", "18:10", "from 1 to 1000, not 0"},
+        Case{18, "weight = 1001", "18:10", "not 1001"},
+        Case{18, "store = \"disk\"", "18:9", "store must be \"lmdb\" or \"memory\", not \"disk\""},
+        Case{18, "store = 1", "18:9", "store must be \"lmdb\" or \"memory\", not a whole number"},
+        Case{2, "name = \"\"", "2:8", "\"\" is no name; a name has 1 to 63 of a-z, 0-9 and '-'"},
+        Case{5, "name = \"Delhi\"", "5:8", "\"Delhi\" is no name"},
+        Case{5, "name = \"-a\"", "5:8", "\"-a\" is no name"},
+        Case{5, "name = \"a/../b\"", "5:8", "is no name"},
+        Case{5, "name = \"" + std::string(64, 'a') + "\"", "5:8", "is no name"},
+        Case{15, "name = \"s s\"", "15:8", "\"s s\" is no name"},
+        Case{16, "primary = \"\"", "16:11", "is no name"},
+        Case{17, "replicas = [\"b\", \"D\"]", "17:18", "\"D\" is no name"},
+        Case{6, "host = \"127.0.0.256\"", "6:8", "host = \"127.0.0.256\" is not an IPv4 or IPv6 address"},
+        Case{6, "host = \"0.0.0.0\"", "6:8", "is not an address that other nodes can reach"},
+        Case{6, "host = \"127.0.0.2:80\"", "6:8", "is not an IPv4 or IPv6 address"},
+        Case{6, "host = \"\"", "6:8", "is not an IPv4 or IPv6 address"},
+        // A node could not listen there: names are not looked up.
+        Case{6, "host = \"localhost\"", "6:8",
+             "host = \"localhost\" is a hostname; write the IPv4 or IPv6 address"},
+        Case{10, "host = \"B.Example.com\"", "10:8", "is a hostname"}));
 
 INSTANTIATE_TEST_SUITE_P(
     References, TopologyFileErrors,

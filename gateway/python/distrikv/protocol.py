@@ -109,6 +109,7 @@ class Shard:
     primary: int
     replicas: List[int]
     in_sync: List[int]
+    store: str  # "lmdb", or "memory": volatile
 
 
 @dataclass(frozen=True)
@@ -271,9 +272,13 @@ def decode_topology(data: bytes) -> Topology:
         by_id[_uint(number)] = Node(number, *[_text(text) for text in texts])
     owned = {}
     for shard in _array(shards):
-        number, shard_name, weight, primary, replicas, in_sync = _array(shard, 6)
+        *fixed, store = _array(shard) if len(_array(shard)) == 7 else [*shard, 0]
+        number, shard_name, weight, primary, replicas, in_sync = _array(fixed, 6)
+        if _uint(store) > 1:
+            raise Malformed("a shard of an unknown store")
         owned[_uint(number)] = Shard(number, _text(shard_name), _uint(weight), _uint(primary),
-                                     [_uint(one) for one in _array(replicas)], [_uint(one) for one in _array(in_sync)])
+                                     [_uint(one) for one in _array(replicas)], [_uint(one) for one in _array(in_sync)],
+                                     "memory" if store else "lmdb")
         if any(member not in by_id for member in [primary, *owned[number].replicas]):
             raise Malformed("a shard with an unknown node")
     return Topology(_uint(version), _uint(id_), _text(name), by_id, owned, [_uint(one) for one in _array(keepers)],
