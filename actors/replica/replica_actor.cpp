@@ -63,7 +63,7 @@ void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint, Ef
     // The crash may have come between emptying the store and resetting the log.
     out.send(log, ResetLog{copy_.store_applied()});
   } else {
-    out.send(log, OpenLog{copy_.store_applied()});
+    out.send(log, OpenLog{copy_.store_applied(), copy_.store_reached()});
   }
 }
 
@@ -87,7 +87,8 @@ void ReplicaActor::handle(LogOpened message, const Address&, TimePoint, Effects&
   if (state_ != State::opening) return;
   head_ = durable_ = message.head;
   highest_epoch_ = head_.epoch;
-  commit_ = std::max(commit_, copy_.store_applied().seq);
+  commit_ = std::max(commit_, copy_.store_reached().seq);
+  apply_committed();
   state_ = State::following;
   // Subscribe first, then ask: what is published in between is stashed, not lost.
   out.subscribe(primary_.node);

@@ -73,9 +73,11 @@ struct EventFrame {
   FrameBytes bytes;
 };
 
-/// member -> log, once at start: open the log and replay what lies above `applied`.
+/// member -> log, once at start: open the log and replay what lies above `applied`; it must reach to
+/// `reached` at least.
 struct OpenLog {
   Position applied;
+  Position reached;
 };
 
 /// log -> member, any number of times after OpenLog: checked frames in order, the first of which may

@@ -24,6 +24,7 @@ constexpr std::uint64_t kFullDiskBytes = std::uint64_t{1} << 20;
 constexpr std::string_view kFormat = "1";
 // What a record dirties at least.
 constexpr std::size_t kPageBytes = 4096;
+constexpr std::size_t kPositionBytes = 16;
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
@@ -65,6 +66,10 @@ Result<StoredRecord> decode_record(std::string_view key, std::string_view stored
                     Seq{get_little_endian<std::uint64_t>(stored, 10)}};
   record.value = std::string(value);
   return record;
+}
+
+Position decode_position(std::string_view bytes) {
+  return {Epoch{get_little_endian<std::uint64_t>(bytes)}, Seq{get_little_endian<std::uint64_t>(bytes, 8)}};
 }
 
 std::string encode_import(const Import& import) {
@@ -122,8 +127,14 @@ struct LmdbStore::Environment {
   std::atomic<std::uint64_t> applied_epoch{0};
   std::atomic<std::uint64_t> applied_seq{0};
   std::optional<Import> import;  // the writer's
+  Position reached;              // likewise
 
   Position applied() const { return {Epoch{applied_epoch}, Seq{applied_seq}}; }
+  void set_applied(Position position) {
+    applied_epoch = position.epoch.value;
+    applied_seq = position.seq.value;
+    reached = std::max(reached, position);
+  }
 
   ~Environment() {
     if (reader != nullptr) mdb_txn_abort(reader);
@@ -145,6 +156,7 @@ struct LmdbStore::Environment {
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
   int put_record(MDB_txn* txn, std::string_view key, Position version, std::string_view value) const;
   int write_record(MDB_txn* txn, std::string_view key, const Record& record) const;
+  int put_position(MDB_txn* txn, std::string_view name, Position position) const;
   Result<void> commit(Transaction& txn, Position new_applied, std::optional<Import> new_import);
 };
 
@@ -188,10 +200,14 @@ Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
     return Error{Errc::in_use,
                  "store: it belongs to shard number " + std::string(found) + ", not " + own_shard};
   }
+  const Error unreadable{Errc::corrupt, "store: its applied position is not readable"};
   if (lookup("applied", found) == 0) {
-    if (found.size() != 16) return Error{Errc::corrupt, "store: its applied position is not readable"};
-    applied_epoch = get_little_endian<std::uint64_t>(found);
-    applied_seq = get_little_endian<std::uint64_t>(found, 8);
+    if (found.size() != kPositionBytes) return unreadable;
+    set_applied(decode_position(found));
+  }
+  if (lookup("reached", found) == 0) {
+    if (found.size() != kPositionBytes) return unreadable;
+    reached = std::max(reached, decode_position(found));
   }
   if (lookup("import", found) == 0) {
     import = decode_import(found);
@@ -281,6 +297,7 @@ Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
 }
 
 Position LmdbStore::applied() const { return environment_->applied(); }
+Position LmdbStore::reached() const { return environment_->reached; }
 
 int LmdbStore::Environment::put_record(MDB_txn* txn, std::string_view key_bytes, Position version,
                                        std::string_view value_bytes) const {
@@ -301,25 +318,28 @@ int LmdbStore::Environment::write_record(MDB_txn* txn, std::string_view key_byte
   return code == MDB_NOTFOUND ? 0 : code;
 }
 
+int LmdbStore::Environment::put_position(MDB_txn* txn, std::string_view name_bytes, Position position) const {
+  char bytes[kPositionBytes];
+  put_little_endian(bytes, position.epoch.value);
+  put_little_endian(bytes + 8, position.seq.value);
+  MDB_val name = to_val(name_bytes);
+  MDB_val value{sizeof bytes, bytes};
+  return mdb_put(txn, meta, &name, &value, 0);
+}
+
 /// Ends a transaction of the writer: what it leaves in "meta" is what is remembered here.
 Result<void> LmdbStore::Environment::commit(Transaction& txn, Position new_applied,
                                             std::optional<Import> new_import) {
   if (new_import && new_import->complete(new_applied)) new_import.reset();
-  char position[16];
-  put_little_endian(position, new_applied.epoch.value);
-  put_little_endian(position + 8, new_applied.seq.value);
-  MDB_val name = to_val("applied");
-  MDB_val value{sizeof position, position};
-  int code = mdb_put(txn.get(), meta, &name, &value, 0);
+  int code = put_position(txn.get(), "applied", new_applied);
   const std::string encoded = new_import ? encode_import(*new_import) : std::string{};
-  name = to_val("import");
-  value = to_val(encoded);
+  MDB_val name = to_val("import");
+  MDB_val value = to_val(encoded);
   if (code == 0 && new_import) code = mdb_put(txn.get(), meta, &name, &value, 0);
   if (code == 0 && !new_import && import) code = mdb_del(txn.get(), meta, &name, nullptr);
   if (code == 0) code = txn.commit();
   if (code != 0) return write_failure("cannot commit", code);
-  applied_epoch = new_applied.epoch.value;
-  applied_seq = new_applied.seq.value;
+  set_applied(new_applied);
   import = std::move(new_import);
   return {};
 }
@@ -334,9 +354,14 @@ Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
       if (code != 0) return environment_->write_failure("cannot write a record", code);
       dirty += kPageBytes + at.record().value.size();
     }
+    if (!at.at_end() && environment_->reached < applied) {
+      if (const int code = environment_->put_position(txn.get(), "reached", applied); code != 0)
+        return environment_->write_failure("cannot write a record", code);
+    }
     const Position position = at.at_end() ? applied : this->applied();
     auto committed = environment_->commit(txn, position, environment_->import);
     if (!committed) return committed;
+    environment_->reached = std::max(environment_->reached, applied);
   } while (!at.at_end());
   return {};
 }
@@ -347,6 +372,10 @@ Result<void> LmdbStore::begin_import(Position at) {
   if (const int code = mdb_drop(txn.get(), environment_->records, 0); code != 0) {
     return environment_->write_failure("cannot be emptied", code);
   }
+  if (const int code = environment_->put_position(txn.get(), "reached", at); code != 0) {
+    return environment_->write_failure("cannot be emptied", code);
+  }
+  environment_->reached = at;
   return environment_->commit(txn, at, Import::starting_at(at));
 }
 

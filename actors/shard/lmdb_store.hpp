@@ -6,7 +6,7 @@
 // - a second open in one process breaks its locks: the data folder's exclusive lock is the node's duty.
 // Format: records: key -> {version u8 = 1, flags u8, epoch u64, seq u64, expires_at u64 (ms, 0 never),
 // XXH3-64 u64 of the key, the header before it and the value} + value, little-endian;
-// meta: "format" -> "1", "shard" -> u32, "applied" -> epoch u64, seq u64; while a copy is being taken
+// meta: "format" -> "1", "shard" -> u32, "applied" and "reached" -> epoch u64, seq u64; while a copy is being taken
 // "import" -> begun u8, ended u8, until epoch u64, seq u64, records u64, bytes u64, the next key.
 #pragma once
 
@@ -36,6 +36,7 @@ class LmdbStore : public Store {
   void end_batch() override;
   Result<void> scan(std::string_view from, const Visitor& visit) override;
   Position applied() const override;
+  Position reached() const override;
   Result<void> write(const Memtable& memtable, Position applied) override;
   Result<void> begin_import(Position at) override;
   Result<void> import(const std::vector<RecordView>& records, std::string_view next_key,

@@ -19,6 +19,7 @@ void LogActor::on_message(Envelope envelope, TimePoint, Effects& out) {
 
 void LogActor::handle(OpenLog message, Effects& out) {
   DKV_ASSERT(!opened_);
+  must_reach_ = message.reached;
   if (auto opened = log_.open(message.applied); !opened) return fail(opened.error(), out);
   for (int i = 0; i < kRecoveryWindow && !opened_ && !failed_; ++i) recover(out);
 }
@@ -37,6 +38,12 @@ void LogActor::recover(Effects& out) {
   chunk.bytes_done = *more ? log_.progress().bytes_done : chunk.bytes_total;
   if (*more || !chunk.frames.empty()) out.send(member_, std::move(chunk));
   if (*more) return;
+  if (log_.head() < must_reach_) {
+    return fail(
+        {Errc::corrupt, "log: it ends at " + to_string(log_.head()) + ", but the store has events up to " +
+                            to_string(must_reach_) + ": log files are missing"},
+        out);
+  }
   opened_ = true;
   out.send(member_, LogOpened{log_.head()});
 }

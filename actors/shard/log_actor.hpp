@@ -41,6 +41,7 @@ class LogActor : public Actor {
 
   Address member_;
   Log log_;
+  Position must_reach_;  // at the end of recovery
   bool opened_ = false;
   bool failed_ = false;
   TimePoint retry_at_ = kNever;       // while the disk is full

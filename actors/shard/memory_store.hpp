@@ -15,6 +15,7 @@ class MemoryStore : public Store {
   Result<bool> contains(std::string_view key) override;
   Result<void> scan(std::string_view from, const Visitor& visit) override;
   Position applied() const override;
+  Position reached() const override { return applied(); }
   Result<void> write(const Memtable& memtable, Position applied) override;
   Result<void> begin_import(Position at) override;
   Result<void> import(const std::vector<RecordView>& records, std::string_view next_key,

@@ -44,7 +44,7 @@ void ShardActor::handle(TopologyChanged message, const Address&, TimePoint, Effe
   DKV_ASSERT(shard_ != nullptr);
   if (state_ != State::waiting) return;
   state_ = State::opening;
-  out.send({self_.node, Role::log, self_.shard}, OpenLog{copy_.store_applied()});
+  out.send({self_.node, Role::log, self_.shard}, OpenLog{copy_.store_applied(), copy_.store_reached()});
 }
 
 void ShardActor::handle(LogRecovered message, const Address&, TimePoint now, Effects& out) {
@@ -72,7 +72,7 @@ void ShardActor::handle(LogOpened message, const Address&, TimePoint now, Effect
 
 void ShardActor::begin_epoch(Position head, Effects& out) {
   head_ = packed_ = durable_ = published_ = head;
-  commit_ = std::max(commit_, copy_.store_applied().seq);
+  commit_ = std::max(commit_, copy_.store_reached().seq);
   // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
   // seen.
   began_empty_ = head_ == Position{};

@@ -13,6 +13,7 @@ ShardCopy::ShardCopy(Address self, std::shared_ptr<Store> store, CopyOptions opt
       store_(std::move(store)),
       options_(options),
       store_applied_(store_->applied()),
+      store_reached_(store_->reached()),
       last_(store_applied_) {}
 
 void ShardCopy::prefetch(std::span<const HashedKey> keys) const {
@@ -174,7 +175,7 @@ void ShardCopy::drop(Effects& out) {
 void ShardCopy::restart(Position at) {
   store_->end_batch();
   dropped_ = false;
-  store_applied_ = last_ = at;
+  store_applied_ = store_reached_ = last_ = at;
   problem_.clear();
 }
 

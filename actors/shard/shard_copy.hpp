@@ -64,6 +64,9 @@ class ShardCopy {
   bool full() const;
   /// What the store held when it was opened, or after the last checkpoint.
   Position store_applied() const { return store_applied_; }
+  /// Of the store as it was opened: events up to this one may be in it, and so have been committed, whatever
+  /// the log knows of commit. Nothing may be read before they all are in this copy.
+  Position store_reached() const { return store_reached_; }
   /// The last event taken.
   Position last() const { return last_; }
   /// The last checkpoint failed because the disk is full.
@@ -104,6 +107,7 @@ class ShardCopy {
   TimePoint retry_at_ = kNever;  // after a failure
   std::uint64_t log_bytes_ = 0;  // since the last freeze
   Position store_applied_;
+  Position store_reached_;
   Position last_;
   std::string problem_;
   bool disk_is_full_ = false;

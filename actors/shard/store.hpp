@@ -41,6 +41,9 @@ class Store {
 
   /// The last event that the store contains; it contains all before it too.
   virtual Position applied() const = 0;
+  /// It may contain events up to this one: applied(), or further when the last write() was cut short. As it
+  /// was when the store was opened or last written; any thread, but not while the writer is at work.
+  virtual Position reached() const = 0;
   /// Writes all of a memtable, and at its end `applied`; durable on return. The writer's thread only. A
   /// failure (disk_full, io_error) or a crash may leave some of its records written, in key order, and
   /// `applied` as it was: whoever reads has them all in a memtable above, or in the log, which is replayed

@@ -36,7 +36,7 @@ void SimWorld::start(NodeId id) {
   options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
   auto placed = assemble_node(*topology_, id, options, [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
-    if (!store) store = std::make_shared<MemoryStore>();
+    if (!store) store = std::make_shared<SimStore>(random_);
     return MemberStorage{std::make_unique<SimDisk>(node.platters[shard.id], watch_, random_), store};
   });
   DKV_ASSERT(placed.has_value());

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "actors/assembly.hpp"
-#include "actors/shard/memory_store.hpp"
 #include "tests/sim/disk.hpp"
 #include "tests/sim/random.hpp"
+#include "tests/sim/store.hpp"
 
 namespace dkv::sim {
 
@@ -92,7 +92,7 @@ class SimWorld {
     std::map<Address, std::string> thread_of;
     std::map<std::string, Thread> threads;
     std::map<ShardId, Platter> platters;
-    std::map<ShardId, std::shared_ptr<MemoryStore>> stores;
+    std::map<ShardId, std::shared_ptr<SimStore>> stores;
     std::map<std::string, Done> waiting;  // by connection
   };
   /// A member's subscription to a publisher: effective once connected, anew after the publisher restarts.

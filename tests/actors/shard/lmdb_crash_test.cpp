@@ -185,6 +185,7 @@ class LmdbCrash : public testing::Test {
     if (found != states_[applied]) {
       ASSERT_LT(applied, kCheckpoints) << when << ": the content is not that of checkpoint " << applied;
       expect_between(found, states_[applied], states_[applied + 1], when);
+      ASSERT_GE((*store)->reached().seq.value, applied + 1) << when << ": it does not know of what was begun";
       take(found, checkpoint(applied + 1));
       ASSERT_TRUE(found == states_[applied + 1]) << when << ": what was begun cannot be finished";
       ++begun_;

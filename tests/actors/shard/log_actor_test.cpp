@@ -80,6 +80,17 @@ TEST_F(LogActorTest, ReadsOnOnlyWhenItsMemberHasTakenWhatItGot) {
   EXPECT_EQ(world.said<LogOpened>().head, last);
 }
 
+TEST_F(LogActorTest, MustReachAsFarAsTheStore) {
+  world_.tell(frame(1));
+  world_.said<Durable>();
+  LogActor next{
+      {kPrimaryNode, Role::log, kShard}, std::make_unique<sim::SimDisk>(platter_, watch_, random_), options_};
+  Conversation world{next};
+  world.tell(OpenLog{{}, at(2)});
+  EXPECT_EQ(world.said<LogFailed>().error.code, Errc::corrupt);
+  EXPECT_FALSE(world.has_said<LogOpened>());
+}
+
 TEST_F(LogActorTest, KeepsWhatAFullDiskDoesNotTakeAndTriesAgain) {
   world_.tell(frame(1));
   world_.said<Durable>();
