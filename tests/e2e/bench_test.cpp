@@ -65,6 +65,11 @@ TEST_F(Bench, MeasuresEveryRowAndKeepsNothing) {
     }
   }
   EXPECT_EQ(seen, kRows);
+  ASSERT_EQ(report["restarts"].size(), 1U);
+  EXPECT_GT(report["restarts"][0]["restart_seconds"], 0.0);
+  EXPECT_GT(report["restarts"][0]["memory_bytes"], 1'000'000);
+  EXPECT_GT(report["restarts"][0]["disk_bytes"], 1'000'000);
+  EXPECT_NE(done.out.find("after kill -9"), std::string::npos) << done.out;
   EXPECT_FALSE(std::filesystem::exists(run_dir()));
 }
 

@@ -136,6 +136,7 @@ class Engine:
         self.folder = folder
         self.systems = [system for system in SYSTEMS if system != "redis" or Redis.is_installed()]
         self.found: dict[tuple[str, Work], list[dict]] = {}
+        self.restarts: list[dict] = []  # of ours, with many keys, a round each
         self.synced_together = 1  # records that ours wrote per sync where append-ours is to do as much
 
     def works_of(self, system: str, keys: int) -> list[Work]:
@@ -182,6 +183,8 @@ class Engine:
                 self.note(system, work, found, progress)
                 if any("append-ours" in row.beside and row.work == work for row in self.rows):
                     self.synced_together = round((found["sync_bytes"] or 0) / report.record_bytes(VALUE_BYTES)) or 1
+            if system == "ours" and keys == self.scale.many_keys:
+                self.restarts.append(server.size_and_restart())
 
     def measure_alone(self, system: str, work: Work, progress: Progress):
         progress.begin()
@@ -212,7 +215,7 @@ class Engine:
             lines.append(report.compare(row, systems))
         return {"bench": "engine", "rounds": self.rounds, "quick": self.scale is QUICK, "value_bytes": VALUE_BYTES,
                 "machine": report.machine(), "redis": report.redis_version() if "redis" in self.systems else None,
-                "rows": lines}
+                "many_keys": self.scale.many_keys, "restarts": self.restarts, "rows": lines}
 
 
 def describe(system: str, work: Work) -> str:

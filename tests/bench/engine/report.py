@@ -69,7 +69,16 @@ def table(report: dict) -> str:
         else:
             text.append("  ".join([line[0].ljust(widths[0]),
                                    *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]).rstrip())
+    if report["restarts"]:
+        text.append("\n" + restart_line(report["many_keys"], report["restarts"]))
     return "\n".join(text) + "\n\n" + NOTES
+
+
+def restart_line(keys: int, restarts: list[dict]) -> str:
+    memory, disk, seconds = (statistics.median(one[name] for one in restarts)
+                             for name in ("memory_bytes", "disk_bytes", "restart_seconds"))
+    return (f"With {keys:,} keys, after that: {memory / 1e6:,.0f} MB of memory beside the page cache, "
+            f"{disk / 1e9:.1f} GB on disk; serving again {seconds:.1f} s after kill -9.")
 
 
 def line_of(system: str, found, row: dict) -> tuple[str, ...]:
