@@ -1,14 +1,14 @@
 #include "actors/shard/lmdb_store.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <lmdb.h>
 #include <sys/statvfs.h>
-#include <xxhash.h>
 
+#include "actors/shard/store_format.hpp"
 #include "messages/limits.hpp"
-#include "messages/little_endian.hpp"
 
 namespace dkv {
 
@@ -16,15 +16,10 @@ namespace {
 
 constexpr std::size_t kMapBytes = std::size_t{1} << 40;  // address space, not disk
 constexpr unsigned kNamedDatabases = 8;
-constexpr std::uint8_t kRecordVersion = 1;
-constexpr std::size_t kChecksumOffset = 2 + 3 * sizeof(std::uint64_t);
-constexpr std::size_t kHeaderBytes = kChecksumOffset + sizeof(std::uint64_t);
 // A disk with less room than one write of LMDB takes at most.
 constexpr std::uint64_t kFullDiskBytes = std::uint64_t{1} << 20;
-constexpr std::string_view kFormat = "1";
 // What a record dirties at least.
 constexpr std::size_t kPageBytes = 4096;
-constexpr std::size_t kPositionBytes = 16;
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
@@ -33,69 +28,6 @@ Error failure(const std::string& what, int code) {
   // Either means that there is no room.
   const Errc errc = code == ENOSPC || code == MDB_MAP_FULL ? Errc::disk_full : Errc::io_error;
   return {errc, "store: " + what + ": " + mdb_strerror(code)};
-}
-
-std::uint64_t checksum_of(std::string_view key, std::string_view header, std::string_view value) {
-  const std::uint64_t seed =
-      XXH3_64bits_withSeed(header.data(), header.size(), XXH3_64bits(key.data(), key.size()));
-  return XXH3_64bits_withSeed(value.data(), value.size(), seed);
-}
-
-void fill_header(char* header, std::string_view key, Position version, std::string_view record_value) {
-  std::memset(header, 0, kHeaderBytes);
-  header[0] = static_cast<char>(kRecordVersion);
-  put_little_endian(header + 2, version.epoch.value);
-  put_little_endian(header + 10, version.seq.value);
-  put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, record_value));
-}
-
-Result<StoredRecord> decode_record(std::string_view key, std::string_view stored) {
-  const auto corrupt = [&](const char* what) {
-    return Error{Errc::corrupt, std::string("store: a record of ") + std::to_string(key.size()) +
-                                    "-byte key fails its check: " + what};
-  };
-  if (stored.size() < kHeaderBytes) return corrupt("too short");
-  if (static_cast<std::uint8_t>(stored[0]) != kRecordVersion) return corrupt("unknown version");
-  const std::string_view value = stored.substr(kHeaderBytes);
-  if (get_little_endian<std::uint64_t>(stored, kChecksumOffset) !=
-      checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
-    return corrupt("wrong checksum");
-  }
-  StoredRecord record;
-  record.version = {Epoch{get_little_endian<std::uint64_t>(stored, 2)},
-                    Seq{get_little_endian<std::uint64_t>(stored, 10)}};
-  record.value = std::string(value);
-  return record;
-}
-
-Position decode_position(std::string_view bytes) {
-  return {Epoch{get_little_endian<std::uint64_t>(bytes)}, Seq{get_little_endian<std::uint64_t>(bytes, 8)}};
-}
-
-std::string encode_import(const Import& import) {
-  std::string out;
-  append_little_endian(out, std::uint8_t{import.begun});
-  append_little_endian(out, std::uint8_t{import.ended});
-  append_little_endian(out, import.until.epoch.value);
-  append_little_endian(out, import.until.seq.value);
-  append_little_endian(out, import.records);
-  append_little_endian(out, import.bytes);
-  return out + import.next_key;
-}
-
-std::optional<Import> decode_import(std::string_view bytes) {
-  constexpr std::size_t kFixedBytes = 2 + 4 * sizeof(std::uint64_t);
-  if (bytes.size() < kFixedBytes) return std::nullopt;
-  Import import;
-  import.begun = bytes[0] != 0;
-  import.ended = bytes[1] != 0;
-  import.until = {Epoch{get_little_endian<std::uint64_t>(bytes, 2)}, Seq {
-                    get_little_endian<std::uint64_t>(bytes, 10)
-                  }};
-  import.records = get_little_endian<std::uint64_t>(bytes, 18);
-  import.bytes = get_little_endian<std::uint64_t>(bytes, 26);
-  import.next_key = bytes.substr(kFixedBytes);
-  return import;
 }
 
 /// A transaction that is aborted unless committed.
@@ -152,6 +84,7 @@ struct LmdbStore::Environment {
   }
 
   Error write_failure(const std::string& what, int code) const;
+  Error misread(const MDB_val& stored, const Error& error) const;
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
   int put_record(MDB_txn* txn, std::string_view key, Position version, std::string_view value) const;
@@ -167,6 +100,19 @@ Error LmdbStore::Environment::write_failure(const std::string& what, int code) c
   const bool known = mdb_env_get_path(env, &path) == 0 && ::statvfs(path, &about) == 0;
   const bool is_full = known && std::uint64_t{about.f_bavail} * about.f_frsize < kFullDiskBytes;
   return failure(what, code == EIO && is_full ? ENOSPC : code);
+}
+
+/// Says where in the file it is. LMDB does not tell where it has mapped that (me_mapaddr is null), but a page
+/// begins with its number, and a value, or its beginning, is in one page.
+Error LmdbStore::Environment::misread(const MDB_val& stored, const Error& error) const {
+  MDB_stat about{};
+  mdb_env_stat(env, &about);
+  const auto address = reinterpret_cast<std::uintptr_t>(stored.mv_data);
+  const std::uintptr_t in_page = address % about.ms_psize;
+  std::uint64_t page = 0;
+  std::memcpy(&page, reinterpret_cast<const void*>(address - in_page), sizeof page);
+  return {error.code, "store: data.mdb at offset " + std::to_string(page * about.ms_psize + in_page) + ": " +
+                          error.message};
 }
 
 Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
@@ -186,15 +132,15 @@ Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
   std::string_view found;
   int code = lookup("format", found);
   if (code == MDB_NOTFOUND) {
-    code = insert("format", kFormat);
+    code = insert("format", kStoreFormat);
     if (code == 0) code = insert("shard", own_shard);
     if (code != 0) return failure("cannot write its description", code);
     return {};
   }
   if (code != 0) return failure("cannot read its description", code);
-  if (found != kFormat) {
+  if (found != kStoreFormat) {
     return Error{Errc::wrong_version, "store: its format is version " + std::string(found) +
-                                          ", this program reads version " + std::string(kFormat)};
+                                          ", this program reads version " + std::string(kStoreFormat)};
   }
   if (lookup("shard", found) != 0 || found != own_shard) {
     return Error{Errc::in_use,
@@ -202,12 +148,14 @@ Result<void> LmdbStore::Environment::check_meta(MDB_txn* txn, ShardId shard) {
   }
   const Error unreadable{Errc::corrupt, "store: its applied position is not readable"};
   if (lookup("applied", found) == 0) {
-    if (found.size() != kPositionBytes) return unreadable;
-    set_applied(decode_position(found));
+    const auto position = decode_position(found);
+    if (!position) return unreadable;
+    set_applied(*position);
   }
   if (lookup("reached", found) == 0) {
-    if (found.size() != kPositionBytes) return unreadable;
-    reached = std::max(reached, decode_position(found));
+    const auto position = decode_position(found);
+    if (!position) return unreadable;
+    reached = std::max(reached, *position);
   }
   if (lookup("import", found) == 0) {
     import = decode_import(found);
@@ -256,7 +204,7 @@ Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key) {
   if (code == MDB_NOTFOUND) return std::optional<StoredRecord>{};
   if (code != 0) return failure("cannot read a record", code);
   auto record = decode_record(key, to_view(found));
-  if (!record) return record.error();
+  if (!record) return environment_->misread(found, record.error());
   return std::optional<StoredRecord>{std::move(*record)};
 }
 
@@ -288,7 +236,7 @@ Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
   code = mdb_cursor_get(cursor, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
   while (code == 0) {
     auto record = decode_record(to_view(key), to_view(value));
-    if (!record) return record.error();
+    if (!record) return environment_->misread(value, record.error());
     if (!visit(to_view(key), *record)) return {};
     code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   }
@@ -302,11 +250,11 @@ Position LmdbStore::reached() const { return environment_->reached; }
 int LmdbStore::Environment::put_record(MDB_txn* txn, std::string_view key_bytes, Position version,
                                        std::string_view value_bytes) const {
   MDB_val key = to_val(key_bytes);
-  MDB_val value{kHeaderBytes + value_bytes.size(), nullptr};
+  MDB_val value{kRecordHeaderBytes + value_bytes.size(), nullptr};
   const int code = mdb_put(txn, records, &key, &value, MDB_RESERVE);
   if (code != 0) return code;
-  fill_header(static_cast<char*>(value.mv_data), key_bytes, version, value_bytes);
-  std::memcpy(static_cast<char*>(value.mv_data) + kHeaderBytes, value_bytes.data(), value_bytes.size());
+  fill_record_header(static_cast<char*>(value.mv_data), key_bytes, version, value_bytes);
+  std::memcpy(static_cast<char*>(value.mv_data) + kRecordHeaderBytes, value_bytes.data(), value_bytes.size());
   return 0;
 }
 
@@ -319,11 +267,9 @@ int LmdbStore::Environment::write_record(MDB_txn* txn, std::string_view key_byte
 }
 
 int LmdbStore::Environment::put_position(MDB_txn* txn, std::string_view name_bytes, Position position) const {
-  char bytes[kPositionBytes];
-  put_little_endian(bytes, position.epoch.value);
-  put_little_endian(bytes + 8, position.seq.value);
+  const std::string bytes = encode_position(position);
   MDB_val name = to_val(name_bytes);
-  MDB_val value{sizeof bytes, bytes};
+  MDB_val value = to_val(bytes);
   return mdb_put(txn, meta, &name, &value, 0);
 }
 

@@ -4,10 +4,7 @@
 // - growing the map under a reader is SIGBUS: 1 TiB of address space is reserved once (sparse);
 // - an open reader keeps pages from reuse: one cached read transaction, reset after each batch;
 // - a second open in one process breaks its locks: the data folder's exclusive lock is the node's duty.
-// Format: records: key -> {version u8 = 1, flags u8, epoch u64, seq u64, expires_at u64 (ms, 0 never),
-// XXH3-64 u64 of the key, the header before it and the value} + value, little-endian;
-// meta: "format" -> "1", "shard" -> u32, "applied" and "reached" -> epoch u64, seq u64; while a copy is being taken
-// "import" -> begun u8, ended u8, until epoch u64, seq u64, records u64, bytes u64, the next key.
+// Format: store_format.hpp.
 #pragma once
 
 #include <memory>

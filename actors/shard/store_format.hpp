@@ -1,0 +1,41 @@
+// What the LMDB store puts into its two named databases, as bytes; all little-endian.
+//
+//   records  := key -> version u8 = 1, flags u8, epoch u64, seq u64, expires_at u64 (ms, 0 never),
+//               XXH3-64 u64 of the key, all before it and the value; value
+//   meta     := "format" -> "2"
+//               "shard" -> its number as text
+//               "applied" -> position, seal
+//               "reached" -> position, seal: a checkpoint that was cut short wrote events up to there
+//               "import" -> begun u8, ended u8, until position, records u64, bytes u64, next key, seal:
+//               only while a copy is being taken
+//   position := epoch u64, seq u64
+//   seal     := XXH3-64 u64 of all before it
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actors/runtime/import.hpp"
+#include "actors/shard/store.hpp"
+
+namespace dkv {
+
+inline constexpr std::string_view kStoreFormat = "2";
+inline constexpr std::size_t kRecordHeaderBytes = 34;
+
+/// Writes kRecordHeaderBytes at `header`: what stands before the value.
+void fill_record_header(char* header, std::string_view key, Position version, std::string_view value);
+/// Errors: corrupt.
+Result<StoredRecord> decode_record(std::string_view key, std::string_view stored);
+
+std::string encode_position(Position position);
+/// Nothing when it is damaged.
+std::optional<Position> decode_position(std::string_view bytes);
+
+std::string encode_import(const Import& import);
+/// Nothing when it is damaged.
+std::optional<Import> decode_import(std::string_view bytes);
+
+}  // namespace dkv
