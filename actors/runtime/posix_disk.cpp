@@ -128,15 +128,23 @@ Result<std::vector<std::string>> PosixDisk::list() const {
   if (errno != 0) return system_error(errno, "cannot list folder", folder_);
   // A process that was killed between creating a file and syncing its folder left a name that a power loss
   // may still take. Whoever sees a name builds on it.
-  if (auto synced = sync_folder(folder_); !synced) return synced.error();
+  if (access_ == Access::read_write) {
+    if (auto synced = sync_folder(folder_); !synced) return synced.error();
+  }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+Result<void> PosixDisk::check_writable(const std::string& path) const {
+  return access_ == Access::read_write ? Result<void>{}
+                                       : system_error(EROFS, "opened to be read only:", path);
 }
 
 Result<std::unique_ptr<File>> PosixDisk::open(const std::string& name, bool create) {
   DKV_ASSERT(!name.empty() && name.find('/') == std::string::npos);
   const std::string path = folder_ + "/" + name;
-  const int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0);
+  if (auto writable = check_writable(path); create && !writable) return writable.error();
+  const int flags = (access_ == Access::read_write ? O_RDWR : O_RDONLY) | O_CLOEXEC | (create ? O_CREAT : 0);
   const int descriptor = ::open(path.c_str(), flags, 0640);
   if (descriptor < 0) return system_error(errno, create ? "cannot create" : "cannot open", path);
   struct stat about {};
@@ -155,6 +163,7 @@ Result<std::unique_ptr<File>> PosixDisk::open(const std::string& name, bool crea
 
 Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
   const std::string path = folder_ + "/" + from;
+  if (auto writable = check_writable(path); !writable) return writable;
   if (::rename(path.c_str(), (folder_ + "/" + to).c_str()) != 0) {
     return system_error(errno, "cannot rename", path);
   }
@@ -163,6 +172,7 @@ Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
 
 Result<void> PosixDisk::remove(const std::string& name) {
   const std::string path = folder_ + "/" + name;
+  if (auto writable = check_writable(path); !writable) return writable;
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error(errno, "cannot remove", path);
   return sync_folder(folder_);
 }

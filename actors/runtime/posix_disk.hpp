@@ -13,8 +13,13 @@ namespace dkv {
 
 class PosixDisk final : public Disk {
  public:
+  /// read_only: whatever would change something is an io_error, by the system's own word for what is open;
+  /// also nothing is synced.
+  enum class Access { read_write, read_only };
+
   /// `folder` must exist.
-  explicit PosixDisk(std::string folder) : folder_(std::move(folder)) {}
+  explicit PosixDisk(std::string folder, Access access = Access::read_write)
+      : folder_(std::move(folder)), access_(access) {}
 
   Result<std::vector<std::string>> list() const override;
   Result<std::unique_ptr<File>> open(const std::string& name, bool create) override;
@@ -22,7 +27,10 @@ class PosixDisk final : public Disk {
   Result<void> remove(const std::string& name) override;
 
  private:
+  Result<void> check_writable(const std::string& path) const;
+
   std::string folder_;
+  Access access_;
 };
 
 /// Makes the names in `folder` durable.

@@ -80,7 +80,7 @@ struct LmdbPages::Walk {
   Tree found{};  // counted on the way
 };
 
-LmdbPages::LmdbPages(const File& file, std::string name, Problems& problems, const Progress& progress)
+LmdbPages::LmdbPages(const File& file, std::string name, Problems& problems, const CheckProgress& progress)
     : file_(file), name_(std::move(name)), problems_(problems), progress_(progress) {}
 
 void LmdbPages::add(std::uint64_t offset, const std::string& what) { problems_.add({name_, offset, what}); }

@@ -51,7 +51,7 @@ class LmdbPages {
   using Visit = std::function<void(std::string_view key, const Value& value)>;
 
   /// Adds what it finds to `problems`, under the name `name`. All must outlive this.
-  LmdbPages(const File& file, std::string name, Problems& problems, const Progress& progress);
+  LmdbPages(const File& file, std::string name, Problems& problems, const CheckProgress& progress);
 
   /// Reads the meta pages. False: the rest cannot be found.
   bool open();
@@ -106,7 +106,7 @@ class LmdbPages {
   const File& file_;
   std::string name_;
   Problems& problems_;
-  const Progress& progress_;
+  const CheckProgress& progress_;
   std::uint64_t page_bytes_ = 0;
   std::uint64_t last_page_ = 0;
   Tree free_;

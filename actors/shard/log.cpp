@@ -26,6 +26,11 @@ std::string spare_name(const std::string& what) { return std::string(kSparePrefi
 Error at_offset(Errc code, const std::string& file, std::uint64_t offset, const std::string& what) {
   return {code, "log: " + file + " at offset " + std::to_string(offset) + ": " + what};
 }
+
+/// Says where; an io_error names its file already.
+Error at_offset(const Error& error, const std::string& file, std::uint64_t offset) {
+  return error.code == Errc::io_error ? error : at_offset(error.code, file, offset, error.message);
+}
 }  // namespace
 
 void Log::note(Segment& segment, Position prev, std::uint64_t offset) {
@@ -56,7 +61,8 @@ Result<Log::Names> Log::list() {
   return names;
 }
 
-Result<Log::Segment> Log::open_segment(std::uint64_t number) {
+/// Of whichever shard. Errors: io_error; corrupt, without the file's name.
+Result<Log::Segment> Log::open_segment(std::uint64_t number) const {
   Segment segment;
   segment.number = number;
   segment.name = segment_name(number);
@@ -66,11 +72,7 @@ Result<Log::Segment> Log::open_segment(std::uint64_t number) {
   auto bytes = segment.file->read(0, kSegmentHeaderBytes);
   if (!bytes) return bytes.error();
   auto header = decode_segment_header(*bytes);
-  if (!header) return at_offset(Errc::corrupt, segment.name, 0, header.error().message);
-  if (header->shard != options_.shard) {
-    return at_offset(Errc::in_use, segment.name, 0,
-                     "it belongs to shard number " + std::to_string(header->shard.value));
-  }
+  if (!header) return header.error();
   segment.header = *header;
   segment.end = segment.file->size();  // until it is scanned
   return segment;
@@ -83,7 +85,11 @@ Result<void> Log::open_segments() {
   // From the newest back to where the log begins.
   while (!names->segments.empty()) {
     auto segment = open_segment(names->segments.back());
-    if (!segment) return segment.error();
+    if (!segment) return at_offset(segment.error(), segment_name(names->segments.back()), 0);
+    if (segment->header.shard != options_.shard) {
+      return at_offset(Errc::in_use, segment->name, 0,
+                       "it belongs to shard number " + std::to_string(segment->header.shard.value));
+    }
     names->segments.pop_back();
     segments_.insert(segments_.begin(), std::move(*segment));
     if (segments_.front().header.anew) break;
@@ -107,10 +113,8 @@ Result<void> Log::open(Position applied) {
   replaying_.emplace().applied = applied;
   head_ = {};
   if (segments_.empty()) return {};
-  if (segments_.front().header.prev.seq > applied.seq) {
-    return at_offset(Errc::corrupt, segments_.front().name, 0,
-                     "the log begins after " + to_string(segments_.front().header.prev) +
-                         ", but the checkpoint ends at " + to_string(applied) + ": log files are missing");
+  if (auto reaches = check_begin(applied); !reaches) {
+    return at_offset(reaches.error(), segments_.front().name, 0);
   }
   replaying_->first = replaying_->at = segment_after(applied);
   head_ = segments_[replaying_->at].header.prev;
@@ -135,11 +139,20 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
       replaying.reader = std::make_unique<SegmentReader>(*segment.file, segment.header, kSegmentHeaderBytes,
                                                          kSegmentHeaderBytes);
     }
-    const auto replayed = replay_turn(replaying, bytes, take);
-    if (!replayed) return replayed.error();
+    SegmentReader& reader = *replaying.reader;
+    const auto replayed =
+        read_turn(segment, reader, [&](std::string_view frame_bytes, const FrameView& frame) {
+          if (frame.last().seq <= replaying.applied.seq) return;
+          bytes += frame_bytes.size();
+          take(frame_bytes, frame);
+        });
+    if (!replayed) return at_offset(replayed.error(), segment.name, reader.offset());
     if (*replayed) continue;
-    segment.end = replaying.reader->end();
-    if (auto ended = check_end(replaying.at, *replaying.reader); !ended) return ended.error();
+    segment.end = reader.end();
+    const Segment* const next = replaying.at + 1 < segments_.size() ? &segments_[replaying.at + 1] : nullptr;
+    if (auto ended = check_end(next, reader); !ended) {
+      return at_offset(ended.error(), segment.name, reader.end());
+    }
     replaying.reader.reset();
     ++replaying.at;
   }
@@ -147,10 +160,9 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
   return false;
 }
 
-/// False when no whole turn follows in this segment.
-Result<bool> Log::replay_turn(Replaying& replaying, std::uint64_t& bytes, const Take& take) {
-  SegmentReader& reader = *replaying.reader;
-  Segment& segment = segments_[replaying.at];
+/// Calls `take` with the frames of the reader's next turn, which must follow head_, and moves that. False
+/// when no whole one follows. Errors: io_error; corrupt, without the place, which is the reader's offset().
+Result<bool> Log::read_turn(Segment& segment, SegmentReader& reader, const Take& take) {
   auto extended = reader.extend();
   if (!extended || !*extended) return extended;
   for (;;) {
@@ -158,13 +170,10 @@ Result<bool> Log::replay_turn(Replaying& replaying, std::uint64_t& bytes, const 
     if (!found) return found.error();
     if (*found == SegmentReader::Found::end) return true;
     if (*found == SegmentReader::Found::bad || reader.frame().prev != head_) {
-      return at_offset(Errc::corrupt, segment.name, reader.offset(),
-                       "what stands here was synced, but does not follow " + to_string(head_));
+      return Error{Errc::corrupt, "what stands here was synced, but does not follow " + to_string(head_)};
     }
     note(segment, head_, reader.offset());
     head_ = reader.frame().last();
-    if (head_.seq <= replaying.applied.seq) continue;
-    bytes += reader.frame_bytes().size();
     take(reader.frame_bytes(), reader.frame());
   }
 }
@@ -176,12 +185,26 @@ Result<void> Log::finish_replay() {
     // After a kill the last turn may be in the page cache only; from here on it counts as durable.
     if (auto synced = segments_.back().file->sync(); !synced) return synced;
   }
-  if (head_.seq < applied.seq) {
-    return Error{Errc::corrupt, "log: it ends at " + to_string(head_) + ", before the checkpoint at " +
-                                    to_string(applied) + ": log files are missing"};
+  if (auto reaches = check_reach(applied); !reaches) {
+    return Error{reaches.error().code, "log: " + reaches.error().message};
   }
   replaying_.reset();
   return {};
+}
+
+/// Whether the log begins where the checkpoint ends, or before.
+Result<void> Log::check_begin(Position applied) const {
+  if (segments_.front().header.prev.seq <= applied.seq) return {};
+  return Error{Errc::corrupt, "the log begins after " + to_string(segments_.front().header.prev) +
+                                  ", but the checkpoint ends at " + to_string(applied) +
+                                  ": log files are missing"};
+}
+
+/// Whether it ends there, or later.
+Result<void> Log::check_reach(Position applied) const {
+  if (head_.seq >= applied.seq) return {};
+  return Error{Errc::corrupt, "it ends at " + to_string(head_) + ", before the checkpoint at " +
+                                  to_string(applied) + ": log files are missing"};
 }
 
 Log::Progress Log::progress() const {
@@ -204,19 +227,19 @@ Result<void> Log::wipe_torn_marker(Segment& segment) {
   return segment.file->write(segment.end, {std::string(left->size(), '\0')});
 }
 
-/// Whether the segment's turns end here because nothing more was synced.
-Result<void> Log::check_end(std::size_t at, SegmentReader& reader) const {
-  const bool is_last = at + 1 == segments_.size();
-  auto lost = is_last ? reader.marker_follows() : Result<bool>(segments_[at + 1].header.prev != head_);
+/// Whether a segment's turns end here, before `next`, because nothing more was synced. Errors as read_turn();
+/// the place is the reader's end().
+Result<void> Log::check_end(const Segment* next, SegmentReader& reader) const {
+  auto lost = next == nullptr ? reader.marker_follows() : Result<bool>(next->header.prev != head_);
   if (!lost) return lost.error();
   if (!*lost) return {};
-  return at_offset(Errc::corrupt, segments_[at].name, reader.end(),
-                   is_last
-                       ? "what had been synced does not read back; the disk may be failing. Restore this "
-                         "copy from a replica"
-                       : "what was synced up to " + to_string(segments_[at + 1].header.prev) +
-                             " does not read back, or a file is missing; the disk may be failing. Restore "
-                             "this copy from a replica");
+  return Error{Errc::corrupt,
+               next == nullptr
+                   ? "what had been synced does not read back; the disk may be failing. Restore this "
+                     "copy from a replica"
+                   : "what was synced up to " + to_string(next->header.prev) +
+                         " does not read back, or a file is missing; the disk may be failing. "
+                         "Restore this copy from a replica"};
 }
 
 Result<Log::Segment> Log::begin_segment(Position prev, bool anew) {

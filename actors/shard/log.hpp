@@ -16,6 +16,7 @@
 #include "actors/runtime/disk.hpp"
 #include "actors/runtime/message.hpp"
 #include "actors/shard/log_segment.hpp"
+#include "actors/shard/survey.hpp"
 #include "messages/frame.hpp"
 
 namespace dkv {
@@ -25,6 +26,22 @@ struct LogOptions {
   std::uint64_t salt = 0;                                 // any number that clients cannot know
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  // a new segment begins past this
   std::uint64_t retain_bytes = std::uint64_t{256} << 20;  // trim() leaves this much for followers
+};
+
+/// What verify() found.
+struct LogSurvey {
+  std::optional<ShardId> shard;  // nothing: no segment is readable
+  Position begin;                // the event before its first
+  Position end;                  // its last event
+  std::uint64_t segments = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t events = 0;
+  std::uint64_t bytes = 0;  // of the segments' headers and turns
+  std::uint64_t unfinished_bytes =
+      0;                        // of a last turn that was not written to its end: nobody was told of it
+  std::uint64_t left_over = 0;  // files that a reset forgot: the next start removes them
+  std::uint64_t spares = 0;     // files to be written over
+  Problems problems;
 };
 
 class Log {
@@ -56,6 +73,16 @@ class Log {
   };
   /// Of replay().
   Progress progress() const;
+
+  /// What a store says that its shard's log must reach.
+  struct StoreReach {
+    Position applied;
+    Position reached;
+  };
+  /// Reads the whole log, wherever it begins, and changes nothing. Instead of open(), and for that only: it
+  /// is not open then. A log of whichever shard its newest segment is of, whatever the options say. Without
+  /// `store` it is not looked at whether they fit. Errors: io_error, the folder cannot be listed.
+  Result<LogSurvey> verify(const std::optional<StoreReach>& store, const CheckProgress& progress);
 
   /// Durably forgets everything; the next append follows `at`. Instead of open() or any time later; needs
   /// nothing of the old log to be readable. A crash leaves the old log or the new one. Errors: as append();
@@ -103,17 +130,23 @@ class Log {
     std::vector<std::string> spares;
   };
   Result<Names> list();
-  Result<Segment> open_segment(std::uint64_t number);
+  Result<Segment> open_segment(std::uint64_t number) const;
   Result<void> open_segments();
   Result<void> wipe_torn_marker(Segment& segment);
-  Result<void> check_end(std::size_t at, SegmentReader& reader) const;
+  Result<bool> read_turn(Segment& segment, SegmentReader& reader, const Take& take);
+  Result<void> check_end(const Segment* next, SegmentReader& reader) const;
+  Result<void> check_begin(Position applied) const;
+  Result<void> check_reach(Position applied) const;
   Result<Segment> begin_segment(Position prev, bool anew);
   Result<void> free_segment(const Segment& segment, bool make_room);
   Result<void> remove_spares(std::size_t kept);
-  Result<bool> replay_turn(Replaying& replaying, std::uint64_t& bytes, const Take& take);
   Result<void> finish_replay();
   Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
                             ReadResult& result);
+  std::size_t open_readable(std::vector<std::uint64_t> numbers, LogSurvey& survey);
+  const Segment* next_of(std::size_t at) const;
+  void verify_segment(std::size_t at, const Take& take, const CheckProgress& progress, LogSurvey& survey);
+  void check_fit(const StoreReach& store, bool same_history, LogSurvey& survey) const;
   void note(Segment& segment, Position prev, std::uint64_t offset);
   std::size_t segment_after(Position from) const;
 

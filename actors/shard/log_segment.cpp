@@ -120,15 +120,23 @@ Result<std::string_view> SegmentReader::window(std::uint64_t offset, std::size_t
   return std::string_view(buffer_).substr(offset - buffer_offset_);
 }
 
-Result<bool> SegmentReader::extend() {
+Result<std::uint64_t> SegmentReader::begun_bytes() {
   auto bytes = window(end_, kMarkerBytes);
   if (!bytes) return bytes.error();
-  if (!is_marker(*bytes, end_, header_.salt)) return false;
-  const std::uint64_t length = get_little_endian<std::uint32_t>(*bytes, kLengthOffset);
+  if (!is_marker(*bytes, end_, header_.salt)) return std::uint64_t{0};
+  return kMarkerBytes + get_little_endian<std::uint32_t>(*bytes, kLengthOffset);
+}
+
+Result<bool> SegmentReader::extend() {
+  auto begun = begun_bytes();
+  if (!begun) return begun.error();
+  if (*begun == 0) return false;
+  const std::uint64_t turn_end = end_ + *begun;
+  auto bytes = window(end_, kMarkerBytes);
+  if (!bytes) return bytes.error();
   const auto checksum_of_frames = get_little_endian<std::uint64_t>(*bytes, kChecksumOffset);
   const Hasher hasher(header_.salt);
   std::uint64_t offset = end_ + kMarkerBytes;
-  const std::uint64_t turn_end = offset + length;
   while (offset < turn_end) {
     bytes = window(offset, 1);
     if (!bytes) return bytes.error();

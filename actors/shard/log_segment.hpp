@@ -60,6 +60,9 @@ class SegmentReader {
   /// Takes in the turn that begins at end(), too, if one does and is whole. Errors: io_error.
   Result<bool> extend();
   std::uint64_t end() const { return end_; }
+  /// The length of the turn that a marker at end() begins, whole or not, with it; 0: none stands there.
+  /// Errors: io_error.
+  Result<std::uint64_t> begun_bytes();
   /// Whether a marker of this segment's life stands anywhere behind end(). Errors: io_error.
   Result<bool> marker_follows();
 

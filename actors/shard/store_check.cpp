@@ -48,7 +48,7 @@ void take_description(std::string_view key, const LmdbPages::Value& value, Store
   }
 }
 
-void check_file(const File& file, const Progress& progress, StoreSurvey& survey) {
+void check_file(const File& file, const CheckProgress& progress, StoreSurvey& survey) {
   LmdbPages pages(file, kFile, survey.problems, progress);
   if (!pages.open()) return;
   std::map<std::string, LmdbPages::Tree, std::less<>> trees;
@@ -73,7 +73,7 @@ void check_file(const File& file, const Progress& progress, StoreSurvey& survey)
 
 }  // namespace
 
-Result<StoreSurvey> check_store(Disk& folder, const Progress& progress) {
+Result<StoreSurvey> check_store(Disk& folder, const CheckProgress& progress) {
   StoreSurvey survey;
   const auto names = folder.list();
   if (!names) return names.error();

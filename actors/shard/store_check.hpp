@@ -26,6 +26,6 @@ struct StoreSurvey {
 
 /// Checks every page and every record of the store in `folder`, of which nothing is changed. Past a damaged
 /// page it goes on with the next. Errors: io_error, the folder cannot be listed or the file not be opened.
-Result<StoreSurvey> check_store(Disk& folder, const Progress& progress);
+Result<StoreSurvey> check_store(Disk& folder, const CheckProgress& progress);
 
 }  // namespace dkv

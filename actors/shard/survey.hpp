@@ -28,6 +28,6 @@ struct Problems {
 };
 
 /// Called now and then during a check, with the bytes that have been read since the last time.
-using Progress = std::function<void(std::uint64_t bytes)>;
+using CheckProgress = std::function<void(std::uint64_t bytes)>;
 
 }  // namespace dkv

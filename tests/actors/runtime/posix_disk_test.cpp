@@ -142,5 +142,21 @@ TEST(SystemError, TellsAFullDiskFromABrokenOne) {
   EXPECT_EQ(system_error(EIO, "cannot append to", "x").code, Errc::io_error);
 }
 
+TEST_F(PosixDiskTest, ReadOnlyItReadsAndChangesNothing) {
+  ASSERT_TRUE(open("log", true)->write(0, {"content"}));
+  PosixDisk disk(folder_, PosixDisk::Access::read_only);
+  folder_syncs = 0;
+  EXPECT_EQ(disk.list()->size(), 1U);
+  EXPECT_EQ(folder_syncs, 0);
+  auto file = disk.open("log", false);
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ((*file)->read(0, 100).value(), "content");
+  EXPECT_FALSE((*file)->write(0, {"C"}));
+  EXPECT_FALSE(disk.open("new", true));
+  EXPECT_FALSE(disk.rename("log", "other"));
+  EXPECT_FALSE(disk.remove("log"));
+  EXPECT_EQ(disk.list().value(), std::vector<std::string>{"log"});
+}
+
 }  // namespace
 }  // namespace dkv

@@ -1,6 +1,7 @@
 #include "actors/shard/log.hpp"
 
 #include <gtest/gtest.h>
+#include <map>
 #include <set>
 
 #include "tests/sim/disk.hpp"
@@ -435,6 +436,128 @@ TEST_F(LogTest, AnotherShardsLogIsRefused) {
   fill(log, 1, 2);
   Log other(std::make_unique<sim::SimDisk>(platter_, watch_, random_), {ShardId{4}, kSalt, 1 << 20, 1 << 20});
   EXPECT_EQ(open(other).error().code, Errc::in_use);
+}
+
+class LogVerify : public LogTest {
+ protected:
+  LogSurvey verify(std::optional<Position> applied = Position{}, Position reached = {}) {
+    const auto before = contents();
+    const std::uint64_t steps = platter_.steps;
+    std::optional<Log::StoreReach> store;
+    if (applied) store = {*applied, std::max(*applied, reached)};
+    auto survey = make_log(200).verify(store, [](std::uint64_t) {});
+    EXPECT_TRUE(survey.has_value());
+    EXPECT_EQ(contents(), before);
+    EXPECT_EQ(platter_.steps, steps) << "it changed something";
+    return std::move(*survey);
+  }
+  std::map<std::string, std::string> contents() const {
+    std::map<std::string, std::string> contents;
+    for (const auto& [name, file] : platter_.files) contents[name] = file.content;
+    return contents;
+  }
+  /// Five or more segments.
+  void make_segments() {
+    Log log = make_log(200);
+    (void)open(log);
+    fill(log, 1, 20);
+    ASSERT_GE(platter_.files.size(), 5U);
+  }
+  std::string& file_at(std::size_t index) {
+    return std::next(platter_.files.begin(), static_cast<std::ptrdiff_t>(index))->second.content;
+  }
+  std::string name_at(std::size_t index) {
+    return std::next(platter_.files.begin(), static_cast<std::ptrdiff_t>(index))->first;
+  }
+};
+
+TEST_F(LogVerify, CountsWhatASoundLogHolds) {
+  EXPECT_EQ(verify().segments, 0U);
+  make_segments();
+  const auto survey = verify(at(7));
+  EXPECT_EQ(survey.problems.count, 0U) << survey.problems.first[0].what;
+  EXPECT_EQ(survey.shard, kShard);
+  EXPECT_EQ(survey.segments, platter_.files.size());
+  EXPECT_EQ(survey.frames, 20U);
+  EXPECT_EQ(survey.events, 20U);
+  EXPECT_EQ(survey.begin, at(0));
+  EXPECT_EQ(survey.end, at(20));
+  EXPECT_GT(survey.bytes, 20 * frame(1)->size());
+  EXPECT_EQ(survey.unfinished_bytes, 0U);
+}
+
+TEST_F(LogVerify, GoesOnPastWhatIsDamagedAndNamesEachPlace) {
+  make_segments();
+  file_at(1)[kSegmentHeaderBytes + kMarkerBytes + 30] ^= 1;
+  file_at(3)[3] ^= 1;
+  const auto survey = verify();
+  ASSERT_EQ(survey.problems.count, 2U);
+  EXPECT_EQ(survey.problems.first[0].file, name_at(3));
+  EXPECT_EQ(survey.problems.first[0].offset, 0U);
+  EXPECT_EQ(survey.problems.first[1].file, name_at(1));
+  EXPECT_EQ(survey.problems.first[1].offset, kSegmentHeaderBytes);
+  EXPECT_EQ(survey.end, at(20));
+}
+
+TEST_F(LogVerify, FindsDamageThatAStartPassesOver) {
+  make_segments();
+  file_at(0)[kSegmentHeaderBytes + kMarkerBytes + 30] ^= 1;
+  Log log = make_log(200);
+  EXPECT_TRUE(open(log, at(19)).has_value());
+  EXPECT_EQ(verify(at(19)).problems.count, 1U);
+}
+
+TEST_F(LogVerify, AnUnfinishedLastTurnIsNormal) {
+  make_segments();
+  std::string& last = file_at(platter_.files.size() - 1);
+  last.resize(last.find_last_not_of('\0') - 3);
+  const auto survey = verify();
+  EXPECT_EQ(survey.problems.count, 0U);
+  EXPECT_EQ(survey.end, at(19));
+  EXPECT_EQ(survey.unfinished_bytes, kMarkerBytes + frame(20)->size());
+}
+
+TEST_F(LogVerify, AMissingFileIsNamed) {
+  make_segments();
+  const std::string middle = name_at(2);
+  platter_.files.erase(middle);
+  auto survey = verify();
+  ASSERT_EQ(survey.problems.count, 1U);
+  EXPECT_EQ(survey.problems.first[0].file, middle);
+}
+
+TEST_F(LogVerify, TheLogMustReachTheCheckpoint) {
+  make_segments();
+  EXPECT_EQ(verify(at(20)).problems.count, 0U);
+  EXPECT_EQ(verify(at(21)).problems.count, 1U);
+  EXPECT_EQ(verify(at(7), at(20)).problems.count, 0U);
+  EXPECT_EQ(verify(at(7), at(21)).problems.count, 1U) << "a checkpoint that was cut short";
+  EXPECT_EQ(verify(std::nullopt).problems.count, 0U);
+  EXPECT_EQ(verify(Position{Epoch{2}, Seq{7}}).problems.count, 1U) << "another history";
+  platter_.files.erase(name_at(0));
+  const auto survey = verify(at(0));
+  ASSERT_EQ(survey.problems.count, 1U);
+  EXPECT_NE(survey.problems.first[0].what.find("log files are missing"), std::string::npos);
+  EXPECT_EQ(verify(at(20)).problems.count, 0U);
+}
+
+TEST_F(LogVerify, LeavesWhatAStartWouldRemove) {
+  make_segments();
+  const auto old = platter_.files;
+  {
+    Log log = make_log(200);
+    (void)open(log);
+    ASSERT_TRUE(log.reset(at(50)).has_value());
+    ASSERT_TRUE(log.append({frame(51)}, at(51)).has_value());
+  }
+  platter_.files.insert(old.begin(), old.end());
+  for (int i = 0; i < 4; ++i) platter_.files["spare-" + std::to_string(i)] = {};
+  const auto survey = verify(at(50));
+  EXPECT_EQ(survey.problems.count, 0U);
+  EXPECT_EQ(survey.begin, at(50));
+  EXPECT_EQ(survey.end, at(51));
+  EXPECT_EQ(survey.left_over, old.size());
+  EXPECT_EQ(survey.spares, 4U);
 }
 
 }  // namespace
