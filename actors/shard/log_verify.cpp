@@ -42,17 +42,17 @@ void Log::verify_segment(std::size_t at, const Take& take, const CheckProgress& 
   };
   // Whether it follows the one before is said there.
   head_ = segment.header.prev;
-  segment.end = 0;
+  survey.bytes += kSegmentHeaderBytes;
   for (;;) {
     const std::uint64_t begin = reader.end();
     const auto turn = read_turn(segment, reader, take);
     if (!turn) return add(turn.error(), reader.offset());
     if (!*turn) break;
+    survey.bytes += reader.end() - begin;
     progress(reader.end() - begin);
   }
   if (auto ended = check_end(next_of(at), reader); !ended) return add(ended.error(), reader.end());
   segment.end = reader.end();
-  survey.bytes += segment.end;
 }
 
 Result<LogSurvey> Log::verify(const std::optional<StoreReach>& store, const CheckProgress& progress) {

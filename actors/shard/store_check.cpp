@@ -21,30 +21,52 @@ void check_record(std::string_view key, const LmdbPages::Value& value, StoreSurv
   survey.bytes += key.size() + value.bytes.size() - kRecordHeaderBytes;
 }
 
-void take_description(std::string_view key, const LmdbPages::Value& value, StoreSurvey& survey) {
-  const auto refuse = [&](const char* what) { survey.problems.add({kFile, value.offset, what}); };
-  if (key == "format") {
-    survey.format = value.bytes;
-    if (survey.format != kStoreFormat) {
-      refuse("the store's format is not of this version of the program, or damaged");
+/// An entry of "meta", and where it stands.
+struct Entry {
+  std::string bytes;
+  std::uint64_t offset = 0;
+};
+using Entries = std::map<std::string, Entry, std::less<>>;
+
+std::optional<ShardId> decode_shard(const std::string& text) {
+  std::uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, failure] = std::from_chars(text.data(), end, number);
+  if (failure != std::errc{} || stopped != end) return std::nullopt;
+  return ShardId{number};
+}
+
+/// What the store says of itself.
+void read_description(const Entries& entries, StoreSurvey& survey) {
+  const auto refuse = [&](const Entry& entry, const std::string& what) {
+    survey.problems.add({kFile, entry.offset, what});
+  };
+  const auto format = entries.find("format");
+  if (format == entries.end()) {
+    return survey.problems.add({kFile, std::nullopt, "the store does not say what its format is"});
+  }
+  survey.format = format->second.bytes;
+  if (survey.format != kStoreFormat) {
+    return refuse(format->second, "the store's format is '" + survey.format + "', this program reads '" +
+                                      std::string(kStoreFormat) +
+                                      "': if no other version wrote it, it is damaged");
+  }
+  for (const auto& [name, entry] : entries) {
+    if (name == "shard") {
+      survey.shard = decode_shard(entry.bytes);
+      if (!survey.shard) refuse(entry, "the shard's number is damaged");
+    } else if (name == "applied") {
+      survey.applied = decode_position(entry.bytes);
+      if (!survey.applied) refuse(entry, "the position of the checkpoint is damaged");
+    } else if (name == "reached") {
+      survey.reached = decode_position(entry.bytes);
+      if (!survey.reached) refuse(entry, "the position of a checkpoint under way is damaged");
+    } else if (name == "import") {
+      survey.import = decode_import(entry.bytes);
+      if (!survey.import) refuse(entry, "how far the copy had come is damaged");
+    } else if (name != "format") {
+      refuse(entry, "an entry of the store's description has a name that is none");
     }
-  } else if (key == "shard") {
-    std::uint32_t number = 0;
-    const char* const end = value.bytes.data() + value.bytes.size();
-    const auto [stopped, failure] = std::from_chars(value.bytes.data(), end, number);
-    if (failure != std::errc{} || stopped != end) return refuse("the shard's number is damaged");
-    survey.shard = ShardId{number};
-  } else if (key == "applied") {
-    survey.applied = decode_position(value.bytes);
-    if (!survey.applied) refuse("the position of the checkpoint is damaged");
-  } else if (key == "reached") {
-    survey.reached = decode_position(value.bytes);
-    if (!survey.reached) refuse("the position of a checkpoint under way is damaged");
-  } else if (key == "import") {
-    survey.import = decode_import(value.bytes);
-    if (!survey.import) refuse("how far the copy had come is damaged");
-  } else {
-    refuse("an entry of the store's description has a name that is none");
   }
 }
 
@@ -52,23 +74,27 @@ void check_file(const File& file, const CheckProgress& progress, StoreSurvey& su
   LmdbPages pages(file, kFile, survey.problems, progress);
   if (!pages.open()) return;
   std::map<std::string, LmdbPages::Tree, std::less<>> trees;
-  const std::uint64_t before = survey.problems.count;
   pages.walk_names([&](std::string_view key, const LmdbPages::Value& value) {
     if (const auto tree = pages.tree_in(value)) trees.emplace(key, *tree);
   });
-  const bool names_are_whole = survey.problems.count == before;
+  // Of a start that died before its first transaction.
+  const bool is_blank = survey.problems.count == 0 && trees.empty();
+  for (const char* name : {"records", "meta"}) {
+    if (is_blank || survey.problems.count > 0 || trees.contains(name)) continue;
+    survey.problems.add({kFile, std::nullopt, std::string("the database '") + name + "' is missing"});
+  }
+  Entries entries;
   for (const auto& [name, tree] : trees) {
-    pages.walk(tree, "the database '" + name + "'",
-               [&, is_records = name == "records"](std::string_view key, const LmdbPages::Value& value) {
-                 is_records ? check_record(key, value, survey) : take_description(key, value, survey);
-               });
+    const auto visit = [&, is_meta = name == "meta"](std::string_view key, const LmdbPages::Value& value) {
+      if (!is_meta) return check_record(key, value, survey);
+      entries[std::string(key)] = {std::string(value.bytes), value.offset};
+    };
+    pages.walk(tree, "the database '" + name + "'", visit);
   }
   pages.walk_free();
-  // The first start makes both at once, with the description.
-  if (names_are_whole && !trees.empty() && (!trees.contains("records") || survey.format.empty())) {
-    survey.problems.add({kFile, std::nullopt, "the store's own description is missing"});
-  }
-  if (survey.problems.count == 0 && !survey.applied) survey.applied = Position{};  // no checkpoint yet
+  if (trees.contains("meta")) read_description(entries, survey);
+  // Where nothing is damaged and it does not say, there has been no checkpoint.
+  if (survey.problems.count == 0 && !survey.applied) survey.applied = Position{};
 }
 
 }  // namespace
@@ -78,19 +104,15 @@ Result<StoreSurvey> check_store(Disk& folder, const CheckProgress& progress) {
   const auto names = folder.list();
   if (!names) return names.error();
   const bool is_there = std::find(names->begin(), names->end(), kFile) != names->end();
-  if (!is_there) {
-    survey.applied = Position{};
-    return survey;
-  }
+  survey.applied = Position{};
+  if (!is_there) return survey;
   const auto file = folder.open(kFile, false);
   if (!file) return file.error();
   survey.file_bytes = (*file)->size();
-  survey.exists = survey.file_bytes > 0;
-  if (survey.exists) {
-    check_file(**file, progress, survey);
-  } else {
-    survey.applied = Position{};  // LMDB makes an empty file first
-  }
+  survey.exists = survey.file_bytes > 0;  // LMDB makes an empty file first
+  if (!survey.exists) return survey;
+  survey.applied.reset();
+  check_file(**file, progress, survey);
   return survey;
 }
 

@@ -14,6 +14,7 @@ namespace dkv::cli {
 
 inline constexpr int kOk = 0;
 inline constexpr int kNotFound = 1;
+inline constexpr int kProblems = 1;  // of `check`
 inline constexpr int kUsage = 2;
 inline constexpr int kUnavailable = 3;
 
@@ -41,6 +42,10 @@ int status(const Options& options);
 int show_topology(const Options& options, bool plain);
 int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base,
                  const std::string& store);
+
+// check_command.cpp
+/// Of a stopped node's data folder.
+int check(const std::string& path, bool json);
 
 // commands.cpp: what they share.
 

@@ -23,6 +23,7 @@ struct Arguments {
   std::string value;
   bool from_replica = false;
   bool plain = false;
+  std::string data;
   std::uint32_t shards = 0;
   std::uint32_t replicas = 1;
   std::string base;
@@ -105,6 +106,27 @@ void add_status_command(CLI::App& app, Arguments& arguments, int& result) {
   command->callback([&] { result = status(arguments.options); });
 }
 
+void add_check_command(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* command = app.add_subcommand(
+      "check", "Reads all that a stopped node has on disk, and says whether it is as it was written.");
+  command->add_option("DATA_DIR", arguments.data, "the node's data folder; nothing in it is changed")
+      ->required()
+      ->type_name("")
+      ->check([](const std::string& text) { return std::string(text.empty() ? "it is empty" : ""); });
+  command->add_flag("--json", arguments.options.json, "print JSON");
+  command->footer(
+      "\nFor every shard copy: each turn and frame of the log and each page and record of the store against "
+      "its\n"
+      "checksums, and whether log and store fit together. What is wrong is named by file and offset, with "
+      "what to\n"
+      "do about it.\n\n"
+      "Examples:\n  distrikv check /var/lib/distrikv/delhi\n  distrikv check /var/lib/distrikv/delhi "
+      "--json\n\n"
+      "Exit codes: 0 sound, 1 problems found, 2 wrong usage, 3 cannot be checked (no data folder, or in "
+      "use).\n");
+  command->callback([&] { result = check(arguments.data, arguments.options.json); });
+}
+
 void add_topology_commands(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* topology =
       app.add_subcommand("topology", "Shows a cluster's topology, or writes a file for a new one.");
@@ -173,6 +195,7 @@ int run(int argc, char** argv) {
   add_key_commands(app, arguments, result);
   add_status_command(app, arguments, result);
   add_topology_commands(app, arguments, result);
+  add_check_command(app, arguments, result);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

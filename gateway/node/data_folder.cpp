@@ -1,5 +1,6 @@
 #include "gateway/node/data_folder.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -19,6 +21,7 @@ namespace dkv {
 namespace {
 
 constexpr std::uint64_t kFormat = 1;
+constexpr std::string_view kShardPrefix = "shard-";
 constexpr const char* kLockFile = "lock";
 constexpr const char* kIdentityFile = "node.json";
 constexpr const char* kNewIdentityFile = "node.json.new";
@@ -93,9 +96,31 @@ std::string without_trailing_slashes(std::string path) {
   return path;
 }
 
-Result<int> lock(const std::string& folder) {
+std::string text_of(const nlohmann::json& json, const char* name) {
+  return json.contains(name) && json[name].is_string() ? json[name].get<std::string>() : "";
+}
+
+/// A JSON object of the format that this program knows.
+Result<nlohmann::json> parse_identity(const std::string& text, const std::string& file) {
+  auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("format") || !json["format"].is_number_unsigned()) {
+    return Error{Errc::corrupt, file + " cannot be understood; it was damaged or written by somebody else"};
+  }
+  if (json["format"].get<std::uint64_t>() != kFormat) {
+    return Error{Errc::wrong_version, file + " has format " + json["format"].dump() +
+                                          ", and this program knows " + std::to_string(kFormat) +
+                                          " only; start the version that wrote it"};
+  }
+  return json;
+}
+
+/// `as_is`: it need not be possible to write there.
+Result<int> lock(const std::string& folder, bool as_is) {
   const std::string path = folder + "/" + kLockFile;
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (file < 0 && as_is && (errno == EROFS || errno == EACCES)) {
+    file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  }
   if (file < 0) return system_error(errno, "cannot open", path);
   if (::flock(file, LOCK_EX | LOCK_NB) == 0) return file;
   const int code = errno;
@@ -105,9 +130,8 @@ Result<int> lock(const std::string& folder) {
   if (code != EWOULDBLOCK) return system_error(code, "cannot lock", path);
   pid.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
   while (!pid.empty() && pid.back() == '\n') pid.pop_back();
-  return Error{Errc::in_use, "the data folder " + folder + " is in use by another process" +
-                                 (pid.empty() ? "" : " (pid " + pid + ")") +
-                                 "; stop it, or choose another folder"};
+  return Error{Errc::in_use, "the data folder " + folder + " is in use by " +
+                                 (pid.empty() ? "another process" : "pid " + pid) + ": stop it first"};
 }
 
 }  // namespace
@@ -138,7 +162,7 @@ Result<DataFolder> DataFolder::take(const std::string& wanted_path, const std::s
                                    " holds other files and no node.json: it is not a data folder; give "
                                    "an empty or new folder"};
   }
-  const auto locked = lock(path);
+  const auto locked = lock(path, false);
   if (!locked) return locked.error();
   DataFolder folder(path, *locked);
   if (auto claimed = folder.claim(node, cluster_id); !claimed) return claimed.error();
@@ -150,7 +174,10 @@ Result<void> DataFolder::claim(const std::string& node, std::uint64_t cluster_id
   if (!identity) return identity.error();
   const auto known =
       *identity ? check_identity(**identity, node, cluster_id) : write_identity(node, cluster_id);
-  if (!known) return known;
+  return known ? write_pid() : known;
+}
+
+Result<void> DataFolder::write_pid() const {
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
     return system_error(errno, "cannot write", path_ + "/" + kLockFile);
@@ -158,22 +185,27 @@ Result<void> DataFolder::claim(const std::string& node, std::uint64_t cluster_id
   return {};
 }
 
+Result<DataFolder> DataFolder::inspect(const std::string& wanted_path) {
+  const std::string path = without_trailing_slashes(wanted_path);
+  const std::string identity = path + "/" + kIdentityFile;
+  if (struct stat about{}; ::stat(identity.c_str(), &about) != 0) {
+    if (errno != ENOENT && errno != ENOTDIR) return system_error(errno, "cannot examine", identity);
+    return Error{Errc::bad_request, path + " is not a data folder: there is no node.json in it"};
+  }
+  const auto locked = lock(path, true);
+  if (!locked) return locked.error();
+  DataFolder folder(path, *locked);
+  // So that whoever is refused meanwhile is told by whom. Where nobody can write nobody will be.
+  (void)folder.write_pid();
+  return folder;
+}
+
 Result<void> DataFolder::check_identity(const std::string& text, const std::string& node,
                                         std::uint64_t cluster_id) {
   const std::string file = path_ + "/" + kIdentityFile;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  const auto text_of = [&json](const char* name) -> std::string {
-    return json.is_object() && json.contains(name) && json[name].is_string() ? json[name].get<std::string>()
-                                                                             : "";
-  };
-  if (!json.is_object() || !json.contains("format") || !json["format"].is_number_unsigned()) {
-    return Error{Errc::corrupt, file + " cannot be understood; it was damaged or written by somebody else"};
-  }
-  if (json["format"].get<std::uint64_t>() != kFormat) {
-    return Error{Errc::wrong_version, file + " has format " + json["format"].dump() +
-                                          ", and this program knows " + std::to_string(kFormat) +
-                                          " only; start the version that wrote it"};
-  }
+  const auto json = parse_identity(text, file);
+  if (!json) return json.error();
+  const auto text_of = [&json](const char* name) { return dkv::text_of(*json, name); };
   if (text_of("node") != node) {
     return Error{Errc::in_use, "the data folder " + path_ + " belongs to node '" + text_of("node") +
                                    "', not to '" + node + "'; nothing was changed"};
@@ -202,13 +234,43 @@ Result<void> DataFolder::write_identity(const std::string& node, std::uint64_t c
   return sync_folder(path_);
 }
 
+DataFolder::ShardFolder DataFolder::shard_paths(const std::string& shard_name) const {
+  const std::string log = path_ + "/" + std::string(kShardPrefix) + shard_name;
+  return {log, log + "/store"};
+}
+
 Result<DataFolder::ShardFolder> DataFolder::shard_folder(const std::string& shard_name) const {
-  ShardFolder folder;
-  folder.log = path_ + "/shard-" + shard_name;
-  folder.store = folder.log + "/store";
+  ShardFolder folder = shard_paths(shard_name);
   if (auto made = make_folder(folder.log); !made) return made.error();
   if (auto made = make_folder(folder.store); !made) return made.error();
   return folder;
+}
+
+Result<std::vector<std::string>> DataFolder::shard_names() const {
+  std::error_code code;
+  std::vector<std::string> names;
+  for (std::filesystem::directory_iterator entry(path_, code), end; !code && entry != end;
+       entry.increment(code)) {
+    const std::string name = entry->path().filename().string();
+    const bool is_folder = entry->is_directory(code);
+    if (is_folder && name.starts_with(kShardPrefix)) names.push_back(name.substr(kShardPrefix.size()));
+  }
+  if (code) return system_error(code.value(), "cannot list folder", path_);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<std::string> DataFolder::node_name() const {
+  const std::string file = path_ + "/" + kIdentityFile;
+  const auto text = read_small_file(file);
+  if (!text) return text.error();
+  const auto json = parse_identity(text->value_or(""), file);
+  if (!json) return json.error();
+  const std::string name = text_of(*json, "node");
+  if (name.empty() || text_of(*json, "cluster").empty() || text_of(*json, "incarnation").empty()) {
+    return Error{Errc::corrupt, file + " does not say whose folder this is; it was damaged"};
+  }
+  return name;
 }
 
 }  // namespace dkv

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "messages/result.hpp"
 
@@ -19,13 +20,17 @@ class DataFolder {
   /// process has it, or it belongs to another node or cluster, or to somebody else altogether),
   /// wrong_version, io_error, disk_full (it cannot be written to).
   static Result<DataFolder> take(const std::string& path, const std::string& node, std::uint64_t cluster_id);
+  /// Locks an existing folder in order to look at it: neither makes nor checks nor changes anything but the
+  /// lock's pid, and not even that where the file system is mounted to be read only. Errors: bad_request (it
+  /// is no data folder), in_use (a process has it), io_error.
+  static Result<DataFolder> inspect(const std::string& path);
   /// Lets go of the lock.
   ~DataFolder();
   DataFolder(DataFolder&& other) noexcept;
   DataFolder& operator=(DataFolder&&) = delete;
 
   const std::string& path() const { return path_; }
-  /// Made with the folder, and like no other's: a wiped folder is a new member.
+  /// Of one that was taken. Made with the folder, and like no other's: a wiped folder is a new member.
   const std::string& incarnation() const { return incarnation_; }
 
   /// The folder of a shard's log, and in it that of its store; made durably if missing.
@@ -34,12 +39,19 @@ class DataFolder {
     std::string store;
   };
   Result<ShardFolder> shard_folder(const std::string& shard_name) const;
+  /// The same, made or not.
+  ShardFolder shard_paths(const std::string& shard_name) const;
+  /// Those that are there, sorted. Errors: io_error.
+  Result<std::vector<std::string>> shard_names() const;
+  /// Whose folder it says it is. Errors: corrupt, wrong_version, io_error.
+  Result<std::string> node_name() const;
 
  private:
   DataFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
 
   Result<void> claim(const std::string& node, std::uint64_t cluster_id);
   Result<void> check_identity(const std::string& text, const std::string& node, std::uint64_t cluster_id);
+  Result<void> write_pid() const;
   Result<void> write_identity(const std::string& node, std::uint64_t cluster_id);
 
   std::string path_;

@@ -270,6 +270,29 @@ TEST_F(StoreCheck, APageOfZerosIsFoundUnlessNothingUsesIt) {
   EXPECT_GT(found[Use::overflow], 0);
 }
 
+TEST_F(StoreCheck, AFlippedByteInTheHeaderOfAPageInUseIsFound) {
+  make_large();
+  const std::string whole = file();
+  std::map<Use, int> checked;
+  for (std::size_t page = 0; page < whole.size() / kPageBytes; ++page) {
+    std::string bytes = whole;
+    std::memset(bytes.data() + page * kPageBytes, 0, kPageBytes);
+    if (check(bytes).problems.count == 0) continue;  // not in use
+    const Use use = use_of(whole, page);
+    // The second page of a large value has no header.
+    if (use == Use::other || ++checked[use] > 5) continue;
+    for (std::size_t at = 0; at < 16; ++at) {
+      if (at == 8 || at == 9 || (use == Use::meta && at > 11)) continue;  // they mean nothing
+      bytes = whole;
+      bytes[page * kPageBytes + at] ^= 2;
+      EXPECT_GT(check(bytes).problems.count, 0U) << "page " << page << " byte " << at;
+    }
+  }
+  EXPECT_GT(checked[Use::branch], 0);
+  EXPECT_GT(checked[Use::leaf], 4);
+  EXPECT_GT(checked[Use::overflow], 4);
+}
+
 // Whatever is flipped: either it is reported, or the records that are read are what they were.
 TEST_F(StoreCheck, AFlippedByteIsFoundOrHarmless) {
   make_large();

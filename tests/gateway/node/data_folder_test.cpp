@@ -176,6 +176,41 @@ TEST_F(DataFolderTest, MakesAShardsFolders) {
   }
 }
 
+TEST_F(DataFolderTest, IsInspectedWithoutBeingClaimed) {
+  { ASSERT_TRUE(take()->shard_folder("pune")); }
+  write("shard-file", "not a folder");
+  auto before = everything();
+  {
+    const auto data = DataFolder::inspect(path_ + "/");
+    ASSERT_TRUE(data) << data.error().message;
+    EXPECT_EQ(*data->node_name(), "delhi");
+    EXPECT_EQ(*data->shard_names(), std::vector<std::string>{"pune"});
+    expect_refusal(take(), Errc::in_use, {"in use by pid " + std::to_string(::getpid()) + ": stop it first"});
+    expect_refusal(DataFolder::inspect(path_), Errc::in_use, {"stop it first"});
+  }
+  EXPECT_EQ(everything(), before);
+  EXPECT_TRUE(take()) << "it lets go of the lock";
+}
+
+TEST_F(DataFolderTest, InspectsNothingButADataFolder) {
+  expect_refusal(DataFolder::inspect(path_), Errc::bad_request, {path_, "not a data folder"});
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  write("holiday.jpg", "a picture");
+  const auto before = everything();
+  expect_refusal(DataFolder::inspect(path_), Errc::bad_request, {path_, "not a data folder"});
+  EXPECT_EQ(everything(), before);
+}
+
+TEST_F(DataFolderTest, InspectsAFolderWhoseIdentityIsDamaged) {
+  { ASSERT_TRUE(take()); }
+  for (const char* text : {"", "{", R"({"format":1})", R"({"format":1,"node":"delhi"})"}) {
+    write("node.json", text);
+    EXPECT_EQ(DataFolder::inspect(path_)->node_name().error().code, Errc::corrupt) << text;
+  }
+  write("node.json", R"({"format":2})");
+  EXPECT_EQ(DataFolder::inspect(path_)->node_name().error().code, Errc::wrong_version);
+}
+
 TEST(RandomNumber, DiffersEveryTime) { EXPECT_NE(random_number(), random_number()); }
 
 }  // namespace
