@@ -122,6 +122,12 @@ void ReplicaActor::raise_epoch(Epoch epoch, TimePoint now) {
   stash_.clear();
   stash_bytes_ = 0;
   pull_due_at_ = now;
+  if (taker_.waits_for_first() && !taker_.store_is_partial()) {
+    // That our history is in its log, though too old, only its predecessor has said. This one may have lost
+    // its data, and would have us throw ours away.
+    taker_.give_up();
+    want_pull();
+  }
 }
 
 void ReplicaActor::take_live(FrameBytes bytes, const FrameView& frame, Effects& out) {
@@ -217,19 +223,25 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (message.outcome == peer::PullOutcome::refused || message.epoch < highest_epoch_) return want_pull();
   heard_ = now;
   heard_once_ = true;
+  if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
   if (message.outcome == peer::PullOutcome::too_old) {
     return take_snapshot("the primary's log no longer holds what follows " + to_string(head_), now, out);
   }
   if (message.outcome == peer::PullOutcome::diverged) {
     // What a volatile shard had is gone when its primary says so; that a durable one's is, only people can.
     if (!is_volatile()) return diverge(now, out);
+    foreign_ = true;
     return take_snapshot("the primary has another history than this copy's, up to " + to_string(head_), now,
                          out);
   }
-  if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
+  if (is_volatile() && taker_.is_filling() && message.epoch > copied_epoch_) {
+    // Events that the chunks have may have gone with the process that gave them.
+    return take_snapshot("the primary began anew during the last one", now, out);
+  }
   // R3: what was found in the primary's log must be the head that we have now.
   if (message.epoch != aligned_epoch_ && pull_from_ != head_) return want_pull();
   state_ = State::following;
+  foreign_ = false;
   problem_.clear();
   aligned_epoch_ = message.epoch;
   acknowledge_wanted_ = true;
@@ -282,7 +294,7 @@ void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
   }
   if (state_ == State::following || state_ == State::resetting) taker_.end_turn(primary_, now, out);
-  if (refills_.wanted() && answers_reads() && !taker_.active() && copy_.last() == head_) {
+  if (refills_.wanted() && can_refill() && copy_.last() == head_) {
     refills_.read(copy_, head_, highest_epoch_, out);
     refills_.release(commit_, out);
   }
@@ -311,7 +323,10 @@ void ReplicaActor::handle(peer::SnapshotReply message, const Address&, TimePoint
     heard_ = now;
     heard_once_ = true;
   }
-  if (taker_.take(std::move(message), copy_.store_will_have(), now, out)) forget(out);
+  const Epoch epoch = message.epoch;
+  if (!taker_.take(std::move(message), copy_.store_will_have(), now, out)) return;
+  copied_epoch_ = epoch;
+  forget(out);
 }
 
 /// The store is being emptied: what is in memory and in the log has no place any more.
@@ -334,7 +349,7 @@ void ReplicaActor::handle(peer::SnapshotRequest message, const Address& from, Ti
   if (!is_volatile() || !message.refill || from != primary_ || state_ == State::failed) return;
   // While frames come there is a primary that has begun: this question is an old one.
   if (heard_once_ && now - heard_ < kRefillSilence) return;
-  const bool is_whole = answers_reads() && !taker_.active();
+  const bool is_whole = can_refill();
   if (state_ == State::waiting || state_ == State::opening || (is_whole && durable_ != head_)) return;
   if (!is_whole || head_ == Position{}) {
     auto nothing = SnapshotReads::answer_to(message, peer::SnapshotOutcome::nothing);

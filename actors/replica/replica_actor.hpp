@@ -46,7 +46,7 @@ class ReplicaActor : public Actor {
   /// For tests: the copy's content, and how far it got.
   ShardCopy& copy() { return copy_; }
   Position head() const { return head_; }
-  bool answers_reads() const { return state_ == State::following && !taker_.store_is_partial(); }
+  bool answers_reads() const { return state_ == State::following && !taker_.store_is_partial() && !foreign_; }
   std::uint64_t gaps_repaired() const { return gaps_repaired_; }
 
  private:
@@ -86,6 +86,8 @@ class ReplicaActor : public Actor {
   void pull(TimePoint now, Effects& out);
   bool may_pull() const;
   bool is_volatile() const;
+  /// Has a whole copy, which nothing is changing.
+  bool can_refill() const { return answers_reads() && (!taker_.active() || taker_.waits_for_first()); }
   void diverge(TimePoint now, Effects& out);
   void take_snapshot(const std::string& why, TimePoint now, Effects& out);
   void forget(Effects& out);
@@ -116,6 +118,8 @@ class ReplicaActor : public Actor {
   Seq primary_head_;     // as far as we heard
   TimePoint heard_{};    // from the primary, by any way
   bool heard_once_ = false;
+  bool foreign_ = false;       // a volatile copy whose history the primary does not have: it will be replaced
+  Epoch copied_epoch_;         // in which the first chunk of the copy under way was given
   bool reached_head_ = false;  // since alignment: has been level with the primary
 
   struct Unapplied {

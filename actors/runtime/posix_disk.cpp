@@ -119,10 +119,11 @@ Result<std::vector<std::string>> PosixDisk::list() const {
   errno = 0;
   while (const dirent* entry = ::readdir(folder.get())) {
     struct stat about {};
-    if (::fstatat(::dirfd(folder.get()), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(about.st_mode)) {
-      names.emplace_back(entry->d_name);
+    // A file that is left out for a moment's failure would be a hole in what the folder holds.
+    if (::fstatat(::dirfd(folder.get()), entry->d_name, &about, 0) != 0) {
+      return system_error(errno, "cannot examine", folder_ + "/" + entry->d_name);
     }
+    if (S_ISREG(about.st_mode)) names.emplace_back(entry->d_name);
     errno = 0;
   }
   if (errno != 0) return system_error(errno, "cannot list folder", folder_);
@@ -164,9 +165,11 @@ Result<std::unique_ptr<File>> PosixDisk::open(const std::string& name, bool crea
 Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
   const std::string path = folder_ + "/" + from;
   if (auto writable = check_writable(path); !writable) return writable;
-  if (::rename(path.c_str(), (folder_ + "/" + to).c_str()) != 0) {
-    return system_error(errno, "cannot rename", path);
-  }
+  const std::string target = folder_ + "/" + to;
+  // EINVAL: a file system that cannot be told not to replace.
+  const bool renamed = ::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0 ||
+                       (errno == EINVAL && ::rename(path.c_str(), target.c_str()) == 0);
+  if (!renamed) return system_error(errno, "cannot rename", path);
   return sync_folder(folder_);
 }
 

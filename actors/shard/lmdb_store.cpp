@@ -26,7 +26,8 @@ std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(
 
 Error failure(const std::string& what, int code) {
   // Either means that there is no room.
-  const Errc errc = code == ENOSPC || code == MDB_MAP_FULL ? Errc::disk_full : Errc::io_error;
+  const Errc errc =
+      code == ENOSPC || code == EDQUOT || code == MDB_MAP_FULL ? Errc::disk_full : Errc::io_error;
   return {errc, "store: " + what + ": " + mdb_strerror(code)};
 }
 

@@ -140,6 +140,7 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
                                                          kSegmentHeaderBytes);
     }
     SegmentReader& reader = *replaying.reader;
+    const std::uint64_t start = reader.end();
     const auto replayed =
         read_turn(segment, reader, [&](std::string_view frame_bytes, const FrameView& frame) {
           if (frame.last().seq <= replaying.applied.seq) return;
@@ -147,12 +148,16 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
           take(frame_bytes, frame);
         });
     if (!replayed) return at_offset(replayed.error(), segment.name, reader.offset());
-    if (*replayed) continue;
+    if (*replayed) {
+      replaying.last_turn = start;
+      continue;
+    }
     segment.end = reader.end();
     const Segment* const next = replaying.at + 1 < segments_.size() ? &segments_[replaying.at + 1] : nullptr;
     if (auto ended = check_end(next, reader); !ended) {
       return at_offset(ended.error(), segment.name, reader.end());
     }
+    if (next != nullptr) replaying.last_turn = kSegmentHeaderBytes;
     replaying.reader.reset();
     ++replaying.at;
   }
@@ -181,15 +186,25 @@ Result<bool> Log::read_turn(Segment& segment, SegmentReader& reader, const Take&
 Result<void> Log::finish_replay() {
   const Position applied = replaying_->applied;
   if (!segments_.empty()) {
-    if (auto wiped = wipe_torn_marker(segments_.back()); !wiped) return wiped;
-    // After a kill the last turn may be in the page cache only; from here on it counts as durable.
-    if (auto synced = segments_.back().file->sync(); !synced) return synced;
+    Segment& last = segments_.back();
+    if (auto wiped = wipe_torn_marker(last); !wiped) return wiped;
+    if (auto written = write_again(last, replaying_->last_turn); !written) return written;
+    // From here on it counts as durable.
+    if (auto synced = last.file->sync(); !synced) return synced;
   }
   if (auto reaches = check_reach(applied); !reaches) {
     return Error{reaches.error().code, "log: " + reaches.error().message};
   }
   replaying_.reset();
   return {};
+}
+
+/// What stands from `offset` on, the last turn, may be in the page cache only: after a kill, or after a sync
+/// that failed, when the kernel calls it clean and would not write it at the next one (R2).
+Result<void> Log::write_again(Segment& segment, std::uint64_t offset) {
+  const auto turn = segment.file->read(offset, static_cast<std::size_t>(segment.end - offset));
+  if (!turn) return turn.error();
+  return segment.file->write(offset, {*turn});
 }
 
 /// Whether the log begins where the checkpoint ends, or before.
@@ -327,7 +342,11 @@ Result<void> Log::free_segment(const Segment& segment, bool make_room) {
   const bool fits = segment.file->size() < 2 * options_.segment_bytes;
   if (make_room || !fits || spares_.size() >= kMaxSpares) return disk_->remove(segment.name);
   std::string spare = spare_name(std::to_string(segment.number));
-  if (auto renamed = disk_->rename(segment.name, spare); !renamed) return renamed;
+  if (auto renamed = disk_->rename(segment.name, spare); !renamed) {
+    // Whichever name it has, this one must not stay in the way of the segments behind it.
+    if (renamed.error().code != Errc::disk_full) return disk_->remove(segment.name);
+    return renamed;
+  }
   spares_.push_back(std::move(spare));
   return {};
 }

@@ -1,9 +1,10 @@
 // A shard's write-ahead log: segments of frames in a folder. The truth about what this copy holds.
 //
-// What append() made durable is never lost or skipped: at open a torn turn is left out, to be written over,
-// and a bad spot with synced bytes behind it is reported as corruption. reset() forgets it all in one step: a
-// segment that says that the log begins anew with it. Segments that trim() frees are written over again,
-// which costs a third less than a file that grows. Blocking; used by the log actor alone.
+// At open a torn turn is left out, to be written over, and a bad spot with synced bytes behind it is reported
+// as corruption. (A disk that damages the very last turn, after having synced it, cannot be told from a torn
+// one: other copies are for that.) reset() forgets it all in one step: a segment that says that the log
+// begins anew with it. Segments that trim() frees are written over again, which costs a third less than a
+// file that grows. Blocking; used by the log actor alone.
 #pragma once
 
 #include <cstdint>
@@ -120,9 +121,10 @@ class Log {
   /// Between open() and the end of replay().
   struct Replaying {
     Position applied;
-    std::size_t first = 0;                  // of segments_
-    std::size_t at = 0;                     // the one that is being read
-    std::unique_ptr<SegmentReader> reader;  // of that one
+    std::size_t first = 0;                          // of segments_
+    std::size_t at = 0;                             // the one that is being read
+    std::unique_ptr<SegmentReader> reader;          // of that one
+    std::uint64_t last_turn = kSegmentHeaderBytes;  // where it begins, in that one
   };
 
   struct Names {
@@ -141,6 +143,7 @@ class Log {
   Result<void> free_segment(const Segment& segment, bool make_room);
   Result<void> remove_spares(std::size_t kept);
   Result<void> finish_replay();
+  Result<void> write_again(Segment& segment, std::uint64_t offset);
   Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
                             ReadResult& result);
   std::size_t open_readable(std::vector<std::uint64_t> numbers, LogSurvey& survey);

@@ -64,7 +64,8 @@ void LogActor::handle(AppendFrame message, Effects&) {
 
 void LogActor::handle(TrimLog message, Effects& out) {
   if (failed_ || !opened_ || reset_at_) return;
-  if (auto trimmed = log_.trim(message.upto, message.disk_is_full); !trimmed) {
+  const bool make_room = message.disk_is_full || retry_at_ != kNever;
+  if (auto trimmed = log_.trim(message.upto, make_room); !trimmed) {
     out.log(LogLevel::warning, trimmed.error().message);
   }
   trimmed_upto_ = message.upto;

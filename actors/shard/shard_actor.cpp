@@ -74,10 +74,13 @@ void ShardActor::begin_epoch(Position head, Effects& out) {
   head_ = packed_ = durable_ = published_ = head;
   commit_ = std::max(commit_, copy_.store_reached().seq);
   // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
-  // seen.
+  // seen, or that a replica which was not reached has.
+  // So that a log that finds no room for even the next event knows what it may give back.
+  const Seq trimmable = std::min(copy_.store_applied().seq, in_sync_has());
+  out.send({self_.node, Role::log, self_.shard}, TrimLog{trimmable});
   began_empty_ = head_ == Position{};
   epoch_ = Epoch{std::max(head_.epoch, refill_.highest_epoch()).value + 1};
-  if (began_empty_) epoch_ = std::max(epoch_, options_.first_epoch);
+  if (began_empty_ || is_volatile()) epoch_ = std::max(epoch_, options_.first_epoch);
   state_ = State::beginning;
   append({EventType::epoch_start, {}, {}}, out);
   serves_from_ = head_.seq;

@@ -156,6 +156,8 @@ Result<void> ShardCopy::scan(std::string_view from, const Visitor& visit) {
 }
 
 bool ShardCopy::full() const {
+  // A checkpoint that takes long must not let overwrites, which take no memory, make recovery long.
+  if (frozen_ && log_bytes_ >= options_.freeze_log_bytes) return true;
   return active_->bytes() + (frozen_ ? frozen_->bytes() : 0) >= options_.max_bytes;
 }
 

@@ -36,6 +36,12 @@ void SnapshotTaker::begin(TimePoint now, bool refill) {
   ask_at(now);
 }
 
+void SnapshotTaker::give_up() {
+  DKV_ASSERT(waits_for_first() && !partial_);
+  request_ = 0;
+  end();
+}
+
 void SnapshotTaker::ask_at(TimePoint when) {
   request_ = 0;
   due_at_ = when;

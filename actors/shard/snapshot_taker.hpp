@@ -23,10 +23,15 @@ class SnapshotTaker {
   /// Takes a copy from the beginning; one that is under way is given up.
   void begin(TimePoint now, bool refill = false);
 
+  /// No copy is wanted any more; only while waits_for_first() and the store is whole.
+  void give_up();
+
   /// A copy is wanted, or under way.
   bool active() const { return step_ != Step::none; }
   /// The first chunk has not come yet: what is in the store is as it was.
   bool waits_for_first() const { return step_ == Step::first_chunk; }
+  /// Chunks have come, and more may, or what follows them.
+  bool is_filling() const { return active() && !waits_for_first(); }
   /// The store is no state of the shard. Also while an earlier, unfinished copy is being given up.
   bool store_is_partial() const { return partial_; }
   /// All chunks are in: what is missing is a checkpoint at or above `until()`.

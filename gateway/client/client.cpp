@@ -7,6 +7,11 @@ namespace dkv {
 using client::Clock;
 using client::Time;
 
+namespace {
+// So that a clock's range is enough for any time-out.
+constexpr std::chrono::milliseconds kLongestWait = std::chrono::hours(24 * 365);
+}  // namespace
+
 Client::Client(ClientOptions options)
     : deadline_(options.deadline), dispatcher_(std::make_unique<client::Dispatcher>(std::move(options))) {}
 Client::~Client() = default;
@@ -48,16 +53,19 @@ Ticket Client::submit(std::span<const Operation> operations, ReadMode read) {
 void Client::flush() { dispatcher_->flush(); }
 
 Result<Completion> Client::wait_any(std::chrono::milliseconds timeout) {
-  const Time until = Clock::now() + timeout;
-  for (;;) {
+  const Time until = Clock::now() + std::min(timeout, kLongestWait);
+  for (bool is_first = true;; is_first = false) {
     if (auto completion = dispatcher_->take_any()) return std::move(*completion);
     if (!dispatcher_->has_pending()) return Error{Errc::bad_request, "nothing was submitted"};
-    if (Clock::now() >= until) return Error{Errc::unavailable, "nothing was finished in this time"};
+    if (!is_first && Clock::now() >= until) {
+      return Error{Errc::unavailable, "nothing was finished in this time"};
+    }
     dispatcher_->turn(until);
   }
 }
 
 Result<Completion> Client::wait(Ticket ticket) {
+  dispatcher_->flush();
   while (dispatcher_->is_pending(ticket)) dispatcher_->turn(Time::max());
   if (auto completion = dispatcher_->take(ticket)) return std::move(*completion);
   return Error{Errc::bad_request, "no such ticket, or it was waited for already"};

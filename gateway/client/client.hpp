@@ -67,14 +67,15 @@ class Client {
                                        ReadMode read = ReadMode::linearizable);
 
   /// Takes operations without waiting for their results; keys and values are copied. What is submitted
-  /// gathers into common frames, 64 operations or 64 KiB each, and the last of them leaves when somebody
-  /// waits, or with flush(). Waits only while ClientOptions::max_in_flight frames are on their way.
+  /// gathers into common frames, up to 256 operations or 64 KiB each, and the last of them leaves with the
+  /// next wait (wait_any(): the next that finds nothing finished yet), or with flush(). Waits only while
+  /// ClientOptions::max_in_flight frames are on their way, or so many batches wait for the first topology.
   Ticket submit(std::span<const Operation> operations, ReadMode read = ReadMode::linearizable);
   /// Sends now what submit() has gathered: for who will not wait soon.
   void flush();
-  /// The next batch to be finished, of any, within `timeout`. Every batch is, by its deadline.
-  /// Errors: bad_request when nothing was submitted that was not waited for, unavailable when none finished
-  /// within `timeout`.
+  /// The next batch to be finished, of any, within `timeout`; 0 takes in what has arrived. Every batch is, by
+  /// its deadline. Errors: bad_request when nothing was submitted that was not waited for, unavailable when
+  /// none finished within `timeout`.
   Result<Completion> wait_any(std::chrono::milliseconds timeout);
   /// Errors: bad_request for a ticket that was waited for already.
   Result<Completion> wait(Ticket ticket);

@@ -20,8 +20,13 @@ constexpr std::uint32_t kMovesAtOnce = 3;
 // What an operation takes in a request beside its key and value, and a request beside its operations.
 constexpr std::size_t kOperationOverhead = 16;
 constexpr std::size_t kRequestOverhead = 64;
+// A node that never stops talking must not keep time from passing.
+constexpr int kMostRounds = 64;
 // A gathered frame does not wait for more than this: further operations cost the same in the next one.
-constexpr std::size_t kGatheredOperations = 64;
+constexpr std::size_t kGatheredOperations = 256;
+// Nor does a batch of so many, which is a frame worth sending by itself.
+constexpr std::size_t kLongBatch = 64;
+constexpr auto kLongestGathering = 1ms;
 constexpr std::size_t kGatheredBytes = std::size_t{64} << 10;
 
 bool nothing_was_done(Errc code) {
@@ -49,7 +54,9 @@ Dispatcher::Dispatcher(ClientOptions options)
 }
 
 Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) {
-  while (flights_.size() + overdue_.size() >= options_.max_in_flight) turn(Clock::now() + 1h);
+  while (flights_.size() + overdue_.size() + unrouted_.size() >= options_.max_in_flight) {
+    turn(Clock::now() + 1h);
+  }
   const Ticket ticket{++last_ticket_};
   Batch& batch = batches_[ticket];
   batch.read = read;
@@ -130,7 +137,7 @@ Dispatcher::Gathering& Dispatcher::gathering_for(const Target& target, bool writ
     open.read = read;
     return open;
   }
-  return gathering_.emplace_back(Gathering{target, writes, read, {}, 0, 0});
+  return gathering_.emplace_back(Gathering{target, writes, read, {}, 0, 0, {}});
 }
 
 /// Adds operations to the frame for their shard, which is cut by the limits of a request.
@@ -150,16 +157,38 @@ void Dispatcher::gather(Share share) {
       send(open);
     }
     part.places.push_back(place);
+    if (open.operations == 0) open.since = Clock::now();
     ++open.operations;
     open.bytes += size;
   }
   open.shares.push_back(std::move(part));
-  if (open.operations >= kGatheredOperations || open.bytes >= kGatheredBytes) send(open);
+  const bool is_long = open.shares.back().places.size() >= kLongBatch;
+  if (is_long || open.operations >= kGatheredOperations || open.bytes >= kGatheredBytes) send(open);
+}
+
+/// Whether a frame of the same kind to the same node is on its way. Looks at the newest few: an older one has
+/// waited for long enough not to be waited for.
+bool Dispatcher::is_flying(const Gathering& gathering) const {
+  constexpr int kNewest = 16;
+  int looked = 0;
+  for (auto at = flights_.rbegin(); at != flights_.rend() && looked < kNewest; ++at, ++looked) {
+    const Flight& flight = at->second;
+    if (flight.peer == gathering.target.peer && flight.writes == gathering.writes &&
+        flight.kind == Kind::operations) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void Dispatcher::send_due(Time now) {
+  for (Gathering& open : gathering_) {
+    if (open.operations > 0 && (now >= open.since + kLongestGathering || !is_flying(open))) send(open);
+  }
 }
 
 void Dispatcher::flush() {
   for (Gathering& open : gathering_) send(open);
-  gathering_.clear();
 }
 
 /// Sends an open frame and leaves it empty.
@@ -172,8 +201,9 @@ void Dispatcher::send(Gathering& open) {
   request.operations.reserve(open.operations);
   flight.codes.reserve(open.operations);
   for (Share& share : open.shares) {
-    const Batch* batch = find_batch(share.ticket);
+    Batch* batch = find_batch(share.ticket);
     if (batch == nullptr) continue;  // its time was up
+    batch->flights.push_back(request.request_id);
     for (const std::uint32_t place : share.places) {
       request.operations.push_back(batch->operations[place]);
       flight.codes.push_back(batch->operations[place].code);
@@ -262,15 +292,33 @@ std::vector<Result<NodeStatus>> Dispatcher::status_of(std::span<const std::strin
 void Dispatcher::turn(Time until) {
   const Time now = Clock::now();
   const std::size_t completed = completed_.size();
+  if (something_expires(now)) take_what_came(now);
   expire_flights(now);
   expire_batches(now);
   retry_due(now);
   ask_for_topology(now);
-  flush();
+  send_due(now);
   // Somebody may be waiting for just what a deadline has ended.
   const bool news = completed_.size() != completed;
   transport_.receive(news ? now : next_wake(until),
                      [this](Peer peer, std::string_view bytes) { on_message(peer, bytes); });
+}
+
+bool Dispatcher::something_expires(Time now) const {
+  return (!flights_.empty() && flights_.begin()->second.expires <= now) ||
+         (!batches_.empty() && batches_.begin()->second.deadline <= now);
+}
+
+/// An answer that has arrived counts, however late its asker looks.
+void Dispatcher::take_what_came(Time now) {
+  bool more = true;
+  for (int round = 0; more && round < kMostRounds; ++round) {
+    more = false;
+    transport_.receive(now, [&](Peer peer, std::string_view bytes) {
+      more = true;
+      on_message(peer, bytes);
+    });
+  }
 }
 
 void Dispatcher::on_message(Peer peer, std::string_view bytes) {
@@ -441,11 +489,14 @@ void Dispatcher::expire_flights(Time now) {
 }
 
 void Dispatcher::expire_batches(Time now) {
+  const std::size_t before = batches_.size();
   while (!batches_.empty() && batches_.begin()->second.deadline <= now) {
     const Ticket ticket = batches_.begin()->first;
     fail_unfinished(ticket, batches_.begin()->second);
     complete_if_done(ticket);
   }
+  if (batches_.size() == before) return;
+  std::erase_if(unrouted_, [this](const Share& share) { return find_batch(share.ticket) == nullptr; });
 }
 
 void Dispatcher::retry_due(Time now) {
@@ -460,6 +511,9 @@ Time Dispatcher::next_wake(Time until) const {
   if (!batches_.empty()) wake = std::min(wake, batches_.begin()->second.deadline);
   if (!retries_.empty()) wake = std::min(wake, retries_.begin()->first);
   if (topology_wanted()) wake = std::min(wake, next_ask_);
+  for (const Gathering& open : gathering_) {
+    if (open.operations > 0) wake = std::min(wake, open.since + kLongestGathering);
+  }
   return wake;
 }
 
@@ -491,19 +545,18 @@ void Dispatcher::fail_unfinished(Ticket ticket, Batch& batch) {
 
 /// Ends a batch, whose time is up, in every flight that it shares.
 void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
-  for (auto at = flights.begin(); at != flights.end();) {
-    const auto here = at++;
+  for (const std::uint64_t id : batch.flights) {
+    const auto here = flights.find(id);
+    if (here == flights.end()) continue;
     auto& shares = here->second.shares;
-    const auto is_ours = [&](const Share& share) { return share.ticket == ticket; };
-    if (std::none_of(shares.begin(), shares.end(), is_ours)) continue;
-    const bool unsent = transport_.withdraw(here->second.peer, here->first);
+    const bool unsent = transport_.withdraw(here->second.peer, id);
     const std::string& endpoint = transport_.endpoint(here->second.peer);
     for (const Share& share : shares) {
-      if (is_ours(share)) finish_unanswered(batch, share, endpoint, unsent);
+      if (share.ticket == ticket) finish_unanswered(batch, share, endpoint, unsent);
     }
     // What others have in it is still waited for, unless it was withdrawn from under them.
     const bool shared = std::any_of(shares.begin(), shares.end(), [&](const Share& share) {
-      return !is_ours(share) && find_batch(share.ticket) != nullptr;
+      return share.ticket != ticket && find_batch(share.ticket) != nullptr;
     });
     if (shared && !unsent) continue;
     const Flight flight = std::move(flights.extract(here).mapped());

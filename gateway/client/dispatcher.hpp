@@ -8,9 +8,11 @@
 //   unknown_outcome; only a frame that never left this process may go elsewhere.
 //
 // Terms: a *batch* is what submit() was given; a *flight* is one frame on its way. What is submitted for one
-// shard gathers into a common frame until somebody waits (or the frame has kGatheredOperations), since a
-// frame costs both sides more than an operation does. Reads and writes gather apart, and what is submitted
-// leaves in its order: a frame of the other kind, to the same shard, is closed first.
+// shard gathers into a common frame until somebody waits (or the frame is long enough), since a frame costs
+// both sides more than an operation does. And while one is on its way, the next gathers on until that is
+// answered, for a millisecond at most (Nagle's idea, RFC 896): callers who ask one thing at a time would
+// otherwise stay parted into many small frames for ever once they are. Reads and writes gather apart, and
+// what is submitted leaves in its order: a frame of the other kind, to the same shard, is closed first.
 //
 // One thread only. Limits: Options::max_in_flight flights.
 #pragma once
@@ -77,6 +79,7 @@ class Dispatcher {
     std::vector<Share> shares;
     std::size_t operations = 0;
     std::size_t bytes = 0;
+    Time since;  // its first operation
   };
   struct Batch {
     std::string storage;  // the bytes of keys and values
@@ -88,6 +91,7 @@ class Dispatcher {
     Time deadline;
     std::uint32_t setbacks = 0;  // so far: the pause grows with them
     std::uint32_t moves = 0;
+    std::vector<std::uint64_t> flights;  // that it was sent in; the answered ones too
   };
   enum class Kind : std::uint8_t { operations, topology, status };
   struct Flight {
@@ -107,10 +111,14 @@ class Dispatcher {
   void gather(Share share);
   Gathering& gathering_for(const Target& target, bool writes, ReadMode read);
   void send(Gathering& gathering);
+  void send_due(Time now);
+  bool is_flying(const Gathering& gathering) const;
   void ask_for_topology(Time now);
   bool fly(Peer peer, std::uint64_t id, std::string bytes);
 
   // Receiving.
+  bool something_expires(Time now) const;
+  void take_what_came(Time now);
   void on_message(Peer peer, std::string_view bytes);
   void on_reply(const Flight& flight, rpc::Reply reply);
   void on_results(const Flight& flight, std::span<OperationResult> results);

@@ -166,7 +166,7 @@ void add_limits(CLI::App& app, NodeOptions& limits) {
   add_limit(app, "--log-segment", limits.log_segment_bytes, kMiB, kMiB << 10, "size of one log file");
   add_limit(app, "--log-retain", limits.log_retain_bytes, 0, kMost,
             "log kept for replicas that were away, beyond what a restart needs");
-  add_limit(app, "--in-flight", limits.shard.max_in_flight_bytes, kMiB, kMost,
+  add_limit(app, "--in-flight", limits.shard.max_in_flight_bytes, kMiB, kMiB << 10,
             "writes on their way to disk; past this, more are refused as overloaded");
   add_limit(app, "--owed-replies", limits.shard.max_owed_bytes, kMiB, kMost,
             "replies waiting to leave; past this, requests are refused as overloaded");

@@ -42,7 +42,12 @@ class SimFile : public File {
     platter_.step();
     settle();
     watch_.spent += random_.between(50us, random_.chance(20'000) ? Duration{50ms} : Duration{2ms});
-    if (platter_.sync_fails) return Error{Errc::io_error, "the simulated disk does not sync"};
+    if (platter_.sync_fails) {
+      // As Linux does: what was not written counts as clean from now on, and is read from the cache.
+      state_.unsynced.clear();
+      state_.syncing = 0;
+      return Error{Errc::io_error, "the simulated disk does not sync"};
+    }
     if (platter_.lies) return {};
     state_.syncing = state_.unsynced.size();
     state_.sync_ends = watch_.now + watch_.spent;

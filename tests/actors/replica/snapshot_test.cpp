@@ -125,6 +125,45 @@ TEST_F(SnapshotTaking, RepeatsItsQuestionAndTakesNoAnswerToAnother) {  // R5
   EXPECT_TRUE(world_->has_said<BeginImport>());
 }
 
+// A primary that lost its data between two questions would have us throw ours away.
+TEST_F(SnapshotTaking, EmptiesItsStoreOnlyForThePrimaryWhoseLogItWasTooOldFor) {
+  be_too_old();
+  const auto request = world_->said<peer::SnapshotRequest>();
+  auto empty = chunk_for(request, {Epoch{9}, Seq{1}}, "", {});
+  empty.epoch = Epoch{9};
+  world_->tell(std::move(empty));
+  EXPECT_FALSE(world_->has_said<BeginImport>());
+  EXPECT_EQ(result_of(read("old")).value, "gone");
+  // It asks that one itself whether it has our history; here it has not.
+  auto pull = world_->said<peer::PullRequest>();
+  EXPECT_EQ(pull.from, (Position{Epoch{1}, Seq{5}}));
+  world_->tell(peer::PullReply{kShard,
+                               pull.process,
+                               pull.request,
+                               peer::PullOutcome::diverged,
+                               Epoch{9},
+                               {Epoch{9}, Seq{1}},
+                               Seq{1},
+                               {}});
+  EXPECT_EQ(status().state, "diverged");
+  world_->pass(5s);
+  EXPECT_FALSE(world_->has_said<BeginImport>());
+}
+
+TEST_F(SnapshotTaking, ANewPrimaryWhoseLogIsTooNewAsWellIsTakenACopyOf) {
+  be_too_old();
+  world_->said<peer::SnapshotRequest>();
+  FramePacker packer;
+  world_->tell(EventFrame{packer.finish(kShard, Epoch{5}, at(95), Seq{95})});
+  const auto pull = world_->said<peer::PullRequest>();
+  world_->tell(peer::PullReply{
+      kShard, pull.process, pull.request, peer::PullOutcome::too_old, Epoch{5}, at(95), Seq{95}, {}});
+  auto chunk = chunk_for(world_->said<peer::SnapshotRequest>(), at(95), "", {{"a", at(3), "1"}});
+  chunk.epoch = Epoch{5};
+  world_->tell(std::move(chunk));
+  EXPECT_TRUE(world_->has_said<BeginImport>());
+}
+
 TEST_F(SnapshotTaking, FollowsTheEventsWhileItTakesTheChunks) {
   be_too_old();
   world_->tell(chunk_for(world_->said<peer::SnapshotRequest>(), at(90), "m", {{"a", at(3), "1"}}));

@@ -55,6 +55,29 @@ class LogTest : public testing::Test {
   sim::Random random_{1};
 };
 
+// R2: after a failed sync the kernel still shows what it did not write, and would never write it.
+TEST_F(LogTest, WhatAFailedSyncLeftInTheCacheIsMadeDurableAtTheNextStart) {
+  {
+    Log log = make_log();
+    ASSERT_TRUE(open(log).has_value());
+    fill(log, 1, 2);
+    platter_.sync_fails = true;
+    EXPECT_EQ(log.append({frame(3)}, at(3)).error().code, Errc::io_error);
+    platter_.sync_fails = false;
+  }
+  {
+    Log log = make_log();  // the process was started again, the machine was not
+    EXPECT_EQ(*open(log), upto(3));
+    fill(log, 4, 4);
+  }
+  watch_.now += 1s;
+  platter_.crash(watch_.now, 512, [](std::size_t, std::size_t) { return false; });
+  Log log = make_log();
+  const auto found = open(log);
+  ASSERT_TRUE(found.has_value()) << found.error().message;
+  EXPECT_EQ(*found, upto(4));
+}
+
 TEST_F(LogTest, ReplaysWhatWasAppended) {
   {
     Log log = make_log();

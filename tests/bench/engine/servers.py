@@ -136,8 +136,10 @@ class Ours(Server):
     """One distrikvd with one shard."""
 
     name = "distrikvd"
-    # Of the log (actors/shard/log_segment.hpp): a segment's header; a turn's marker, and how that begins.
+    # Of the log (actors/shard/log_segment.hpp): a segment's header; a turn's marker, and how that begins; of a frame
+    # (messages/README.md), its header, and at most the numbers that its body begins with.
     SEGMENT_HEADER_BYTES, MARKER_BYTES, MARKER = 48, 24, struct.Struct("<4sI")
+    FRAME_HEADER_BYTES, MOST_NUMBERS_BYTES = 20, 32
 
     def __init__(self, folder: Path, programs: Path):
         super().__init__(folder)
@@ -190,17 +192,34 @@ class Ours(Server):
         return sorted(self.folder.glob("data/shard-all/log-*"))
 
     def turns(self, segment: Path, start: int) -> tuple[int, int]:
-        """How many turns follow in a segment, and where the last of them ends."""
-        count, at = 0, start
-        with open(segment, "rb") as file:
-            file.seek(at)
-            while len(begin := file.read(self.MARKER.size)) == self.MARKER.size:
-                name, length = self.MARKER.unpack(begin)
-                if name != b"dkvt":
-                    break
-                count, at = count + 1, at + self.MARKER_BYTES + length
-                file.seek(at)
+        """How many turns follow in a segment, and where the last of them ends. Behind it may stand turns of the file's
+        earlier life: they follow an older event than those before them."""
+        count, at, newest = 0, start, -1
+        try:
+            with open(segment, "rb") as file:
+                while True:
+                    file.seek(at)
+                    begin = file.read(self.MARKER_BYTES + self.FRAME_HEADER_BYTES + self.MOST_NUMBERS_BYTES)
+                    if len(begin) < self.MARKER_BYTES + self.FRAME_HEADER_BYTES or not begin.startswith(b"dkvt"):
+                        break
+                    _, length = self.MARKER.unpack_from(begin)
+                    follows = self.previous_seq(begin[self.MARKER_BYTES + self.FRAME_HEADER_BYTES:])
+                    if follows <= newest:
+                        break
+                    count, at, newest = count + 1, at + self.MARKER_BYTES + length, follows
+        except FileNotFoundError:
+            pass  # freed by a checkpoint just now
         return count, at
+
+    @staticmethod
+    def previous_seq(body: bytes) -> int:
+        """Of a frame's body (messages/README.md), [epoch, previous epoch, previous seq, ...]."""
+        at = 1
+        for _ in range(3):
+            width = {0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8}.get(body[at], 0)
+            number = int.from_bytes(body[at + 1:at + 1 + width], "big") if width else body[at]
+            at += 1 + width
+        return number
 
     def log_end(self) -> tuple[Path, int]:
         newest = self.segments()[-1]

@@ -304,6 +304,40 @@ TEST(ClientFailure, AnAnswerFromAnotherNodeThanTheAskedOneIsIgnored) {
   EXPECT_EQ(client.wait(unanswered)->results[0].code, Errc::unknown_outcome);
 }
 
+// An answer that has arrived counts, however late its asker looks.
+TEST(ClientFailure, AnswersThatCameInTimeCountAfterTheDeadline) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  std::atomic<int> answered = 0;
+  node.set_script([&](const rpc::Request& request) {
+    ++answered;
+    return std::vector<std::string>{node.answer(request)};
+  });
+  Client client(seeded(node, kShort));
+  ASSERT_TRUE(client.topology());
+  const std::vector<Operation> put = {{OpCode::put, "k", "v"}};
+  const std::vector<Operation> get = {{OpCode::get, "k", {}}};
+  const Ticket written = client.submit(put);
+  const Ticket read = client.submit(get);
+  client.flush();
+  while (answered < 2) std::this_thread::yield();
+  std::this_thread::sleep_for(2 * kShort);  // this is what it is about
+  EXPECT_EQ(client.wait(written)->results[0].code, Errc::ok);
+  EXPECT_EQ(client.wait(read)->results[0].value, "v");
+  EXPECT_EQ(answered, 2);
+}
+
+TEST(ClientFailure, WithoutATopologyNoMoreGathersThanMayBeInFlight) {
+  ClientOptions options = {.seeds = {dead_endpoint()}, .deadline = kShort, .max_in_flight = 10};
+  Client client(options);
+  const std::vector<Operation> put = {{OpCode::put, "k", "v"}};
+  for (int i = 0; i < 25; ++i) client.submit(put);
+  for (int i = 0; i < 15; ++i)
+    ASSERT_TRUE(client.wait_any(0ms));  // their time was up before the last could come
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.wait_any(kPatient)->results[0].code, Errc::unavailable);
+  EXPECT_EQ(client.wait_any(kPatient).error().code, Errc::bad_request);
+}
+
 TEST(ClientFailure, BatchesThatShareAFrameEndEachForItself) {
   FakeNode node;
   node.set_topology(topology_of({&node}));

@@ -255,13 +255,65 @@ TEST(Client, SendsAFrameThatIsLongEnoughWithoutBeingAsked) {
   Client client(seeded(cluster.node));
   ASSERT_TRUE(client.topology());
   const Operation put{OpCode::put, "k", "v"};
-  for (int i = 0; i < 150; ++i) client.submit({&put, 1});
+  for (int i = 0; i < 600; ++i) client.submit({&put, 1});
   while (cluster.node.requests() < 2) std::this_thread::yield();
-  EXPECT_EQ(cluster.node.requests(), 2);  // 64 in each; the rest waits for somebody to wait
+  EXPECT_EQ(cluster.node.requests(), 2);  // 256 in each; the rest waits for somebody to wait
   client.flush();
   while (cluster.node.requests() < 3) std::this_thread::yield();
-  for (int i = 0; i < 150; ++i) EXPECT_EQ(client.wait_any(20s)->results[0].code, Errc::ok);
+  for (int i = 0; i < 600; ++i) EXPECT_EQ(client.wait_any(20s)->results[0].code, Errc::ok);
   EXPECT_EQ(frames.lines().size(), 3U);
+  const std::vector<Operation> long_batch(64, put);
+  client.submit(long_batch);
+  while (cluster.node.requests() < 4) std::this_thread::yield();
+}
+
+// Who asks one thing at a time must not stay parted into many frames.
+TEST(Client, GathersWhileAFrameIsOnItsWay) {
+  OneNode cluster;
+  std::atomic<bool> is_holding = true;
+  std::vector<std::string> held;
+  cluster.node.set_script([&](const rpc::Request& request) -> std::vector<std::string> {
+    held.push_back(cluster.node.answer(request));
+    return is_holding ? std::vector<std::string>{} : std::exchange(held, {});
+  });
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
+  const Operation put{OpCode::put, "k", "v"};
+  client.submit({&put, 1});
+  EXPECT_FALSE(client.wait_any(0ms));
+  while (cluster.node.requests() < 1) std::this_thread::yield();
+  client.submit({&put, 1});
+  is_holding = false;
+  // It is not for ever that a frame waits for the one before it.
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(client.wait_any(20s)->results[0].code, Errc::ok);
+  EXPECT_EQ(cluster.node.requests(), 2);
+}
+
+TEST(Client, AWaitOfNoTimeTakesInWhatHasArrived) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
+  const Operation put{OpCode::put, "k", "v"};
+  client.submit({&put, 1});
+  auto completion = client.wait_any(0ms);
+  while (!completion && completion.error().code == Errc::unavailable) completion = client.wait_any(0ms);
+  ASSERT_TRUE(completion) << completion.error().message;
+  EXPECT_EQ(completion->results[0].code, Errc::ok);
+  client.submit({&put, 1});
+  EXPECT_TRUE(client.wait_any(std::chrono::milliseconds::max()));
+}
+
+TEST(Client, WaitingForWhatIsFinishedSendsWhatHasGathered) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
+  const Operation put{OpCode::put, "k", "v"};
+  const Ticket first = client.submit({&put, 1});
+  const Ticket second = client.submit({&put, 1});
+  ASSERT_TRUE(client.wait(second));
+  client.submit({&put, 1});
+  ASSERT_TRUE(client.wait(first));
+  while (cluster.node.requests() < 2) std::this_thread::yield();
 }
 
 TEST(Client, CutsABatchByTheLimitsOfARequest) {
