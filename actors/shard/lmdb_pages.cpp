@@ -145,6 +145,11 @@ bool LmdbPages::open() {
   free_ = meta.free;
   names_ = meta.names;
   last_page_ = meta.last_page;
+  // So that no sum of page numbers overflows.
+  if (last_page_ > UINT64_MAX / page_bytes_ / 2) {
+    add(kLastPageAt, "the meta page is damaged: it has " + std::to_string(last_page_) + " pages");
+    return false;
+  }
   claimed_.assign(file_.size() / page_bytes_, false);
   if (claimed_.size() < 2) {
     add(file_.size(), "the file ends in its second page: it was cut short");

@@ -11,6 +11,7 @@
 
 #include "actors/runtime/posix_disk.hpp"
 #include "actors/shard/lmdb_store.hpp"
+#include "messages/little_endian.hpp"
 #include "tests/sim/random.hpp"
 
 namespace dkv {
@@ -291,6 +292,22 @@ TEST_F(StoreCheck, AFlippedByteInTheHeaderOfAPageInUseIsFound) {
   EXPECT_GT(checked[Use::branch], 0);
   EXPECT_GT(checked[Use::leaf], 4);
   EXPECT_GT(checked[Use::overflow], 4);
+}
+
+TEST_F(StoreCheck, NumbersThatAreFarTooLargeAreFoundAndNotFollowed) {
+  make_large();
+  const std::string whole = file();
+  // Of the last page: one refused at once, one that lets the others through.
+  for (const std::uint64_t last : {UINT64_MAX, std::uint64_t{1} << 50}) {
+    for (std::size_t place = 0; place < whole.size(); place += place % kPageBytes < 160 ? 8 : 488) {
+      std::string bytes = whole;
+      std::memset(bytes.data() + place, 0xff, 8);
+      for (const std::size_t meta : {0U, 1U}) {
+        put_little_endian(bytes.data() + meta * kPageBytes + 136, last);
+      }
+      ASSERT_GT(check(bytes).problems.count, 0U) << place;
+    }
+  }
 }
 
 // Whatever is flipped: either it is reported, or the records that are read are what they were.
