@@ -211,7 +211,7 @@ std::vector<Fate> fates(const sim::Platter& platter, bool all) {
   std::vector<Fate> found = {{"nothing", [](auto, auto, auto) { return false; }}};
   if (bytes == 0) return found;
   found.push_back({"everything", [](auto, auto, auto) { return true; }});
-  for (std::size_t i = 1; i < bytes; i += all ? DKV_CRASH_STRIDE : bytes / 2 + 1) {
+  for (std::size_t i = 1; i < bytes; i += all ? 1 : bytes / 2 + 1) {
     const std::string place = std::to_string(i);
     found.push_back({"the first " + place, [i](auto index, auto, auto) { return index < i; }, i % 32 == 1});
     found.push_back(
