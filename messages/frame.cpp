@@ -54,11 +54,6 @@ std::size_t peek_frame_size(std::string_view bytes, ShardId shard) {
   return size <= kMaxFrameBytes ? size : 0;
 }
 
-bool starts_with_frame(std::string_view bytes, ShardId shard) {
-  const std::size_t size = peek_frame_size(bytes, shard);
-  return size != 0 && size <= bytes.size() && checksum_holds(bytes.substr(0, size));
-}
-
 Result<FrameView> decode_frame(std::string_view bytes) {
   if (bytes.size() > kMaxFrameBytes) return Error{Errc::too_large, "a frame of more than the allowed size"};
   if (bytes.size() < kFrameHeaderBytes || bytes.substr(0, kMagic.size()) != kMagic) {

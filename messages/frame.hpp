@@ -57,9 +57,6 @@ Result<FrameView> decode_frame(std::string_view bytes);
 /// they do not start with a frame of `shard`. Says nothing about the checksum.
 std::size_t peek_frame_size(std::string_view bytes, ShardId shard);
 
-/// Whether a whole frame of `shard` with a right checksum starts `bytes`.
-bool starts_with_frame(std::string_view bytes, ShardId shard);
-
 /// Packs the events of one turn as they arrive.
 class FramePacker {
  public:

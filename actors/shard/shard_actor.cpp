@@ -73,11 +73,10 @@ void ShardActor::handle(LogOpened message, const Address&, TimePoint now, Effect
 void ShardActor::begin_epoch(Position head, Effects& out) {
   head_ = packed_ = durable_ = published_ = head;
   commit_ = std::max(commit_, copy_.store_reached().seq);
+  // So that a log that finds no room for even the next event knows what it may give back.
+  trim_log(false, out);
   // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
   // seen, or that a replica which was not reached has.
-  // So that a log that finds no room for even the next event knows what it may give back.
-  const Seq trimmable = std::min(copy_.store_applied().seq, in_sync_has());
-  out.send({self_.node, Role::log, self_.shard}, TrimLog{trimmable});
   began_empty_ = head_ == Position{};
   epoch_ = Epoch{std::max(head_.epoch, refill_.highest_epoch()).value + 1};
   if (began_empty_ || is_volatile()) epoch_ = std::max(epoch_, options_.first_epoch);
@@ -255,8 +254,6 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
   if (state_ == State::serving) {
     if (owed_bytes() < options_.max_owed_bytes) snapshots_.read(copy_, head_, epoch_, out);
     snapshots_.release(commit_, out);
-  }
-  if (state_ == State::serving) {
     const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
     if (idle_commit || now >= published_at_ + kHeartbeatInterval) publish_heartbeat(now, out);
   }
@@ -339,14 +336,18 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
 
 void ShardActor::handle(CheckpointWritten message, const Address&, TimePoint, Effects& out) {
   copy_.handle(message, out);
-  out.send({self_.node, Role::log, self_.shard}, TrimLog{std::min(message.applied.seq, in_sync_has())});
+  trim_log(false, out);
 }
 
 void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now, Effects& out) {
   copy_.handle(message, now);
-  if (!copy_.disk_is_full()) return;
-  out.send({self_.node, Role::log, self_.shard},
-           TrimLog{std::min(copy_.store_applied().seq, in_sync_has()), true});
+  if (copy_.disk_is_full()) trim_log(true, out);
+}
+
+/// Neither recovery nor an in-sync replica needs what has been checkpointed and is on its disk.
+void ShardActor::trim_log(bool disk_is_full, Effects& out) {
+  const Seq upto = std::min(copy_.store_applied().seq, in_sync_has());
+  out.send({self_.node, Role::log, self_.shard}, TrimLog{upto, disk_is_full});
 }
 
 // ---- replicas

@@ -114,6 +114,7 @@ class ShardActor : public Actor {
   void publish_durable(Effects& out);
   Seq in_sync_has() const;
   void advance_commit();
+  void trim_log(bool disk_is_full, Effects& out);
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);
   void refuse(const Pull& pull, Effects& out);

@@ -101,6 +101,16 @@ bool Cluster::wait_until_ready(const std::vector<std::string>& nodes) {
   return true;
 }
 
+bool Cluster::wait_until_level(const std::string& primary, const std::string& replica) const {
+  const std::uint64_t head = member_status(primary).at("head");
+  const bool level = eventually(10s, [&] {
+    const nlohmann::json status = member_status(replica);
+    return status.at("ready") == true && status.at("commit") == head && status.at("durable") == head;
+  });
+  if (!level) std::fprintf(stderr, "%s is not level: %s\n", replica.c_str(), status(replica).dump(1).c_str());
+  return level;
+}
+
 bool Cluster::start_and_wait(const std::vector<std::string>& nodes) {
   start(nodes);
   return wait_until_ready(nodes);

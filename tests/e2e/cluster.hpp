@@ -44,6 +44,8 @@ class Cluster {
   /// Waits until /readyz answers 200 on all of them. False after kReadyTimeout, or when one has ended.
   bool wait_until_ready(const std::vector<std::string>& nodes);
   bool start_and_wait(const std::vector<std::string>& nodes);
+  /// Waits until a replica that is ready has all that its primary has by then, committed and on its own disk.
+  bool wait_until_level(const std::string& primary, const std::string& replica) const;
   /// kill -9.
   void kill(const std::string& node);
   /// SIGTERM; the exit code, -1 when it did not end within 10 s (then it is killed).

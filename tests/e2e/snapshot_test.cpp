@@ -32,11 +32,7 @@ class Snapshot : public testing::Test {
   }
   void expect_on_replica(const std::string& prefix) {
     ASSERT_TRUE(cluster_.wait_until_ready({kReplica}));
-    const std::uint64_t head = cluster_.member_status("delhi").at("head");
-    EXPECT_TRUE(eventually(10s, [&] {
-      const nlohmann::json replica = cluster_.member_status(kReplica);
-      return replica.at("commit") == head && replica.at("durable") == head;
-    })) << cluster_.status(kReplica).dump(1);
+    EXPECT_TRUE(cluster_.wait_until_level("delhi", kReplica));
     for (const std::string& key : keys_) {
       const HttpResponse get = client_.once(cluster_.http(kReplica), "GET", kv_path(key) + "?read=replica");
       ASSERT_EQ(get.status, key == deleted_ ? 404 : 200) << key << get.body;

@@ -23,14 +23,7 @@ class VolatileShard : public testing::Test {
     wait_until_level();
   }
 
-  void wait_until_level() {
-    EXPECT_TRUE(eventually(10s, [&] {
-      const nlohmann::json primary = cluster_.member_status("delhi");
-      const nlohmann::json replica = cluster_.member_status(kReplica);
-      return replica.at("ready") == true && replica.at("commit") == primary.at("head") &&
-             replica.at("durable") == primary.at("head");
-    })) << cluster_.status(kReplica).dump(1);
-  }
+  void wait_until_level() { EXPECT_TRUE(cluster_.wait_until_level("delhi", kReplica)); }
   void expect_all(const std::string& node) {
     for (const std::string& key : keys_) {
       const HttpResponse get = client_.once(cluster_.http(node), "GET", kv_path(key) + "?read=replica");

@@ -9,6 +9,12 @@
 namespace dkv {
 namespace {
 
+/// As readers of a row of frames find the first one.
+bool starts_with_frame(std::string_view bytes, ShardId shard) {
+  const std::size_t size = peek_frame_size(bytes, shard);
+  return size != 0 && size <= bytes.size() && decode_frame(bytes.substr(0, size)).has_value();
+}
+
 FrameBytes one_put(std::string_view key, std::string_view value) {
   FramePacker packer;
   packer.add({EventType::put, key, value});

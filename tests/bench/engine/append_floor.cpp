@@ -16,21 +16,13 @@ Result<Outcome> run_append(const std::string& folder, const KeySpace& space, std
   Random random(1);
   for (char& byte : bytes) byte = static_cast<char>(random.next());
 
-  Outcome outcome;
-  const Meter meter(folder);
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   int failure = 0;
-  for (auto start = Clock::now(); start < end && failure == 0;) {
+  const Outcome outcome = measure_batches(folder, batch, seconds, [&] {
     const ssize_t written = ::write(file, bytes.data(), bytes.size());
     if (written != static_cast<ssize_t>(bytes.size())) failure = written < 0 ? errno : ENOSPC;
     if (failure == 0 && ::fdatasync(file) != 0) failure = errno;
-    const auto now = Clock::now();
-    outcome.latency.add(static_cast<std::uint64_t>((now - start).count()), batch);
-    outcome.ops += batch;
-    ++outcome.batches;
-    start = now;
-  }
-  meter.finish(outcome);
+    return failure == 0;
+  });
   ::close(file);
   ::unlink(path.c_str());
   if (failure != 0) return system_error(failure, "cannot append to", path);

@@ -77,18 +77,10 @@ Result<Outcome> run_lmdb(const std::string& folder, const KeySpace& space, std::
                          double seconds) {
   Lmdb lmdb(folder, space);
   lmdb.fill();
-  Outcome outcome;
-  const Meter meter(folder);
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
-  for (auto start = Clock::now(); start < end && lmdb.ok();) {
+  const Outcome outcome = measure_batches(folder, batch, seconds, [&] {
     lmdb.put(batch);
-    const auto now = Clock::now();
-    outcome.latency.add(static_cast<std::uint64_t>((now - start).count()), batch);
-    outcome.ops += batch;
-    ++outcome.batches;
-    start = now;
-  }
-  meter.finish(outcome);
+    return lmdb.ok();
+  });
   if (!lmdb.ok()) return lmdb.error();
   return outcome;
 }

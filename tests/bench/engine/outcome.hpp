@@ -37,4 +37,23 @@ class Meter {
   std::optional<std::uint64_t> written_bytes_;
 };
 
+/// Calls `batch`, which does `count` operations and says whether that worked, over and over for so long.
+template <class Batch>
+Outcome measure_batches(const std::string& folder, std::size_t count, double seconds, Batch batch) {
+  Outcome outcome;
+  const Meter meter(folder);
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  bool works = true;
+  for (auto start = Clock::now(); start < end && works;) {
+    works = batch();
+    const auto now = Clock::now();
+    outcome.latency.add(static_cast<std::uint64_t>((now - start).count()), count);
+    outcome.ops += count;
+    ++outcome.batches;
+    start = now;
+  }
+  meter.finish(outcome);
+  return outcome;
+}
+
 }  // namespace dkv::bench
