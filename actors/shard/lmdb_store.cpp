@@ -49,6 +49,24 @@ class Transaction {
   int code_;
 };
 
+/// A place in a database. Keys in order are found from the page of the one before, without going down the
+/// tree. Must be gone before its transaction is committed.
+class Cursor {
+ public:
+  Cursor(MDB_txn* txn, MDB_dbi database) : code_(mdb_cursor_open(txn, database, &cursor_)) {}
+  ~Cursor() {
+    if (cursor_ != nullptr) mdb_cursor_close(cursor_);
+  }
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+  int code() const { return code_; }
+  MDB_cursor* get() const { return cursor_; }
+
+ private:
+  MDB_cursor* cursor_ = nullptr;
+  int code_;
+};
+
 }  // namespace
 
 struct LmdbStore::Environment {
@@ -88,8 +106,10 @@ struct LmdbStore::Environment {
   Error misread(const MDB_val& stored, const Error& error) const;
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
-  int put_record(MDB_txn* txn, std::string_view key, Position version, std::string_view value) const;
-  int write_record(MDB_txn* txn, std::string_view key, const Record& record) const;
+  static int put_record(MDB_cursor* at, std::string_view key, Position version, std::string_view value);
+  static int write_record(MDB_cursor* at, std::string_view key, const Record& record);
+  Result<void> write_some(MDB_txn* txn, Memtable::Cursor& at, std::size_t bytes) const;
+  Result<void> write_all(MDB_txn* txn, const std::vector<RecordView>& all) const;
   int put_position(MDB_txn* txn, std::string_view name, Position position) const;
   Result<void> commit(Transaction& txn, Position new_applied, std::optional<Import> new_import);
 };
@@ -228,18 +248,16 @@ void LmdbStore::end_batch() {
 Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
   Transaction txn(environment_->env, MDB_RDONLY);
   if (txn.code() != 0) return failure("cannot begin reading", txn.code());
-  MDB_cursor* cursor = nullptr;
-  int code = mdb_cursor_open(txn.get(), environment_->records, &cursor);
-  if (code != 0) return failure("cannot open a cursor", code);
-  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> closer(cursor, mdb_cursor_close);
+  const Cursor cursor(txn.get(), environment_->records);
+  if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
   MDB_val key = to_val(from);
   MDB_val value;
-  code = mdb_cursor_get(cursor, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+  int code = mdb_cursor_get(cursor.get(), &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
   while (code == 0) {
     auto record = decode_record(to_view(key), to_view(value));
     if (!record) return environment_->misread(value, record.error());
     if (!visit(to_view(key), *record)) return {};
-    code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    code = mdb_cursor_get(cursor.get(), &key, &value, MDB_NEXT);
   }
   if (code != MDB_NOTFOUND) return failure("cannot scan", code);
   return {};
@@ -248,23 +266,23 @@ Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
 Position LmdbStore::applied() const { return environment_->applied(); }
 Position LmdbStore::reached() const { return environment_->reached; }
 
-int LmdbStore::Environment::put_record(MDB_txn* txn, std::string_view key_bytes, Position version,
-                                       std::string_view value_bytes) const {
+int LmdbStore::Environment::put_record(MDB_cursor* at, std::string_view key_bytes, Position version,
+                                       std::string_view value_bytes) {
   MDB_val key = to_val(key_bytes);
   MDB_val value{kRecordHeaderBytes + value_bytes.size(), nullptr};
-  const int code = mdb_put(txn, records, &key, &value, MDB_RESERVE);
+  const int code = mdb_cursor_put(at, &key, &value, MDB_RESERVE);
   if (code != 0) return code;
   fill_record_header(static_cast<char*>(value.mv_data), key_bytes, version, value_bytes);
   std::memcpy(static_cast<char*>(value.mv_data) + kRecordHeaderBytes, value_bytes.data(), value_bytes.size());
   return 0;
 }
 
-int LmdbStore::Environment::write_record(MDB_txn* txn, std::string_view key_bytes,
-                                         const Record& record) const {
-  if (!record.removed) return put_record(txn, key_bytes, record.version, record.value);
+int LmdbStore::Environment::write_record(MDB_cursor* at, std::string_view key_bytes, const Record& record) {
+  if (!record.removed) return put_record(at, key_bytes, record.version, record.value);
   MDB_val key = to_val(key_bytes);
-  const int code = mdb_del(txn, records, &key, nullptr);
-  return code == MDB_NOTFOUND ? 0 : code;
+  const int code = mdb_cursor_get(at, &key, nullptr, MDB_SET);
+  if (code != 0) return code == MDB_NOTFOUND ? 0 : code;
+  return mdb_cursor_del(at, 0);
 }
 
 int LmdbStore::Environment::put_position(MDB_txn* txn, std::string_view name_bytes, Position position) const {
@@ -291,16 +309,35 @@ Result<void> LmdbStore::Environment::commit(Transaction& txn, Position new_appli
   return {};
 }
 
+/// Writes records until so many bytes are dirty.
+Result<void> LmdbStore::Environment::write_some(MDB_txn* txn, Memtable::Cursor& at, std::size_t bytes) const {
+  const Cursor cursor(txn, records);
+  if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
+  for (std::size_t dirty = 0; !at.at_end() && dirty < bytes; at.next()) {
+    const int code = write_record(cursor.get(), at.key(), at.record());
+    if (code != 0) return write_failure("cannot write a record", code);
+    dirty += kPageBytes + at.record().value.size();
+  }
+  return {};
+}
+
+Result<void> LmdbStore::Environment::write_all(MDB_txn* txn, const std::vector<RecordView>& all) const {
+  const Cursor cursor(txn, records);
+  if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
+  for (const RecordView& record : all) {
+    const int code = put_record(cursor.get(), record.key, record.version, record.value);
+    if (code != 0) return write_failure("cannot write a record", code);
+  }
+  return {};
+}
+
 Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
   auto at = memtable.seek();
   do {
     Transaction txn(environment_->env, 0);
     if (txn.code() != 0) return failure("cannot begin writing", txn.code());
-    for (std::size_t dirty = 0; !at.at_end() && dirty < options_.transaction_bytes; at.next()) {
-      const int code = environment_->write_record(txn.get(), at.key(), at.record());
-      if (code != 0) return environment_->write_failure("cannot write a record", code);
-      dirty += kPageBytes + at.record().value.size();
-    }
+    if (auto written = environment_->write_some(txn.get(), at, options_.transaction_bytes); !written)
+      return written;
     if (!at.at_end() && environment_->reached < applied) {
       if (const int code = environment_->put_position(txn.get(), "reached", applied); code != 0)
         return environment_->write_failure("cannot write a record", code);
@@ -331,10 +368,7 @@ Result<void> LmdbStore::import(const std::vector<RecordView>& records, std::stri
   DKV_ASSERT(environment_->import && at >= applied());
   Transaction txn(environment_->env, 0);
   if (txn.code() != 0) return failure("cannot begin writing", txn.code());
-  for (const RecordView& record : records) {
-    const int code = environment_->put_record(txn.get(), record.key, record.version, record.value);
-    if (code != 0) return environment_->write_failure("cannot write a record", code);
-  }
+  if (auto written = environment_->write_all(txn.get(), records); !written) return written;
   Import taken = *environment_->import;
   taken.add(records, next_key, at);
   return environment_->commit(txn, applied(), std::move(taken));

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <random>
 #include <utility>
 #include <xxhash.h>
+
+#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -110,16 +113,52 @@ const Record* Memtable::find(const HashedKey& key) const {
   return entry == nullptr ? nullptr : &entry->record;
 }
 
+namespace {
+
+std::size_t common_prefix(std::string_view a, std::string_view b, std::size_t most) {
+  const std::size_t length = std::min({a.size(), b.size(), most});
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.begin() + length, b.begin()).first - a.begin());
+}
+
+/// The eight bytes of a key that follow its first `skip` as a number that is ordered as they are; a key that
+/// ends before is filled with zeros. Where two differ they decide, and a comparison is one of numbers.
+std::uint64_t abbreviation(std::string_view key, std::size_t skip) {
+  std::uint64_t bytes = 0;
+  if (key.size() >= skip + sizeof bytes) {
+    std::memcpy(&bytes, key.data() + skip, sizeof bytes);
+  } else {
+    std::memcpy(&bytes, key.data() + skip, key.size() - skip);
+  }
+  if constexpr (std::endian::native == std::endian::little) bytes = __builtin_bswap64(bytes);
+  return bytes;
+}
+
+}  // namespace
+
+/// By numbers where they decide: keys themselves are all over the memory.
+void Memtable::sort(Run& run) {
+  struct Abbreviated {
+    std::uint64_t number;
+    const Entry* entry;
+  };
+  std::size_t common = kMaxKeyBytes;
+  for (const Entry* entry : run) common = common_prefix(run.front()->key, entry->key, common);
+  std::vector<Abbreviated> order;
+  order.reserve(run.size());
+  for (const Entry* entry : run) order.push_back({abbreviation(entry->key, common), entry});
+  std::sort(order.begin(), order.end(), [](const Abbreviated& a, const Abbreviated& b) {
+    return a.number != b.number ? a.number < b.number : a.entry->key < b.entry->key;
+  });
+  std::transform(order.begin(), order.end(), run.begin(), [](const Abbreviated& one) { return one.entry; });
+}
+
 void Memtable::sort_last_run() {
   if (last_run_sorted_) return;
-  std::sort(runs_.back().begin(), runs_.back().end(),
-            [](const Entry* a, const Entry* b) { return a->key < b->key; });
+  sort(runs_.back());
   last_run_sorted_ = true;
 }
 
 void Memtable::seal() { sort_last_run(); }
-
-bool Memtable::Cursor::later(const Place& a, const Place& b) { return a.key > b.key; }
 
 Memtable::Cursor Memtable::seek(std::string_view from) const {
   Cursor cursor;
@@ -127,9 +166,9 @@ Memtable::Cursor Memtable::seek(std::string_view from) const {
     const auto first =
         std::lower_bound(run.begin(), run.end(), from,
                          [](const Entry* entry, std::string_view key) { return entry->key < key; });
-    if (first != run.end()) cursor.heap_.push_back({(*first)->key, first, run.end()});
+    if (first != run.end()) cursor.places_.push_back({first, run.end()});
   }
-  std::make_heap(cursor.heap_.begin(), cursor.heap_.end(), Cursor::later);
+  cursor.begin();
   return cursor;
 }
 
@@ -138,16 +177,53 @@ Memtable::Cursor Memtable::seek(std::string_view from) {
   return std::as_const(*this).seek(from);
 }
 
+void Memtable::Cursor::begin() {
+  if (places_.empty()) return;
+  // A run is sorted: what its first and its last key begin with, all between them do.
+  const std::string_view any = places_.front().entry()->key;
+  common_ = any.size();
+  for (const Place& place : places_) {
+    common_ = common_prefix(any, place.entry()->key, common_);
+    common_ = common_prefix(any, (*(place.end - 1))->key, common_);
+  }
+  for (Place& place : places_) abbreviate(place);
+  losers_.resize(places_.size());
+  winner_ = play(1);
+}
+
+void Memtable::Cursor::abbreviate(Place& place) const {
+  place.abbreviated = abbreviation(place.entry()->key, common_);
+}
+
+bool Memtable::Cursor::before(std::uint32_t a, std::uint32_t b) const {
+  const Place& left = places_[a];
+  const Place& right = places_[b];
+  if (left.at_end() || right.at_end()) return !left.at_end();
+  if (left.abbreviated != right.abbreviated) return left.abbreviated < right.abbreviated;
+  return left.entry()->key < right.entry()->key;
+}
+
+/// The place that wins below a node, whose losers are filled in.
+std::uint32_t Memtable::Cursor::play(std::uint32_t node) {
+  const auto leaves = static_cast<std::uint32_t>(places_.size());
+  if (node >= leaves) return node - leaves;
+  const std::uint32_t left = play(2 * node);
+  const std::uint32_t right = play(2 * node + 1);
+  const bool left_wins = before(left, right);
+  losers_[node] = left_wins ? right : left;
+  return left_wins ? left : right;
+}
+
 void Memtable::Cursor::next() {
-  std::pop_heap(heap_.begin(), heap_.end(), later);
-  if (++heap_.back().next == heap_.back().end) {
-    heap_.pop_back();
-  } else {
-    Place& place = heap_.back();
-    place.key = (*place.next)->key;
+  Place& place = places_[winner_];
+  if (++place.next != place.end) {
+    abbreviate(place);
     // By the time that this run's turn comes again, its next entry is here.
     if (place.next + 1 != place.end) __builtin_prefetch(*(place.next + 1));
-    std::push_heap(heap_.begin(), heap_.end(), later);
+  }
+  const auto leaves = static_cast<std::uint32_t>(places_.size());
+  for (std::uint32_t node = (winner_ + leaves) / 2; node > 0; node /= 2) {
+    if (before(losers_[node], winner_)) std::swap(losers_[node], winner_);
   }
 }
 

@@ -104,6 +104,25 @@ TEST(Memtable, IsAMapInOrderWhateverIsWritten) {
   }
 }
 
+// Keys that differ late, early, only in their length, or only in zeros at their end.
+TEST(Memtable, OrdersKeysAsBytesHoweverAlikeTheyAre) {
+  std::mt19937_64 random(11);  // NOLINT: the same test every time
+  for (const std::size_t common : {0, 3, 8, 21}) {
+    Memtable memtable;
+    std::map<std::string, std::string> expected;
+    for (std::uint64_t i = 1; i <= 30'000; ++i) {
+      std::string key = std::string(common, 'c') + "k";
+      for (std::size_t left = random() % 14; left > 0; --left) key += "\x00\x01\xff"[random() % 3];
+      memtable.set(key, put(i, "v"));
+      expected[key] = key + "=v@" + std::to_string(i);
+    }
+    std::vector<std::string> lines;
+    lines.reserve(expected.size());
+    for (const auto& [key, line] : expected) lines.push_back(line);
+    ASSERT_EQ(content(memtable), lines) << common;
+  }
+}
+
 TEST(Memtable, CountsTheMemoryThatItTakes) {
   Memtable memtable;
   for (int i = 0; i < 1000; ++i) memtable.set("key-" + std::to_string(i), put(1, std::string(100, 'v')));
