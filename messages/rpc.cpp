@@ -13,6 +13,9 @@ constexpr std::size_t kEnvelopeFields = 6;
 constexpr std::size_t kMaxRequestTokens = 16 + 5 * kMaxOperations;
 constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations;
 constexpr std::size_t kMaxNameBytes = 1024;
+// What an envelope takes, and the numbers beside an operation's or a result's bytes: to ask for memory once.
+constexpr std::size_t kMostEnvelopeBytes = 64;
+constexpr std::size_t kMostNumbersBytes = 32;
 constexpr std::size_t kMaxMembers = 4096;
 
 Operation read_operation(Unpacker& in) {
@@ -87,6 +90,14 @@ OperationResult read_result(Unpacker& in, OpCode asked) {
   if (asked != OpCode::get && !result.value.empty()) in.fail();
   return result;
 }
+
+std::size_t most_bytes(const std::vector<OperationResult>& results) {
+  std::size_t most = kMostEnvelopeBytes;
+  for (const OperationResult& result : results)
+    most += kMostNumbersBytes + result.value.size() + result.message.size();
+  return most;
+}
+std::size_t most_bytes(const auto&) { return kMostEnvelopeBytes; }
 
 void pack_body(Packer& out, const Error& error) {
   out.array(2).uint(static_cast<std::uint64_t>(error.code)).text(error.message);
@@ -225,6 +236,10 @@ std::string encode(const Request& request) {
     out.array(0);
     return bytes;
   }
+  std::size_t most = kMostEnvelopeBytes;
+  for (const Operation& operation : request.operations)
+    most += kMostNumbersBytes + operation.key.size() + operation.value.size();
+  bytes.reserve(most);
   out.array(3).uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
   out.array(request.operations.size());
   for (const Operation& operation : request.operations) pack_operation(out, operation);
@@ -264,6 +279,7 @@ std::string encode(const Reply& reply) {
   Packer out(bytes);
   std::visit(
       [&](const auto& body) {
+        bytes.reserve(most_bytes(body));
         out.array(4).uint(kVersion).uint(static_cast<std::uint64_t>(type_of(body))).uint(reply.request_id);
         pack_body(out, body);
       },
@@ -303,6 +319,7 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
     case Type::operations: {
       std::vector<OperationResult> results;
       if (in.array() != asked.size()) in.fail();
+      if (in.ok()) results.reserve(asked.size());
       for (std::size_t i = 0; i < asked.size() && in.ok(); ++i) results.push_back(read_result(in, asked[i]));
       reply.body = std::move(results);
       break;

@@ -28,6 +28,10 @@ constexpr std::size_t kGatheredOperations = 256;
 constexpr std::size_t kLongBatch = 64;
 constexpr auto kLongestGathering = 1ms;
 constexpr std::size_t kGatheredBytes = std::size_t{64} << 10;
+// Ended batches that are kept for the next, and the memory of keys and values that one of them keeps.
+constexpr std::size_t kMaxSpareBatches = 1024;
+constexpr std::size_t kMaxSpareOperations = 64;
+constexpr std::size_t kMaxSpareBytes = 8192;
 
 bool nothing_was_done(Errc code) {
   return code == Errc::moved || code == Errc::unavailable || code == Errc::overloaded;
@@ -57,24 +61,18 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) 
   while (flights_.size() + overdue_.size() + unrouted_.size() >= options_.max_in_flight) {
     turn(Clock::now() + 1h);
   }
-  const Ticket ticket{++last_ticket_};
-  Batch& batch = batches_[ticket];
-  batch.read = read;
-  batch.deadline = Clock::now() + options_.deadline;
-  batch.operations.assign(operations.begin(), operations.end());
-  batch.results.resize(operations.size());
-  batch.finished.resize(operations.size());
-  batch.unfinished = operations.size();
-
   std::size_t bytes = 0;
   for (const Operation& operation : operations) bytes += operation.key.size() + operation.value.size();
-  batch.storage.reserve(bytes);
+  const auto entry = new_batch(operations.size(), bytes);
+  const Ticket ticket = entry->first;
+  Batch& batch = entry->second;
+  batch.read = read;
+  batch.operations.assign(operations.begin(), operations.end());
   const auto keep = [&](std::string_view text) {
     const std::size_t start = batch.storage.size();
     batch.storage.append(text);
     return std::string_view(batch.storage.data() + start, text.size());
   };
-  Share share{ticket, {}, {}};
   for (std::uint32_t place = 0; place < operations.size(); ++place) {
     Operation& operation = batch.operations[place];
     if (operation.code != OpCode::put) operation.value = {};
@@ -84,38 +82,77 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) 
     }
     operation.key = keep(operation.key);
     operation.value = keep(operation.value);
-    share.places.push_back(place);
+    batch.order.push_back(place);
   }
-  if (share.places.empty()) {
-    complete_if_done(ticket);
+  if (batch.order.empty()) {
+    complete_if_done(entry);
   } else {
-    dispatch(std::move(share));
+    dispatch(batch, {ticket, 0, static_cast<std::uint32_t>(batch.order.size()), {}});
   }
   return ticket;
 }
 
+/// An empty batch with the next ticket and room for so much, in an ended one's memory where there is one.
+Dispatcher::Batches::iterator Dispatcher::new_batch(std::size_t operations, std::size_t bytes) {
+  const Ticket ticket{++last_ticket_};
+  Batches::iterator entry;
+  if (spare_batches_.empty()) {
+    entry = batches_.try_emplace(batches_.end(), ticket);
+  } else {
+    spare_batches_.back().key() = ticket;
+    entry = batches_.insert(batches_.end(), std::move(spare_batches_.back()));
+    spare_batches_.pop_back();
+  }
+  Batch& batch = entry->second;
+  batch.storage.clear();
+  batch.storage.reserve(bytes);
+  batch.results.resize(operations);
+  batch.finished.assign(operations, false);
+  batch.unfinished = operations;
+  batch.deadline = Clock::now() + options_.deadline;
+  batch.order.clear();
+  batch.order.reserve(operations);
+  batch.setbacks = batch.moves = 0;
+  batch.flights.clear();
+  return entry;
+}
+
 // ---- sending ----
 
-void Dispatcher::dispatch(Share share) {
-  Batch* batch = find_batch(share.ticket);
-  if (batch == nullptr) return;
-  if (share.target) return gather(std::move(share));
+void Dispatcher::dispatch(const Share& share) {
+  if (Batch* batch = find_batch(share.ticket)) dispatch(*batch, share);
+}
+
+void Dispatcher::dispatch(Batch& batch, const Share& share) {
+  if (share.target) return gather(batch, share);
   if (!routes_) {
     if (!topology_wanted()) want_topology();
-    unrouted_.push_back(std::move(share));
+    unrouted_.push_back(share);
     return;
   }
   ++rotation_;
-  // A batch touches few shards, so a list is searched faster than a map.
-  std::vector<std::pair<Target, std::vector<std::uint32_t>>> groups;
-  for (const std::uint32_t place : share.places) {
-    const Target target = target_of(*batch, place);
-    auto group =
-        std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.first == target; });
-    if (group == groups.end()) group = groups.insert(group, {target, {}});
-    group->second.push_back(place);
+  const auto places = places_of(batch, share);
+  const Target first = target_of(batch, places.front());
+  const bool together = std::all_of(places.begin() + 1, places.end(),
+                                    [&](std::uint32_t place) { return target_of(batch, place) == first; });
+  if (!together) return part(batch, share);
+  gather(batch, {share.ticket, share.first, share.count, first});
+}
+
+/// Takes apart what goes to several places; those of one keep their order.
+void Dispatcher::part(Batch& batch, const Share& share) {
+  targets_.clear();
+  for (const std::uint32_t place : places_of(batch, share))
+    targets_.emplace_back(target_of(batch, place), place);
+  std::stable_sort(targets_.begin(), targets_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (std::uint32_t i = 0; i < share.count; ++i) batch.order[share.first + i] = targets_[i].second;
+  for (std::uint32_t from = 0; from < share.count;) {
+    std::uint32_t to = from + 1;
+    while (to < share.count && targets_[to].first == targets_[from].first) ++to;
+    gather(batch, {share.ticket, share.first + from, to - from, targets_[from].first});
+    from = to;
   }
-  for (auto& [target, places] : groups) gather({share.ticket, std::move(places), target});
 }
 
 Dispatcher::Target Dispatcher::target_of(const Batch& batch, std::uint32_t place) {
@@ -141,28 +178,30 @@ Dispatcher::Gathering& Dispatcher::gathering_for(const Target& target, bool writ
 }
 
 /// Adds operations to the frame for their shard, which is cut by the limits of a request.
-void Dispatcher::gather(Share share) {
-  const Batch& batch = *find_batch(share.ticket);
-  const bool writes = std::any_of(share.places.begin(), share.places.end(), [&](std::uint32_t place) {
+void Dispatcher::gather(const Batch& batch, const Share& share) {
+  const auto places = places_of(batch, share);
+  const bool writes = std::any_of(places.begin(), places.end(), [&](std::uint32_t place) {
     return batch.operations[place].code != OpCode::get;
   });
   Gathering& open = gathering_for(*share.target, writes, batch.read);
-  Share part{share.ticket, {}, {}};
-  for (const std::uint32_t place : share.places) {
-    const Operation& operation = batch.operations[place];
+  Share part{share.ticket, share.first, 0, share.target};
+  for (std::uint32_t i = 0; i < share.count; ++i) {
+    // By its number: a send() that fails adds to the order.
+    const Operation& operation = batch.operations[batch.order[share.first + i]];
     const std::size_t size = operation.key.size() + operation.value.size() + kOperationOverhead;
     const bool too_long = open.bytes + size + kRequestOverhead > kMaxRequestBytes;
     if (open.operations > 0 && (open.operations == kMaxOperations || too_long)) {
-      if (!part.places.empty()) open.shares.push_back(std::exchange(part, Share{share.ticket, {}, {}}));
+      if (part.count > 0) open.shares.push_back(part);
+      part.first += std::exchange(part.count, 0);
       send(open);
     }
-    part.places.push_back(place);
+    ++part.count;
     if (open.operations == 0) open.since = Clock::now();
     ++open.operations;
     open.bytes += size;
   }
-  open.shares.push_back(std::move(part));
-  const bool is_long = open.shares.back().places.size() >= kLongBatch;
+  open.shares.push_back(part);
+  const bool is_long = part.count >= kLongBatch;
   if (is_long || open.operations >= kGatheredOperations || open.bytes >= kGatheredBytes) send(open);
 }
 
@@ -200,15 +239,16 @@ void Dispatcher::send(Gathering& open) {
   Flight flight{Kind::operations, open.target.peer, Clock::now() + try_time_, open.writes, {}, {}, 0};
   request.operations.reserve(open.operations);
   flight.codes.reserve(open.operations);
-  for (Share& share : open.shares) {
+  flight.shares.reserve(open.shares.size());
+  for (const Share& share : open.shares) {
     Batch* batch = find_batch(share.ticket);
     if (batch == nullptr) continue;  // its time was up
     batch->flights.push_back(request.request_id);
-    for (const std::uint32_t place : share.places) {
+    for (const std::uint32_t place : places_of(*batch, share)) {
       request.operations.push_back(batch->operations[place]);
       flight.codes.push_back(batch->operations[place].code);
     }
-    flight.shares.push_back(std::move(share));
+    flight.shares.push_back(share);
   }
   open.shares.clear();
   open.operations = open.bytes = 0;
@@ -372,52 +412,48 @@ void Dispatcher::on_results(const Flight& flight, std::span<OperationResult> res
   const bool overflow = std::any_of(results.begin(), results.end(),
                                     [](const OperationResult& result) { return !result.value.empty(); });
   for (const Share& share : flight.shares) {
-    on_share(flight.peer, share, results.first(share.places.size()), overflow);
-    results = results.subspan(share.places.size());
+    on_share(flight.peer, share, results.first(share.count), overflow);
+    results = results.subspan(share.count);
   }
 }
 
 void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationResult> results,
                           bool overflow) {
-  Batch* batch = find_batch(share.ticket);
-  if (batch == nullptr) return;
-  Share later{share.ticket, {}, {}};
-  std::map<Target, Share> elsewhere;
-  Share crowded_out{share.ticket, {}, {}};
+  const auto entry = batches_.find(share.ticket);
+  if (entry == batches_.end()) return;
+  Batch& batch = entry->second;
+  std::vector<std::uint32_t> later;
+  std::map<Target, std::vector<std::uint32_t>> elsewhere;
+  std::vector<std::uint32_t> crowded_out;
   bool refused = false;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    const std::uint32_t place = share.places[i];
+  for (std::uint32_t i = 0; i < share.count; ++i) {
+    const std::uint32_t place = batch.order[share.first + i];
     OperationResult& result = results[i];
-    if (overflow && result.code == Errc::too_large && batch->operations[place].code == OpCode::get) {
-      batch->results[place] = std::move(result);
-      crowded_out.places.push_back(place);
+    if (overflow && result.code == Errc::too_large && batch.operations[place].code == OpCode::get) {
+      batch.results[place] = std::move(result);
+      crowded_out.push_back(place);
       continue;
     }
     if (!nothing_was_done(result.code)) {
-      finish(*batch, place, std::move(result));
+      finish(batch, place, std::move(result));
       continue;
     }
     std::optional<Target> target;
     if (result.code == Errc::moved) target = follow(*result.moved, teller);
     if (result.code == Errc::unavailable) refused = true;
-    batch->results[place] = std::move(result);
-    if (target) {
-      Share& moved = elsewhere[*target];
-      moved.ticket = share.ticket;
-      moved.target = target;
-      moved.places.push_back(place);
-    } else {
-      later.places.push_back(place);
-    }
+    batch.results[place] = std::move(result);
+    (target ? elsewhere[*target] : later).push_back(place);
   }
   if (refused) want_topology();
-  for (auto& [target, moved] : elsewhere) {
-    retry_later(*batch, std::move(moved), ++batch->moves <= kMovesAtOnce);
+  for (const auto& [target, places] : elsewhere) {
+    Share moved = share_of(share.ticket, batch, places);
+    moved.target = target;
+    retry_later(batch, moved, ++batch.moves <= kMovesAtOnce);
   }
-  if (!later.places.empty()) retry_later(*batch, std::move(later), false);
+  if (!later.empty()) retry_later(batch, share_of(share.ticket, batch, later), false);
   // Each round answers at least one.
-  if (!crowded_out.places.empty()) retry_later(*batch, std::move(crowded_out), true);
-  complete_if_done(share.ticket);
+  if (!crowded_out.empty()) retry_later(batch, share_of(share.ticket, batch, crowded_out), true);
+  complete_if_done(entry);
 }
 
 /// Where to send what moved, or nothing when our own topology knows better.
@@ -454,7 +490,7 @@ void Dispatcher::on_topology(const rpc::TopologyReply& reply) {
   }
   routes_ = std::make_unique<RouteTable>(std::move(*routes));
   asks_left_ = 0;
-  for (Share& share : std::exchange(unrouted_, {})) dispatch(std::move(share));
+  for (const Share& share : std::exchange(unrouted_, {})) dispatch(share);
   reroute_unsent();
 }
 
@@ -491,9 +527,9 @@ void Dispatcher::expire_flights(Time now) {
 void Dispatcher::expire_batches(Time now) {
   const std::size_t before = batches_.size();
   while (!batches_.empty() && batches_.begin()->second.deadline <= now) {
-    const Ticket ticket = batches_.begin()->first;
-    fail_unfinished(ticket, batches_.begin()->second);
-    complete_if_done(ticket);
+    const auto oldest = batches_.begin();
+    fail_unfinished(oldest->first, oldest->second);
+    complete_if_done(oldest);
   }
   if (batches_.size() == before) return;
   std::erase_if(unrouted_, [this](const Share& share) { return find_batch(share.ticket) == nullptr; });
@@ -501,7 +537,7 @@ void Dispatcher::expire_batches(Time now) {
 
 void Dispatcher::retry_due(Time now) {
   while (!retries_.empty() && retries_.begin()->first <= now) {
-    dispatch(std::move(retries_.extract(retries_.begin()).mapped()));
+    dispatch(retries_.extract(retries_.begin()).mapped());
   }
 }
 
@@ -566,7 +602,7 @@ void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
 
 void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint,
                                    bool unsent) {
-  for (const std::uint32_t place : share.places) {
+  for (const std::uint32_t place : places_of(batch, share)) {
     const bool unknown = !unsent && batch.operations[place].code != OpCode::get;
     finish(batch, place,
            unknown ? OperationResult::failed(Errc::unknown_outcome,
@@ -583,26 +619,44 @@ void Dispatcher::retry_all(const Flight& flight, const std::string& problem, boo
   for (const Share& share : flight.shares) {
     Batch* batch = find_batch(share.ticket);
     if (batch == nullptr) continue;
-    Share open{share.ticket, {}, {}};
-    for (const std::uint32_t place : share.places) {
+    std::vector<std::uint32_t> open;
+    for (const std::uint32_t place : places_of(*batch, share)) {
       if (batch->finished[place]) continue;
       batch->results[place] = OperationResult::failed(Errc::unavailable, problem);
-      open.places.push_back(place);
+      open.push_back(place);
     }
-    if (!open.places.empty()) retry_later(*batch, std::move(open), at_once);
+    if (!open.empty()) retry_later(*batch, share_of(share.ticket, *batch, open), at_once);
   }
 }
 
-void Dispatcher::complete_if_done(Ticket ticket) {
-  const auto found = batches_.find(ticket);
-  if (found == batches_.end() || found->second.unfinished > 0) return;
-  completed_.push_back({ticket, std::move(found->second.results)});
-  batches_.erase(found);
+void Dispatcher::complete_if_done(Batches::iterator entry) {
+  if (entry->second.unfinished > 0) return;
+  completed_.push_back({entry->first, std::move(entry->second.results)});
+  const Batch& batch = entry->second;
+  const bool is_small =
+      batch.order.capacity() <= kMaxSpareOperations && batch.storage.capacity() <= kMaxSpareBytes;
+  if (is_small && spare_batches_.size() < kMaxSpareBatches) {
+    entry->second.results.clear();
+    spare_batches_.push_back(batches_.extract(entry));
+  } else {
+    batches_.erase(entry);
+  }
 }
 
-void Dispatcher::retry_later(Batch& batch, Share share, bool at_once) {
+void Dispatcher::retry_later(Batch& batch, const Share& share, bool at_once) {
   const Time when = Clock::now() + (at_once ? 0ms : pause(batch.setbacks++));
-  retries_.emplace(when, std::move(share));
+  retries_.emplace(when, share);
+}
+
+/// The places of the share's operations. Until the next share_of() of the same batch.
+std::span<const std::uint32_t> Dispatcher::places_of(const Batch& batch, const Share& share) {
+  return std::span(batch.order).subspan(share.first, share.count);
+}
+
+Dispatcher::Share Dispatcher::share_of(Ticket ticket, Batch& batch, std::span<const std::uint32_t> places) {
+  const auto first = static_cast<std::uint32_t>(batch.order.size());
+  batch.order.insert(batch.order.end(), places.begin(), places.end());
+  return {ticket, first, static_cast<std::uint32_t>(places.size()), {}};
 }
 
 /// Doubles with each setback, and spreads, so that the clients of a recovering shard do not come in step.

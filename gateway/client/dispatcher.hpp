@@ -65,10 +65,11 @@ class Dispatcher {
     ShardId shard;
     auto operator<=>(const Target&) const = default;
   };
-  /// Operations of a batch, by their places in it.
+  /// Operations of a batch: so many of its `order`, which are this share's alone.
   struct Share {
     Ticket ticket;
-    std::vector<std::uint32_t> places;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
     std::optional<Target> target;
   };
   /// A frame that is still open for more.
@@ -89,10 +90,12 @@ class Dispatcher {
     std::size_t unfinished = 0;
     ReadMode read = ReadMode::linearizable;
     Time deadline;
-    std::uint32_t setbacks = 0;  // so far: the pause grows with them
+    std::vector<std::uint32_t> order;  // places of operations, share by share; each try adds its own
+    std::uint32_t setbacks = 0;        // so far: the pause grows with them
     std::uint32_t moves = 0;
     std::vector<std::uint64_t> flights;  // that it was sent in; the answered ones too
   };
+  using Batches = std::map<Ticket, Batch>;
   enum class Kind : std::uint8_t { operations, topology, status };
   struct Flight {
     Kind kind = Kind::operations;
@@ -106,9 +109,12 @@ class Dispatcher {
   using Flights = std::map<std::uint64_t, Flight>;
 
   // Sending.
-  void dispatch(Share share);
+  Batches::iterator new_batch(std::size_t operations, std::size_t bytes);
+  void dispatch(const Share& share);
+  void dispatch(Batch& batch, const Share& share);
+  void part(Batch& batch, const Share& share);
   Target target_of(const Batch& batch, std::uint32_t place);
-  void gather(Share share);
+  void gather(const Batch& batch, const Share& share);
   Gathering& gathering_for(const Target& target, bool writes, ReadMode read);
   void send(Gathering& gathering);
   void send_due(Time now);
@@ -140,8 +146,10 @@ class Dispatcher {
   void abandon(Flights& flights, Ticket ticket, Batch& batch);
   void finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint, bool unsent);
   void retry_all(const Flight& flight, const std::string& problem, bool at_once);
-  void complete_if_done(Ticket ticket);
-  void retry_later(Batch& batch, Share share, bool at_once);
+  void complete_if_done(Batches::iterator batch);
+  void retry_later(Batch& batch, const Share& share, bool at_once);
+  static std::span<const std::uint32_t> places_of(const Batch& batch, const Share& share);
+  static Share share_of(Ticket ticket, Batch& batch, std::span<const std::uint32_t> places);
   std::chrono::milliseconds pause(std::uint32_t setbacks);
   Batch* find_batch(Ticket ticket);
 
@@ -153,8 +161,10 @@ class Dispatcher {
   std::string last_problem_;
 
   // Tickets and request ids grow, and each kind has one time-out: the first of each map expires first.
-  std::map<Ticket, Batch> batches_;
+  Batches batches_;
+  std::vector<Batches::node_type> spare_batches_;  // ended ones, whose memory the next use
   std::vector<Gathering> gathering_;
+  std::vector<std::pair<Target, std::uint32_t>> targets_;  // part()'s own
   Flights flights_;
   Flights overdue_;  // past their try: writes that may only wait for the batch's deadline; status flights
   std::multimap<Time, Share> retries_;
