@@ -1,0 +1,172 @@
+// The search for an order of one key's operations: depth first, each configuration (which operations have
+// happened, and what the key holds) once.
+//
+// Operations of known outcome are tried in the order of their calls, as in Wing and Gong's algorithm. Writes
+// of unknown outcome are not tried for themselves: thousands of them may be pending for ever, and each
+// would double the search. One is made to happen only right before an operation that cannot happen without
+// it. Nothing is lost by that: an order in which a write happens earlier stays one when the write moves to
+// right before the first operation that needs it, or is left out when none does. And of several that would
+// do the same (two removes) only the oldest that has not happened is tried: the others can do what it can.
+//
+// What else keeps it short, without losing an order: a read that fits the state happens at once (it changes
+// nothing); an operation that would take away a value that is still to be read, and that nobody can write
+// again, is not tried; nor one whose version is above another's that has not happened.
+//
+// Unknown writes that depend on what they find (increments, conditions) will need a chain of them before one
+// operation: Search::ways_to() is the place, and each of a chain but the first must be such a one.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+#include "tests/linearizability/check.hpp"
+#include "tests/linearizability/model.hpp"
+
+namespace dkv::linear {
+
+/// One key's operations, in the order of their calls.
+using KeyHistory = std::vector<const Operation*>;
+
+class Search {
+ public:
+  /// The history up to and including the `answers`-th answer to an operation of known outcome: what was
+  /// asked before and is answered later counts as unknown.
+  Search(const KeyHistory& history, std::size_t answers);
+
+  /// All answers that a Search can be cut at.
+  static std::size_t count_answers(const KeyHistory& history);
+
+  /// Once. Errors: undecided, when there are more configurations.
+  Verdict run(std::uint64_t most_configurations);
+  /// The same, slower: it does not look ahead, so that it comes to where an operation cannot happen, and
+  /// remembers the longest order found. Also when it ends undecided.
+  Verdict run_to_explain(std::uint64_t most_configurations);
+  std::uint64_t configurations() const { return seen_.size(); }
+
+  /// After run_to_explain(): the longest order found, as places in the history, ...
+  const std::vector<std::size_t>& longest() const { return longest_; }
+  /// ... and everything that could have been next, but for this.
+  struct Blocked {
+    std::size_t place;
+    Obstacle obstacle;
+  };
+  const std::vector<Blocked>& blocked() const { return blocked_; }
+  /// What takes part: all that was asked in time and had, or may have had, an effect or an answer.
+  const std::vector<std::size_t>& places() const { return places_; }
+  /// Whether the operation's answer, if it had one, lies beyond the cut.
+  bool is_pending(std::size_t place) const;
+
+ private:
+  /// An operation of known outcome: its call and answer in the list of those that have not happened yet.
+  struct Entry {
+    std::size_t place = 0;
+    Step step;
+    std::size_t turn = 0;  // in by_version_, if it was told a version
+    bool happened = false;
+  };
+  /// A call or an answer, by time; the first of the list is a sentinel.
+  struct Node {
+    std::size_t entry = 0;
+    bool is_call = false;
+    std::uint64_t rank = 0;  // among all calls and answers
+    std::size_t previous = 0;
+    std::size_t next = 0;
+    std::size_t answer = 0;  // of a call: the node of its answer
+  };
+  /// Unknown writes that do the same, in the order of their calls. The first `happened` of them have.
+  struct Alike {
+    Step step;
+    struct One {
+      std::size_t place;
+      std::uint64_t rank;
+    };
+    std::vector<One> writes;
+    std::size_t happened = 0;
+  };
+  /// How an operation can be the next: at once, or after one of the unknown writes.
+  struct Way {
+    std::optional<std::size_t> helper;  // of alike_
+    State after;
+  };
+  struct Move {
+    std::size_t node;
+    Way way;
+    State before;
+    std::vector<Way> untried;
+    std::vector<std::size_t> reads;  // that fit what it left, and happened with it
+  };
+  /// The set of those that have happened is kept as a 128-bit fingerprint: two sets of one history that
+  /// share theirs are less likely than a machine that errs. (Lowe keeps the set itself, which for long
+  /// histories is most of the time and the memory.)
+  struct Fingerprint {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    bool operator==(const Fingerprint&) const = default;
+    void toggle(std::size_t place);
+  };
+  struct Configuration {
+    Fingerprint happened;
+    State state;
+    bool operator==(const Configuration&) const = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Configuration& configuration) const;
+  };
+  struct Event {
+    Time at;
+    bool is_answer;
+    std::size_t place;
+  };
+
+  static std::vector<Event> events_of(const KeyHistory& history);
+  void take_in(const KeyHistory& history, std::span<const Event> events);
+  void number_values(const KeyHistory& history);
+  Step step_of(const Operation& operation, bool is_known) const;
+  void order_versions();
+  void count_values();
+  void add_pending(const Operation& operation, std::size_t place, std::uint64_t rank);
+  std::size_t append(Node node);
+
+  Verdict search(std::uint64_t most_configurations);
+  std::uint64_t first_answer() const;
+  std::vector<Way> ways_to(std::size_t node) const;
+  bool is_too_early(const Step& step) const;
+  bool loses_a_value(const State& after) const;
+  bool advance(std::size_t node, std::vector<Way> ways);
+  void happen(Move& move);
+  Move take_back();
+  std::vector<std::size_t> let_reads_happen();
+  void take_out(std::size_t call);
+  void put_back(std::size_t call);
+  void unlink(std::size_t call);
+  void relink(std::size_t call);
+  void remember_if_longest();
+
+  std::vector<std::size_t> places_;
+  std::vector<bool> is_known_;                             // by place
+  std::vector<std::pair<std::string_view, ValueId>> ids_;  // of values that were read, sorted
+  std::vector<Entry> entries_;
+  std::vector<Node> nodes_;
+  std::vector<Alike> alike_;
+  std::vector<std::size_t> by_version_;  // entries that were told one
+
+  // By value: what still has to find it, and what could still bring it about.
+  std::vector<std::size_t> readers_left_;
+  std::vector<std::size_t> writers_left_;
+  std::size_t lowest_version_ = 0;  // in by_version_: all before have happened
+  std::vector<std::size_t> reads_in_the_beginning_;
+  bool explains_ = false;
+  std::size_t left_ = 0;  // entries that have not happened
+  State state_;
+  Fingerprint happened_;
+  std::vector<Move> moves_;
+  std::unordered_set<Configuration, Hash> seen_;
+
+  std::size_t longest_happened_ = 0;
+  std::vector<std::size_t> longest_;
+  std::vector<Blocked> blocked_;
+};
+
+}  // namespace dkv::linear
