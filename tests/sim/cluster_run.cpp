@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "tests/sim/history.hpp"
+#include "tests/linearizability/check.hpp"
 #include "tests/sim/prefix_check.hpp"
+#include "tests/sim/replica_reads.hpp"
 #include "tests/sim/sim_world.hpp"
 #include "topology/placement.hpp"
 
@@ -17,7 +18,8 @@ constexpr Duration kFaultsEndBefore = 10s;   // before the end
 constexpr Duration kClientTimeout = 800ms;
 constexpr Duration kPrefixCheckInterval = 500ms;
 constexpr std::size_t kClients = 4;
-constexpr std::size_t kKeysPerClient = 6;
+constexpr std::size_t kKeys = 12;  // shared by all clients
+constexpr std::size_t kMaxViolations = 20;
 
 /// Shards, each with its primary on a node of its own, and replicas on others.
 TopologyPtr make_topology(Random& random, StoreKind store) {
@@ -82,8 +84,8 @@ class Run {
     heal();
     world_.run_until(end_);
     check_final_state();
+    if (!options_.is_volatile) check_linearizability();
     result_.refills = refills_;
-    result_.violations = history_.violations();
     result_.trace_hash = world_.trace_hash();
     return result_;
   }
@@ -114,8 +116,7 @@ class Run {
 
   void act(std::size_t client) {
     if (world_.now() >= end_ - kClientsRestBefore) return;
-    const std::string key =
-        "client-" + std::to_string(client) + "-key-" + std::to_string(random().below(kKeysPerClient));
+    const std::string key = "key-" + std::to_string(random().below(kKeys));
     const ShardInfo& shard = *world_.topology().find_shard(world_.topology().slots[slot_of(key).value]);
     switch (random().below(10)) {
       case 0:
@@ -151,7 +152,7 @@ class Run {
     world_.ask(node, std::move(request), [this, client, open, answered](const rpc::Reply& reply) {
       if (!*open) return;
       *open = false;
-      answered(single(reply));
+      answered(single_result(reply));
       schedule_client(client);
     });
     world_.at(world_.now() + kClientTimeout, [this, client, open, silent] {
@@ -162,52 +163,50 @@ class Run {
     });
   }
 
-  static OperationResult single(const rpc::Reply& reply) {
-    if (const auto* error = std::get_if<Error>(&reply.body))
-      return OperationResult::failed(error->code, error->message);
-    return std::get<std::vector<OperationResult>>(reply.body).at(0);
-  }
-
-  void write(std::size_t client, const std::string& key, const History::Value& value, NodeId primary) {
+  /// Asks a primary, and records what was asked and told. Of a volatile shard anything may be lost, but
+  /// nothing may appear that was never written.
+  template <class Answered>
+  void ask_primary(std::size_t client, NodeId node, OpCode code, const std::string& key,
+                   const std::string& value, Answered answered) {
+    if (code == OpCode::put) replica_reads_.asked_to_put(key, value);
+    const std::size_t place = history_.size();
+    history_.push_back(linear::asked(static_cast<std::uint32_t>(client), code, key, value, time()));
     send(
-        client, primary, value ? OpCode::put : OpCode::remove, key, value.value_or(""),
-        ReadMode::linearizable,
-        [this, key, value](const OperationResult& result) {
-          if (result.code == Errc::unknown_outcome) return history_.wrote_perhaps(key, value);
-          if (result.code == Errc::disk_full) ++result_.refused_for_room;
-          if (result.code != Errc::ok && result.code != Errc::not_found) return;  // nothing was done
-          ++result_.acknowledged_writes;
-          options_.is_volatile ? history_.wrote_perhaps(key, value) : history_.wrote(key, value, result);
-        },
-        [this, key, value] { history_.wrote_perhaps(key, value); });
-  }
-
-  /// Of a volatile shard anything may be lost, but nothing may appear that was never written.
-  void note_read(const std::string& key, NodeId node, const OperationResult& result) {
-    if (!options_.is_volatile) return history_.read(key, result);
-    history_.read_at_replica(std::to_string(node.value) + " " + std::to_string(++reads_noted_), key, result);
-  }
-
-  void read(std::size_t client, const std::string& key, NodeId primary) {
-    send(
-        client, primary, OpCode::get, key, {}, ReadMode::linearizable,
-        [this, key, primary](const OperationResult& result) {
-          if (result.code != Errc::ok && result.code != Errc::not_found) return;
-          ++result_.reads;
-          note_read(key, primary, result);
+        client, node, code, key, value, ReadMode::linearizable,
+        [this, place, answered](const OperationResult& result) {
+          linear::answered(history_[place], result, true, time());
+          answered(result);
         },
         [] {});
   }
 
+  void write(std::size_t client, const std::string& key, const std::optional<std::string>& value,
+             NodeId primary) {
+    ask_primary(client, primary, value ? OpCode::put : OpCode::remove, key, value.value_or(""),
+                [this](const OperationResult& result) {
+                  if (result.code == Errc::disk_full) ++result_.refused_for_room;
+                  if (was_done(result)) ++result_.acknowledged_writes;
+                });
+  }
+
+  void read(std::size_t client, const std::string& key, NodeId primary) {
+    ask_primary(client, primary, OpCode::get, key, {}, [this, key, primary](const OperationResult& result) {
+      if (!was_done(result)) return;
+      ++result_.reads;
+      if (options_.is_volatile) note_volatile_read(key, primary, result);
+    });
+  }
+
   void read_at_replica(std::size_t client, const std::string& key, NodeId replica) {
-    const std::string reader = std::to_string(replica.value) + "/" + std::to_string(lives_[replica]);
+    const std::string reader =
+        "replica " + std::to_string(replica.value) + ", process " + std::to_string(lives_[replica]);
     send(
         client, replica, OpCode::get, key, {}, ReadMode::replica,
         [this, key, reader, replica](const OperationResult& result) {
-          if (result.code != Errc::ok && result.code != Errc::not_found) return;
+          if (!was_done(result)) return;
           ++result_.replica_reads;
-          if (options_.is_volatile) return note_read(key, replica, result);
-          history_.read_at_replica(reader, key, result);
+          if (options_.is_volatile) return note_volatile_read(key, replica, result);
+          note(replica_reads_.problem_of(reader, key, result));
         },
         [] {});
   }
@@ -215,15 +214,32 @@ class Run {
   void ask_anywhere(std::size_t client, const std::string& key, const ShardInfo& shard) {
     const auto& nodes = world_.topology().nodes;
     const NodeId node = nodes[random().below(nodes.size())].id;
-    send(
-        client, node, OpCode::get, key, {}, ReadMode::linearizable,
-        [this, key, node, &shard](const OperationResult& result) {
-          const bool moved = result.code == Errc::moved;
-          if (moved == (node == shard.primary)) history_.violated("wrong answer about who owns " + key);
-          if (moved && result.moved->shard != shard.id) history_.violated("moved to the wrong shard");
-          if (result.code == Errc::ok || result.code == Errc::not_found) note_read(key, node, result);
-        },
-        [] {});
+    ask_primary(client, node, OpCode::get, key, {}, [this, key, node, &shard](const OperationResult& result) {
+      const bool moved = result.code == Errc::moved;
+      if (moved == (node == shard.primary)) violated("wrong answer about who owns " + key);
+      if (moved && result.moved->shard != shard.id) violated("moved to the wrong shard");
+      if (was_done(result) && options_.is_volatile) note_volatile_read(key, node, result);
+    });
+  }
+
+  static bool was_done(const OperationResult& result) {
+    return result.code == Errc::ok || result.code == Errc::not_found;
+  }
+
+  /// A volatile shard may go back: each read is by a reader of its own.
+  void note_volatile_read(const std::string& key, NodeId node, const OperationResult& result) {
+    const std::string reader =
+        "node " + std::to_string(node.value) + ", read " + std::to_string(++volatile_reads_);
+    note(replica_reads_.problem_of(reader, key, result));
+  }
+
+  linear::Time time() const { return world_.now().time_since_epoch(); }
+
+  void violated(std::string what) {
+    if (result_.violations.size() < kMaxViolations) result_.violations.push_back(std::move(what));
+  }
+  void note(std::string problem) {
+    if (!problem.empty()) violated(std::move(problem));
   }
 
   // ---- faults
@@ -321,7 +337,7 @@ class Run {
         ++result_.prefix_checks;
         const std::string problem =
             prefixes_.problem_of("replica " + std::to_string(node.value), shard.id, replica->copy());
-        if (!problem.empty()) history_.violated(problem);
+        note(problem);
       }
     }
     world_.at(world_.now() + kPrefixCheckInterval, [this] { check_prefixes(); });
@@ -332,43 +348,56 @@ class Run {
   void check_final_state() {
     for (const ShardInfo& shard : world_.topology().shards) {
       auto& primary = dynamic_cast<ShardActor&>(*world_.actor({shard.primary, Role::member, shard.id}));
-      if (!options_.is_volatile) check_primary(shard, primary);
+      if (!options_.is_volatile) read_all(shard, primary);
       for (const NodeId node : shard.replicas) {
         check_replica(dynamic_cast<ReplicaActor&>(*world_.actor({node, Role::member, shard.id})), primary,
                       shard, node);
       }
     }
     for (const std::string& alarm : world_.alarms()) {
-      if (alarm.find("the disk is full") == std::string::npos) history_.violated("alarm: " + alarm);
+      if (alarm.find("the disk is full") == std::string::npos) violated("alarm: " + alarm);
     }
   }
 
   std::vector<std::string> keys_of(const ShardInfo& shard) const {
-    std::vector<std::string> keys = history_.keys();
-    std::erase_if(keys, [&](const std::string& key) {
-      return world_.topology().slots[slot_of(key).value] != shard.id;
-    });
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      std::string key = "key-" + std::to_string(i);
+      if (world_.topology().slots[slot_of(key).value] == shard.id) keys.push_back(std::move(key));
+    }
     return keys;
   }
 
-  void check_primary(const ShardInfo& shard, ShardActor& primary) {
+  /// As one more client would, in the end: so an acknowledged write that is lost was lost for a reader.
+  void read_all(const ShardInfo& shard, ShardActor& primary) {
     for (const std::string& key : keys_of(shard)) {
       const auto found = primary.copy().get(key);
-      const History::Value value = found->has_value() ? History::Value{(*found)->value} : History::Value{};
-      if (!history_.possible(key).contains(value)) {
-        history_.violated("in the end " + key + " is " + value.value_or("(missing)") +
-                          ": an acknowledged write is lost");
+      if (!found) return violated("in the end " + key + " cannot be read: " + found.error().message);
+      OperationResult result;
+      result.code = found->has_value() ? Errc::ok : Errc::not_found;
+      if (found->has_value()) {
+        result.value = (*found)->value;
+        result.version = (*found)->version;
       }
+      history_.push_back(linear::asked(kClients, OpCode::get, key, {}, time()));
+      linear::answered(history_.back(), result, false, time());
     }
+  }
+
+  void check_linearizability() {
+    const linear::Judgement judgement = linear::check(history_);
+    for (const linear::Problem& problem : judgement.problems) violated(problem.explanation);
+    result_.not_linearizable = judgement.problems.size();
+    result_.judged_operations = history_.size();
   }
 
   void check_replica(ReplicaActor& replica, ShardActor& primary, const ShardInfo& shard, NodeId node) {
     result_.gaps_repaired += replica.gaps_repaired();
     const std::string name = "replica " + std::to_string(node.value) + " of " + shard.name;
-    if (!replica.answers_reads()) history_.violated(name + " does not answer reads in the end");
+    if (!replica.answers_reads()) violated(name + " does not answer reads in the end");
     if (replica.head() != primary.copy().last()) {
-      history_.violated(name + " ends at " + to_string(replica.head()) + ", its primary at " +
-                        to_string(primary.copy().last()));
+      violated(name + " ends at " + to_string(replica.head()) + ", its primary at " +
+               to_string(primary.copy().last()));
     }
     for (const std::string& key : keys_of(shard)) {
       const auto ours = replica.copy().get(key);
@@ -376,7 +405,7 @@ class Run {
       const bool same = ours->has_value() == theirs->has_value() &&
                         (!ours->has_value() ||
                          ((*ours)->value == (*theirs)->value && (*ours)->version == (*theirs)->version));
-      if (!same) history_.violated(name + " differs from its primary in " + key);
+      if (!same) violated(name + " differs from its primary in " + key);
     }
   }
 
@@ -386,14 +415,15 @@ class Run {
   Random setup_;
   SimWorld world_;
   TimePoint end_;
-  History history_;
+  linear::History history_;
+  ReplicaReads replica_reads_;
   PrefixCheck prefixes_;
   RunResult result_;
   std::uint64_t refills_ = 0;
   std::map<NodeId, int> lives_;
   std::uint64_t written_ = 0;
   std::uint64_t requests_ = 0;
-  std::uint64_t reads_noted_ = 0;
+  std::uint64_t volatile_reads_ = 0;
 };
 
 }  // namespace

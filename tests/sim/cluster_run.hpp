@@ -32,6 +32,8 @@ struct RunResult {
   std::uint64_t snapshots_done = 0;     // with all chunks in
   std::uint64_t refills = 0;            // of volatile primaries, from a replica
   std::uint64_t snapshot_chunks = 0;    // brought to a store
+  std::uint64_t judged_operations = 0;  // that were to be linearizable
+  std::uint64_t not_linearizable = 0;   // keys; each is a violation too
   std::vector<std::string> violations;  // what did not hold; empty when all is well
 };
 

@@ -11,6 +11,12 @@ constexpr std::size_t kBurst = 256;
 constexpr std::size_t kMaxAlarms = 100;
 }  // namespace
 
+OperationResult single_result(const rpc::Reply& reply) {
+  if (const auto* error = std::get_if<Error>(&reply.body))
+    return OperationResult::failed(error->code, error->message);
+  return std::get<std::vector<OperationResult>>(reply.body).at(0);
+}
+
 SimWorld::SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options)
     : random_(seed), topology_(std::move(topology)), options_(options) {
   now_ = TimePoint{} + 1s;

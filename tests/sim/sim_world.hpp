@@ -28,6 +28,9 @@ struct NetworkFaults {
   Duration slow_most = 700ms;  // beyond every time-out that asks again
 };
 
+/// Of a reply to a single operation.
+OperationResult single_result(const rpc::Reply& reply);
+
 class SimWorld {
  public:
   SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options);
