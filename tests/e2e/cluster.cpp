@@ -1,7 +1,9 @@
 #include "tests/e2e/cluster.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <gtest/gtest.h>
+#include <random>
 #include <signal.h>
 #include <stdexcept>
 #include <unistd.h>
@@ -46,6 +48,11 @@ std::vector<std::string> all_nodes() {
   std::vector<std::string> names = kCities;
   for (const std::string& city : kCities) names.push_back(city + "-replica");
   return names;
+}
+
+std::uint64_t chosen_seed() {
+  const char* given = std::getenv("DISTRIKV_SEED");
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
 
 Cluster::Cluster() : network_(next_network()) {

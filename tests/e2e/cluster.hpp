@@ -25,6 +25,9 @@ std::vector<std::string> all_nodes();
 /// that neighbouring processes share none; 127.0 is left to users.
 std::string next_network();
 
+/// What a test's choices follow from: DISTRIKV_SEED of the environment, or else by chance.
+std::uint64_t chosen_seed();
+
 /// How long a node may take to become ready before a test calls it broken: far beyond what it needs.
 inline constexpr auto kReadyTimeout = 30s;
 

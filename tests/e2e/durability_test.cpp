@@ -3,7 +3,6 @@
 //
 // DISTRIKV_SEED repeats a run's choices of node and moment (the processes' own timing stays their own).
 #include <atomic>
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <random>
 #include <thread>
@@ -16,11 +15,6 @@ namespace {
 constexpr int kWriters = 6;
 constexpr int kKeysPerWriter = 150;
 constexpr int kRounds = 12;
-
-std::uint64_t seed() {
-  const char* given = std::getenv("DISTRIKV_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
 
 /// What a key must hold: nullopt is "no such key".
 struct Expectation {
@@ -126,7 +120,7 @@ void expect_everywhere(const Cluster& cluster, const Expectation& expected) {
 }
 
 TEST(Durability, EveryAcknowledgedWriteSurvivesKillsOfAnyNode) {
-  const std::uint64_t the_seed = seed();
+  const std::uint64_t the_seed = chosen_seed();
   std::printf("seed %llu\n", static_cast<unsigned long long>(the_seed));
   std::mt19937_64 random(the_seed);
   Cluster cluster;

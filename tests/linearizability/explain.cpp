@@ -8,7 +8,7 @@ namespace dkv::linear {
 namespace {
 
 constexpr std::size_t kShownBytes = 40;
-constexpr std::size_t kShownOperations = 40;
+constexpr std::size_t kShownOperations = 25;
 constexpr std::size_t kShownOrder = 12;
 
 class Explanation {
