@@ -168,17 +168,18 @@ TEST(Explanation, ShowsTheShortestBeginningThatHasNoOrder) {
   const Judgement judgement =
       check(History{at_version(put("a", 0, 1), 1, 4), perhaps_put("b", 2), put("c", 3, 8), got("b", 4, 5),
                     got("a", 6, 7), got("c", 9, 10), missed(11, 12)});
-  EXPECT_EQ(judgement.text(),
-            "key 'k' is not linearizable: the first 5 of its 7 operations have no order\n"
-            "  operation  client         asked      answered (ms)\n"
-            "          0       0         0.000         1.000  put 'a' -> ok, version 1-4\n"
-            "          1       0         2.000             -  put 'b' -> unknown\n"
-            "          2       0         3.000             -  put 'c' -> (not yet)\n"
-            "          3       0         4.000         5.000  get -> 'b'\n"
-            "          4       0         6.000         7.000  get -> 'a'\n"
-            "the longest order found: 0 1 3; after it the key holds 'b';\n"
-            "then none of these can be next:\n"
-            "  4 get -> 'a': the key holds another value\n");
+  EXPECT_EQ(
+      judgement.text(),
+      "key 'k' is not linearizable: the first 5 of its 7 operations have no order since 4 was answered\n"
+      "  operation  client         asked      answered (ms)\n"
+      "          0       0         0.000         1.000  put 'a' -> ok, version 1-4\n"
+      "          1       0         2.000             -  put 'b' -> unknown\n"
+      "          2       0         3.000             -  put 'c' -> (not yet)\n"
+      "          3       0         4.000         5.000  get -> 'b'\n"
+      "          4       0         6.000         7.000  get -> 'a'\n"
+      "the longest order found: 0 1 3; after it the key holds 'b';\n"
+      "then none of these can be next:\n"
+      "  4 get -> 'a': the key holds another value\n");
 }
 
 TEST(Explanation, SaysThatNobodyPutAValue) {

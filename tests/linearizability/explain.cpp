@@ -23,7 +23,8 @@ class Explanation {
   std::string headline() const {
     return "key " + show(history_.front()->key) + " is not linearizable: the first " +
            std::to_string(search_.places().size()) + " of its " + std::to_string(history_.size()) +
-           " operations have no order\n  operation  client         asked      answered (ms)\n";
+           " operations have no order since " + std::to_string(search_.last_answered()) +
+           " was answered\n  operation  client         asked      answered (ms)\n";
   }
 
   std::string operations() const {

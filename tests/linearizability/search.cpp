@@ -1,7 +1,6 @@
 #include "tests/linearizability/search.hpp"
 
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 #include "messages/result.hpp"
@@ -191,6 +190,7 @@ Verdict Search::run_to_explain(std::uint64_t most_configurations) {
 }
 
 Verdict Search::search(std::uint64_t most_configurations) {
+  if (!explains_ && has_value_from_nowhere()) return Verdict::violated;
   reads_in_the_beginning_ = let_reads_happen();
   std::size_t at = nodes_[kHead].next;
   std::vector<Way> ways;
@@ -212,6 +212,14 @@ Verdict Search::search(std::uint64_t most_configurations) {
     is_new = false;
   }
   return Verdict::linearizable;
+}
+
+/// Something found a value that nobody wrote: no need to search.
+bool Search::has_value_from_nowhere() const {
+  for (ValueId value = kNeverRead; value < readers_left_.size(); ++value) {
+    if (readers_left_[value] > 0 && writers_left_[value] == 0) return true;
+  }
+  return false;
 }
 
 /// Of an operation that has not happened: all that were called after it have to happen after that one.
@@ -306,8 +314,8 @@ std::vector<std::size_t> Search::let_reads_happen() {
     }
     take_out(at);
     reads.push_back(at);
-    // If its answer was in the way of others, they may happen now.
-    at = nodes_[at].next;
+    // Its answer is gone too: what that was in the way of may happen now.
+    at = nodes_[nodes_[at].previous].next;
   }
   return reads;
 }
@@ -349,6 +357,15 @@ void Search::relink(std::size_t call) {
     nodes_[nodes_[node].previous].next = node;
     if (nodes_[node].next != kHead) nodes_[nodes_[node].next].previous = node;
   }
+}
+
+std::size_t Search::last_answered() const {
+  const Node* last = nullptr;
+  for (const Node& node : nodes_) {
+    if (&node != &nodes_[kHead] && !node.is_call) last = &node;
+  }
+  DKV_ASSERT(last != nullptr);
+  return entries_[last->entry].place;
 }
 
 void Search::remember_if_longest() {

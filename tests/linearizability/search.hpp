@@ -55,6 +55,8 @@ class Search {
   const std::vector<Blocked>& blocked() const { return blocked_; }
   /// What takes part: all that was asked in time and had, or may have had, an effect or an answer.
   const std::vector<std::size_t>& places() const { return places_; }
+  /// The place of the operation whose answer is the last before the cut. REQUIRES: there is one.
+  std::size_t last_answered() const;
   /// Whether the operation's answer, if it had one, lies beyond the cut.
   bool is_pending(std::size_t place) const;
 
@@ -130,6 +132,7 @@ class Search {
   std::size_t append(Node node);
 
   Verdict search(std::uint64_t most_configurations);
+  bool has_value_from_nowhere() const;
   std::uint64_t first_answer() const;
   std::vector<Way> ways_to(std::size_t node) const;
   bool is_too_early(const Step& step) const;
