@@ -7,6 +7,8 @@
 
 : "${root:?the script that sources this sets it to the top of the tree}"
 run_marker=.distrikv-run
+# What stands before a command that asks nodes something; empty where they are reached from here.
+asking=()
 
 # lock_run_folder DIR: waits for other scripts that start or stop nodes in it.
 lock_run_folder() {
@@ -68,7 +70,7 @@ nodes_of_run() {
 }
 
 # is_ready HTTP: the node answers 200 on /readyz.
-is_ready() { curl -q --noproxy '*' --silent --fail --output /dev/null --max-time 2 "http://$1/readyz"; }
+is_ready() { "${asking[@]}" curl -q --noproxy '*' --silent --fail --output /dev/null --max-time 2 "http://$1/readyz"; }
 
 # stop_nodes RUN_DIR SECONDS: asks all running nodes to end, waits, and kills those that do not. Says
 # nothing when none runs. Sets stopped to their number.

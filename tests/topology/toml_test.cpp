@@ -58,7 +58,7 @@ TEST(TopologyFile, IndiaHasItsCitiesAndTheirAddresses) {
 }
 
 TEST(TopologyFile, EverySampleClusterLoadsAndKeepsTheRules) {
-  for (const std::string name : {"india", "one-node", "three-nodes"}) {
+  for (const std::string name : {"india", "one-node", "three-nodes", "namespaces"}) {
     const Result<Topology> topology = load_topology(TOPOLOGY_FOLDER "/" + name + ".toml");
     ASSERT_TRUE(topology) << topology.error().message;
     EXPECT_EQ(topology->name, name);
