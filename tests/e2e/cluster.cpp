@@ -28,6 +28,12 @@ std::string with_network(std::string text, const std::string& network) {
   return text;
 }
 
+Layout india_on(const std::string& network) {
+  Layout layout = {with_network(read_file(DKV_SOURCE "/topology/india.toml"), network), {}};
+  for (const auto& [node, number] : hosts()) layout.hosts[node] = network + std::to_string(number);
+  return layout;
+}
+
 std::string last_lines(const std::string& text, int count) {
   std::size_t at = text.size();
   while (count-- >= 0 && at != 0 && at != std::string::npos) at = text.rfind('\n', at - 1);
@@ -55,15 +61,17 @@ std::uint64_t chosen_seed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
 
-Cluster::Cluster() : network_(next_network()) {
-  write_file(topology_file(), with_network(read_file(DKV_SOURCE "/topology/india.toml"), network_));
-  for (const std::string& node : all_nodes()) std::filesystem::create_directories(data(node));
+Cluster::Cluster() : Cluster(india_on(next_network())) {}
+
+Cluster::Cluster(Layout layout) : hosts_(std::move(layout.hosts)) {
+  write_file(topology_file(), layout.topology);
+  for (const auto& [node, host] : hosts_) std::filesystem::create_directories(data(node));
 }
 
 Cluster::~Cluster() {
-  processes_.clear();
+  end_all();
   if (!testing::Test::HasFailure()) return;
-  for (const std::string& node : all_nodes()) {
+  for (const auto& [node, host] : hosts_) {
     const std::string text = read_file(log(node));
     if (!text.empty())
       std::fprintf(stderr, "--- end of the log of %s\n%s\n", node.c_str(), last_lines(text, 25).c_str());
@@ -71,9 +79,11 @@ Cluster::~Cluster() {
 }
 
 std::vector<std::string> Cluster::command(const std::string& node) const {
-  std::vector<std::string> command = {
-      program("distrikvd"), "--topology", topology_file().string(), "--node", node, "--data",
-      data(node).string()};
+  std::vector<std::string> command = launcher(node);
+  for (const std::string& argument :
+       {program("distrikvd"), std::string("--topology"), topology_file().string(), std::string("--node"),
+        node, std::string("--data"), data(node).string()})
+    command.push_back(argument);
   command.insert(command.end(), options_.begin(), options_.end());
   return command;
 }
@@ -153,8 +163,16 @@ nlohmann::json Cluster::member_status(const std::string& node) const {
   return status(node).at("members").at(0);
 }
 
+nlohmann::json Cluster::member_status(const std::string& node, const std::string& shard) const {
+  const nlohmann::json all = status(node);
+  for (const nlohmann::json& member : all.at("members")) {
+    if (member.at("shard") == shard) return member;
+  }
+  throw std::runtime_error(node + " has no copy of " + shard);
+}
+
 std::string Cluster::endpoint(const std::string& node, int port) const {
-  return network_ + std::to_string(hosts().at(node)) + ":" + std::to_string(port);
+  return hosts_.at(node) + ":" + std::to_string(port);
 }
 
 std::string key_of_shard(const std::string& endpoint, const std::string& shard, const std::string& prefix) {

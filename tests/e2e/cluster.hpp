@@ -1,6 +1,7 @@
 // A real cluster for a test: the nodes of topology/india.toml as processes, on a loopback network of the
 // test's own (127.x.y.0/24), so that tests may run side by side and beside a user's cluster. Data and logs
-// are in a temporary folder. A failed test prints the ends of the logs.
+// are in a temporary folder. A failed test prints the ends of the logs. namespaces.hpp has one whose links
+// can be cut.
 #pragma once
 
 #include <filesystem>
@@ -31,11 +32,17 @@ std::uint64_t chosen_seed();
 /// How long a node may take to become ready before a test calls it broken: far beyond what it needs.
 inline constexpr auto kReadyTimeout = 30s;
 
+/// What a cluster is made of: its topology file's text, and each node's address in it.
+struct Layout {
+  std::string topology;
+  std::map<std::string, std::string> hosts;
+};
+
 class Cluster {
  public:
-  /// Writes the topology file; starts nothing.
+  /// Of india.toml. Writes the topology file; starts nothing.
   Cluster();
-  ~Cluster();
+  virtual ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
@@ -54,6 +61,10 @@ class Cluster {
   /// SIGTERM; the exit code, -1 when it did not end within 10 s (then it is killed).
   int stop(const std::string& node);
   bool is_running(const std::string& node);
+  /// SIGSTOP: returns once the node stands still. Its connections stay open, and its kernel takes bytes.
+  void freeze(const std::string& node) { processes_.at(node).freeze(); }
+  /// SIGCONT.
+  void thaw(const std::string& node) { processes_.at(node).thaw(); }
   Process& process(const std::string& node) { return processes_.at(node); }
 
   /// Empties the data folder of a node that does not run.
@@ -74,15 +85,24 @@ class Cluster {
   std::string peer(const std::string& node) const { return endpoint(node, 7003); }
   std::string watch(const std::string& node) const { return endpoint(node, 7004); }
 
-  /// /v1/status of a node, and of its first local shard copy. Throws when it does not answer.
+  /// /v1/status of a node, of its first local shard copy, and of its copy of `shard`. Throws when it does
+  /// not answer.
   nlohmann::json status(const std::string& node) const;
   nlohmann::json member_status(const std::string& node) const;
+  nlohmann::json member_status(const std::string& node, const std::string& shard) const;
+
+ protected:
+  explicit Cluster(Layout layout);
+  /// What a node's program is started through: stands before it on the command line.
+  virtual std::vector<std::string> launcher(const std::string&) const { return {}; }
+  /// kill -9 for all, for destructors that take away what nodes run in.
+  void end_all() { processes_.clear(); }
 
  private:
   std::string endpoint(const std::string& node, int port) const;
 
   TemporaryFolder folder_;
-  std::string network_;  // "127.x.y."
+  std::map<std::string, std::string> hosts_;
   std::vector<std::string> options_;
   std::map<std::string, Process> processes_;
 };

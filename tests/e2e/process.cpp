@@ -84,6 +84,15 @@ void Process::signal(int number) const {
   if (pid_ > 0 && !exit_) ::kill(pid_, number);
 }
 
+void Process::freeze() const {
+  signal(SIGSTOP);
+  const std::string status = "/proc/" + std::to_string(pid_) + "/status";
+  if (!eventually(10s, [&] { return read_file(status).find("\nState:\tT") != std::string::npos; }))
+    throw std::runtime_error("process " + std::to_string(pid_) + " does not stop");
+}
+
+void Process::thaw() const { signal(SIGCONT); }
+
 std::optional<int> Process::wait(std::chrono::milliseconds timeout) {
   eventually(timeout, [this] {
     int status = 0;
@@ -99,6 +108,11 @@ void Process::kill() {
   int status = 0;
   ::waitpid(pid_, &status, 0);
   exit_ = exit_code_of(status);
+}
+
+bool is_gone(pid_t pid) {
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  return status.empty() || status.find("State:\tZ") != std::string::npos;
 }
 
 Finished run(const std::vector<std::string>& arguments, const RunOptions& options) {

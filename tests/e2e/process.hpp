@@ -27,6 +27,9 @@ class Process {
   /// False once it has ended.
   bool is_running();
   void signal(int number) const;
+  /// SIGSTOP, and waits until it stands still; throws when it does not within 10 s. SIGCONT.
+  void freeze() const;
+  void thaw() const;
   /// Waits for its end: the exit code, or 128 + the signal that ended it. nullopt: it still runs.
   std::optional<int> wait(std::chrono::milliseconds timeout);
   /// SIGKILL, and reaps it.
@@ -36,6 +39,9 @@ class Process {
   pid_t pid_ = -1;
   std::optional<int> exit_;
 };
+
+/// It has ended: there is none of this id, or a zombie that nobody has reaped yet.
+bool is_gone(pid_t pid);
 
 struct Finished {
   int code = -1;  // as Process::wait; -1: killed here after the timeout

@@ -57,12 +57,6 @@ class Scripts : public testing::Test {
     return std::atoi(read_file(run_dir_ / node / "pid").c_str());
   }
 
-  // Ended: gone, or a zombie that nobody has reaped yet.
-  static bool is_gone(pid_t pid) {
-    const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
-    return status.empty() || status.find("State:\tZ") != std::string::npos;
-  }
-
   // The curl lines that run-multi printed.
   static std::vector<std::string> curl_lines(const std::string& out) {
     std::vector<std::string> lines;
@@ -249,8 +243,8 @@ TEST_F(Scripts, WhatTheyPrintWorksWithSpacesAndFromWhereTheUserStands) {
 }
 
 TEST_F(Scripts, EveryScriptExplainsItselfAndRefusesUnknownOptions) {
-  for (const std::string name :
-       {"build", "install-dependencies", "load-test", "remove-all", "run-multi", "stop", "test"}) {
+  for (const std::string name : {"build", "install-dependencies", "load-test", "namespaces", "remove-all",
+                                 "run-multi", "stop", "test"}) {
     const std::string path = std::string(DKV_SOURCE) + "/scripts/" + name;
     const Finished help = run({path, "--help"});
     EXPECT_EQ(help.code, 0) << name;
