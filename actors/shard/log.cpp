@@ -27,6 +27,10 @@ Error at_offset(Errc code, const std::string& file, std::uint64_t offset, const 
   return {code, "log: " + file + " at offset " + std::to_string(offset) + ": " + what};
 }
 
+Error not_in_the_log(Position at) {
+  return {Errc::bad_request, "log: no frame of it ends at " + to_string(at)};
+}
+
 /// Says where; an io_error names its file already.
 Error at_offset(const Error& error, const std::string& file, std::uint64_t offset) {
   return error.code == Errc::io_error ? error : at_offset(error.code, file, offset, error.message);
@@ -45,6 +49,19 @@ std::size_t Log::segment_after(Position from) const {
       std::upper_bound(segments_.begin(), segments_.end(), from.seq,
                        [](Seq seq, const Segment& segment) { return seq < segment.header.prev.seq; });
   return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
+}
+
+/// Where to begin to read a segment for the frame that follows `from`: there, or at some frame before.
+std::uint64_t Log::start_before(const Segment& segment, Seq from) {
+  const auto after = std::upper_bound(segment.index.begin(), segment.index.end(), from,
+                                      [](Seq seq, const auto& entry) { return seq < entry.first.seq; });
+  return after == segment.index.begin() ? kSegmentHeaderBytes : std::prev(after)->second;
+}
+
+/// Where a segment ends that `next`, if any, follows, if that can be known before it is read.
+Seq Log::end_before(const Segment* next) {
+  const bool was_cut = next != nullptr && next->header.begins == SegmentBegins::cut;
+  return was_cut ? next->header.prev.seq : Seq{std::numeric_limits<std::uint64_t>::max()};
 }
 
 Result<Log::Names> Log::list() {
@@ -78,10 +95,17 @@ Result<Log::Segment> Log::open_segment(std::uint64_t number) const {
   return segment;
 }
 
+/// Whether a segment that is older than all in segments_ holds only what a cut has forgotten.
+bool Log::is_cut_off(const Segment& older) const {
+  if (segments_.empty() || segments_.front().header.begins != SegmentBegins::cut) return false;
+  return older.header.prev.seq >= segments_.front().header.prev.seq;
+}
+
 Result<void> Log::open_segments() {
   auto names = list();
   if (!names) return names.error();
   spares_ = std::move(names->spares);
+  std::vector<std::uint64_t> left_over;
   // From the newest back to where the log begins.
   while (!names->segments.empty()) {
     auto segment = open_segment(names->segments.back());
@@ -91,10 +115,15 @@ Result<void> Log::open_segments() {
                        "it belongs to shard number " + std::to_string(segment->header.shard.value));
     }
     names->segments.pop_back();
+    if (is_cut_off(*segment)) {
+      left_over.push_back(segment->number);
+      continue;
+    }
     segments_.insert(segments_.begin(), std::move(*segment));
-    if (segments_.front().header.anew) break;
+    if (segments_.front().header.begins == SegmentBegins::anew) break;
   }
-  for (const std::uint64_t number : names->segments) {  // left behind by a reset
+  left_over.insert(left_over.end(), names->segments.begin(), names->segments.end());  // by a reset
+  for (const std::uint64_t number : left_over) {
     if (auto removed = disk_->remove(segment_name(number)); !removed) return removed;
   }
   return remove_spares(kMaxSpares);
@@ -135,25 +164,25 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
   while (replaying.at < segments_.size()) {
     if (bytes >= max_bytes) return true;
     Segment& segment = segments_[replaying.at];
+    const Segment* const next = replaying.at + 1 < segments_.size() ? &segments_[replaying.at + 1] : nullptr;
     if (!replaying.reader) {
       replaying.reader = std::make_unique<SegmentReader>(*segment.file, segment.header, kSegmentHeaderBytes,
                                                          kSegmentHeaderBytes);
+      segment.end = kSegmentHeaderBytes;
     }
     SegmentReader& reader = *replaying.reader;
     const std::uint64_t start = reader.end();
-    const auto replayed =
-        read_turn(segment, reader, [&](std::string_view frame_bytes, const FrameView& frame) {
-          if (frame.last().seq <= replaying.applied.seq) return;
-          bytes += frame_bytes.size();
-          take(frame_bytes, frame);
-        });
+    const auto replayed = read_turn(segment, reader, end_before(next),
+                                    [&](std::string_view frame_bytes, const FrameView& frame) {
+                                      if (frame.last().seq <= replaying.applied.seq) return;
+                                      bytes += frame_bytes.size();
+                                      take(frame_bytes, frame);
+                                    });
     if (!replayed) return at_offset(replayed.error(), segment.name, reader.offset());
     if (*replayed) {
       replaying.last_turn = start;
       continue;
     }
-    segment.end = reader.end();
-    const Segment* const next = replaying.at + 1 < segments_.size() ? &segments_[replaying.at + 1] : nullptr;
     if (auto ended = check_end(next, reader); !ended) {
       return at_offset(ended.error(), segment.name, reader.end());
     }
@@ -165,12 +194,15 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
   return false;
 }
 
-/// Calls `take` with the frames of the reader's next turn, which must follow head_, and moves that. False
-/// when no whole one follows. Errors: io_error; corrupt, without the place, which is the reader's offset().
-Result<bool> Log::read_turn(Segment& segment, SegmentReader& reader, const Take& take) {
+/// Calls `take` with the frames of the reader's next turn, which must follow head_, and moves that and the
+/// segment's end past them. False when no whole one follows, or the segment was cut at `upto`. Errors:
+/// io_error; corrupt, without the place, which is the reader's offset().
+Result<bool> Log::read_turn(Segment& segment, SegmentReader& reader, Seq upto, const Take& take) {
+  if (head_.seq >= upto) return false;
   auto extended = reader.extend();
   if (!extended || !*extended) return extended;
   for (;;) {
+    if (head_.seq >= upto) return true;
     auto found = reader.next();
     if (!found) return found.error();
     if (*found == SegmentReader::Found::end) return true;
@@ -179,6 +211,7 @@ Result<bool> Log::read_turn(Segment& segment, SegmentReader& reader, const Take&
     }
     note(segment, head_, reader.offset());
     head_ = reader.frame().last();
+    segment.end = reader.offset() + reader.frame_bytes().size();
     take(reader.frame_bytes(), reader.frame());
   }
 }
@@ -257,12 +290,12 @@ Result<void> Log::check_end(const Segment* next, SegmentReader& reader) const {
                          "Restore this copy from a replica"};
 }
 
-Result<Log::Segment> Log::begin_segment(Position prev, bool anew) {
+Result<Log::Segment> Log::begin_segment(Position prev, SegmentBegins begins) {
   if (spares_.empty()) spares_.push_back(spare_name("new"));
   Segment segment;
   segment.number = next_number_;
   segment.name = segment_name(segment.number);
-  segment.header = {options_.shard, life_salt(options_.salt, segment.number), prev, anew};
+  segment.header = {options_.shard, life_salt(options_.salt, segment.number), prev, begins};
   auto file = disk_->open(spares_.back(), true);
   if (!file) return file.error();
   segment.file = std::move(*file);
@@ -279,7 +312,7 @@ Result<void> Log::reset(Position at) {
   auto names = list();
   if (!names) return names.error();
   spares_ = std::move(names->spares);
-  auto begun = begin_segment(at, true);
+  auto begun = begin_segment(at, SegmentBegins::anew);
   if (!begun) return begun.error();
   segments_.clear();
   segments_.push_back(std::move(*begun));
@@ -290,9 +323,51 @@ Result<void> Log::reset(Position at) {
   return {};
 }
 
+/// Where the frame that ends at `at` does, in a segment that begins before. Errors: as cut().
+Result<std::uint64_t> Log::find_end(Segment& segment, Position at) {
+  SegmentReader reader(*segment.file, segment.header, start_before(segment, Seq{at.seq.value - 1}),
+                       segment.end);
+  for (;;) {
+    const auto found = reader.next();
+    if (!found) return found.error();
+    if (*found != SegmentReader::Found::frame) {
+      return at_offset(Errc::corrupt, segment.name, reader.offset(), "a frame does not read back");
+    }
+    const Position last = reader.frame().last();
+    if (last == at) return reader.offset() + reader.frame_bytes().size();
+    if (last.seq >= at.seq) return not_in_the_log(at);
+  }
+}
+
+Result<void> Log::cut(Position at) {
+  DKV_ASSERT(!replaying_);
+  if (at == head_) return {};
+  if (at == begin()) return reset(at);
+  if (at.seq <= begin().seq || at.seq >= head_.seq) return not_in_the_log(at);
+  const std::size_t last = segment_after({at.epoch, Seq{at.seq.value - 1}});
+  const auto end = find_end(segments_[last], at);
+  if (!end) return end.error();
+  auto begun = begin_segment(at, SegmentBegins::cut);
+  if (!begun) return begun.error();
+  // It is done: what is above belongs to the log no more, whoever opens it.
+  std::erase_if(segments_[last].index, [&](const auto& entry) { return entry.second >= *end; });
+  segments_[last].end = *end;
+  std::vector<std::string> left_over;
+  while (segments_.size() > last + 1) {
+    left_over.push_back(std::move(segments_.back().name));
+    segments_.pop_back();
+  }
+  segments_.push_back(std::move(*begun));
+  head_ = at;
+  for (const std::string& name : left_over) {
+    if (auto removed = disk_->remove(name); !removed) return removed;
+  }
+  return {};
+}
+
 Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
   if (segments_.empty() || segments_.back().end >= options_.segment_bytes) {
-    auto begun = begin_segment(head_, segments_.empty());
+    auto begun = begin_segment(head_, segments_.empty() ? SegmentBegins::anew : SegmentBegins::next);
     if (!begun) return begun.error();
     segments_.push_back(std::move(*begun));
   }
@@ -353,13 +428,12 @@ Result<void> Log::free_segment(const Segment& segment, bool make_room) {
 
 Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) {
   ReadResult result;
-  const Position begin = segments_.empty() ? head_ : segments_.front().header.prev;
-  if (from.seq < begin.seq) {
+  if (from.seq < begin().seq) {
     result.reach = LogReach::too_old;
   } else if (from == head_) {
     result.reach = LogReach::found;
   }
-  if (from.seq < begin.seq || from.seq >= head_.seq) return result;
+  if (from.seq < begin().seq || from.seq >= head_.seq) return result;
   for (std::size_t i = segment_after(from); i < segments_.size(); ++i) {
     const Seq last = i + 1 < segments_.size() ? segments_[i + 1].header.prev.seq : head_.seq;
     if (auto read = read_segment(segments_[i], last, from, max_bytes, result); !read) return read.error();
@@ -372,10 +446,7 @@ Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) 
 /// them.
 Result<void> Log::read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
                                ReadResult& result) {
-  const auto after = std::upper_bound(segment.index.begin(), segment.index.end(), from.seq,
-                                      [](Seq seq, const auto& entry) { return seq < entry.first.seq; });
-  const std::uint64_t start = after == segment.index.begin() ? kSegmentHeaderBytes : std::prev(after)->second;
-  SegmentReader reader(*segment.file, segment.header, start, segment.end);
+  SegmentReader reader(*segment.file, segment.header, start_before(segment, from.seq), segment.end);
   while (from.seq < last && result.frames.size() < max_bytes) {
     auto found = reader.next();
     if (!found) return found.error();

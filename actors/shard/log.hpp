@@ -3,8 +3,9 @@
 // At open a torn turn is left out, to be written over, and a bad spot with synced bytes behind it is reported
 // as corruption. (A disk that damages the very last turn, after having synced it, cannot be told from a torn
 // one: other copies are for that.) reset() forgets it all in one step: a segment that says that the log
-// begins anew with it. Segments that trim() frees are written over again, which costs a third less than a
-// file that grows. Blocking; used by the log actor alone.
+// begins anew with it. cut() forgets its end likewise: a segment that says where what is before it ends.
+// Segments that trim() frees are written over again, which costs a third less than a file that grows.
+// Blocking; used by the log actor alone.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,7 @@ struct LogSurvey {
   std::uint64_t bytes = 0;  // of the segments' headers and turns
   std::uint64_t unfinished_bytes =
       0;                        // of a last turn that was not written to its end: nobody was told of it
-  std::uint64_t left_over = 0;  // files that a reset forgot: the next start removes them
+  std::uint64_t left_over = 0;  // files that a reset or a cut forgot: the next start removes them
   std::uint64_t spares = 0;     // files to be written over
   Problems problems;
 };
@@ -90,6 +91,12 @@ class Log {
   /// after disk_full it is still the old log.
   Result<void> reset(Position at);
 
+  /// Durably forgets every event above `at`; the next append follows it. After replay(). A crash leaves the
+  /// log as it was or ending at `at`. Errors: bad_request, no frame of this log ends at `at`, nor does it
+  /// begin there: nothing was changed; corrupt, what is there does not read back; else as append(): after
+  /// disk_full nothing was changed.
+  Result<void> cut(Position at);
+
   /// Writes frames, the first of which follows head(), and syncs once. Errors: disk_full, nothing was
   /// appended, and one may try again; io_error, the log must not be written again: what is on disk is not
   /// known.
@@ -113,7 +120,9 @@ class Log {
     std::string name;
     SegmentHeader header;
     std::unique_ptr<File> file;
-    std::uint64_t end = kSegmentHeaderBytes;  // of its turns; behind it, anything may stand
+    // Of its turns, or of its last frame before a cut; behind it, anything may stand. Until it is scanned: of
+    // its file.
+    std::uint64_t end = kSegmentHeaderBytes;
     // Some frames' starts, in order: (position before the frame, offset).
     std::vector<std::pair<Position, std::uint64_t>> index;
   };
@@ -133,13 +142,16 @@ class Log {
   };
   Result<Names> list();
   Result<Segment> open_segment(std::uint64_t number) const;
+  bool is_cut_off(const Segment& older) const;
   Result<void> open_segments();
   Result<void> wipe_torn_marker(Segment& segment);
-  Result<bool> read_turn(Segment& segment, SegmentReader& reader, const Take& take);
+  Result<bool> read_turn(Segment& segment, SegmentReader& reader, Seq upto, const Take& take);
   Result<void> check_end(const Segment* next, SegmentReader& reader) const;
   Result<void> check_begin(Position applied) const;
   Result<void> check_reach(Position applied) const;
-  Result<Segment> begin_segment(Position prev, bool anew);
+  Position begin() const { return segments_.empty() ? head_ : segments_.front().header.prev; }
+  Result<std::uint64_t> find_end(Segment& segment, Position at);
+  Result<Segment> begin_segment(Position prev, SegmentBegins begins);
   Result<void> free_segment(const Segment& segment, bool make_room);
   Result<void> remove_spares(std::size_t kept);
   Result<void> finish_replay();
@@ -151,6 +163,8 @@ class Log {
   void verify_segment(std::size_t at, const Take& take, const CheckProgress& progress, LogSurvey& survey);
   void check_fit(const StoreReach& store, bool same_history, LogSurvey& survey) const;
   void note(Segment& segment, Position prev, std::uint64_t offset);
+  static std::uint64_t start_before(const Segment& segment, Seq from);
+  static Seq end_before(const Segment* next);
   std::size_t segment_after(Position from) const;
 
   // A file grows in advance, in steps of this part of a segment: most syncs then need not write its new

@@ -15,7 +15,6 @@ namespace {
 constexpr std::string_view kSegmentMagic = "dkvlog2\n";
 constexpr std::string_view kMarkerMagic = "dkvt";
 constexpr std::string_view kNamePrefix = "log-";
-constexpr std::uint32_t kFlagAnew = 1;
 constexpr std::size_t kReadAheadBytes = std::size_t{256} << 10;
 
 constexpr std::size_t kLengthOffset = 4;
@@ -56,7 +55,7 @@ bool is_marker(std::string_view bytes, std::uint64_t offset, std::uint64_t salt)
 std::string encode_segment_header(const SegmentHeader& header) {
   std::string out(kSegmentMagic);
   append_little_endian(out, header.shard.value);
-  append_little_endian(out, std::uint32_t{header.anew ? kFlagAnew : 0});
+  append_little_endian(out, static_cast<std::uint32_t>(header.begins));
   append_little_endian(out, header.salt);
   append_little_endian(out, header.prev.epoch.value);
   append_little_endian(out, header.prev.seq.value);
@@ -65,14 +64,17 @@ std::string encode_segment_header(const SegmentHeader& header) {
 }
 
 Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
+  const Error unreadable{Errc::corrupt, "not the header of a log segment that this program can read"};
   if (bytes.size() < kSegmentHeaderBytes || bytes.substr(0, kSegmentMagic.size()) != kSegmentMagic ||
       get_little_endian<std::uint64_t>(bytes, kSegmentHeaderBytes - 8) !=
           checksum(bytes.substr(0, kSegmentHeaderBytes - 8))) {
-    return Error{Errc::corrupt, "not the header of a log segment that this program can read"};
+    return unreadable;
   }
   SegmentHeader header;
   header.shard = ShardId{get_little_endian<std::uint32_t>(bytes, 8)};
-  header.anew = (get_little_endian<std::uint32_t>(bytes, 12) & kFlagAnew) != 0;
+  const auto begins = get_little_endian<std::uint32_t>(bytes, 12);
+  if (begins > static_cast<std::uint32_t>(SegmentBegins::cut)) return unreadable;
+  header.begins = static_cast<SegmentBegins>(begins);
   header.salt = get_little_endian<std::uint64_t>(bytes, 16);
   header.prev = {Epoch{get_little_endian<std::uint64_t>(bytes, 24)},
                  Seq{get_little_endian<std::uint64_t>(bytes, 32)}};

@@ -1,15 +1,15 @@
 // One file of a shard's log, as bytes.
 //
-//   segment := header turn* rest     header := "dkvlog2\n" shard u32, flags u32, salt u64,
+//   segment := header turn* rest     header := "dkvlog2\n" shard u32, begins u32, salt u64,
 //   turn    := marker frame+                   prev epoch u64, prev seq u64, XXH3-64 of all before it
 //   marker  := "dkvt" length u32, XXH3-64(the frames, seed salt) u64,
 //              XXH3-64(offset u64, length u32, the checksum before u64, seed salt)   frame:
 //              messages/README.md
 //
-// All little-endian. Flags: 1 anew: the log begins with this segment, and those before it are to be
-// forgotten. A segment gets its name once its header is durable. Its file may have had an earlier life as
-// another segment: the rest is zeros or whatever that life left. The salt is different in every life, and
-// unknown to clients, so neither what is left nor a value looks like a turn.
+// All little-endian. How a segment begins says what of the earlier ones belongs to the log: SegmentBegins. A
+// segment gets its name once its header is durable. Its file may have had an earlier life as another segment:
+// the rest is zeros or whatever that life left. The salt is different in every life, and unknown to clients,
+// so neither what is left nor a value looks like a turn.
 //
 // A turn is what was written and synced at once, and counts as a whole. It is written only after the one
 // before it has been synced. So where a turn should begin and none is whole, a marker of this life further on
@@ -32,11 +32,18 @@ namespace dkv {
 inline constexpr std::size_t kSegmentHeaderBytes = 48;
 inline constexpr std::size_t kMarkerBytes = 24;
 
+/// What of the earlier segments belongs to a log that has this one. On disk: never renumbered.
+enum class SegmentBegins : std::uint32_t {
+  next = 0,  // all: they end at its prev
+  anew = 1,  // nothing
+  cut = 2,   // what is at or below its prev, which may be in the middle of a turn
+};
+
 struct SegmentHeader {
   ShardId shard;
   std::uint64_t salt = 0;
-  Position prev;      // of the event before this segment's first
-  bool anew = false;  // what stands in earlier segments does not belong to this log any more
+  Position prev;  // of the event before this segment's first
+  SegmentBegins begins = SegmentBegins::next;
 };
 
 std::string encode_segment_header(const SegmentHeader& header);

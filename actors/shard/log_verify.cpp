@@ -5,9 +5,10 @@
 
 namespace dkv {
 
-/// Opens the segments from the newest back to where the log begins, those that can be. How many are before
-/// it.
+/// Opens the segments from the newest back to where the log begins, those that can be. How many do not belong
+/// to it any more.
 std::size_t Log::open_readable(std::vector<std::uint64_t> numbers, LogSurvey& survey) {
+  std::size_t cut_off = 0;
   while (!numbers.empty()) {
     auto segment = open_segment(numbers.back());
     const std::string name = segment_name(numbers.back());
@@ -22,16 +23,22 @@ std::size_t Log::open_readable(std::vector<std::uint64_t> numbers, LogSurvey& su
           {name, 0, "it belongs to shard number " + std::to_string(segment->header.shard.value)});
       continue;
     }
+    if (is_cut_off(*segment)) {
+      ++cut_off;
+      continue;
+    }
     segments_.insert(segments_.begin(), std::move(*segment));
-    if (segments_.front().header.anew) break;
+    if (segments_.front().header.begins == SegmentBegins::anew) break;
   }
-  return numbers.size();
+  return numbers.size() + cut_off;
 }
 
-/// The segment that follows, when there is no other in between.
+/// The segment that follows, when there is no other in between, or none but those that it cut off.
 const Log::Segment* Log::next_of(std::size_t at) const {
-  const bool follows = at + 1 < segments_.size() && segments_[at + 1].number == segments_[at].number + 1;
-  return follows ? &segments_[at + 1] : nullptr;
+  if (at + 1 == segments_.size()) return nullptr;
+  const Segment& next = segments_[at + 1];
+  const bool follows = next.number == segments_[at].number + 1 || next.header.begins == SegmentBegins::cut;
+  return follows ? &next : nullptr;
 }
 
 void Log::verify_segment(std::size_t at, const Take& take, const CheckProgress& progress, LogSurvey& survey) {
@@ -42,17 +49,17 @@ void Log::verify_segment(std::size_t at, const Take& take, const CheckProgress& 
   };
   // Whether it follows the one before is said there.
   head_ = segment.header.prev;
+  segment.end = kSegmentHeaderBytes;
   survey.bytes += kSegmentHeaderBytes;
   for (;;) {
     const std::uint64_t begin = reader.end();
-    const auto turn = read_turn(segment, reader, take);
+    const auto turn = read_turn(segment, reader, end_before(next_of(at)), take);
     if (!turn) return add(turn.error(), reader.offset());
     if (!*turn) break;
     survey.bytes += reader.end() - begin;
     progress(reader.end() - begin);
   }
   if (auto ended = check_end(next_of(at), reader); !ended) return add(ended.error(), reader.end());
-  segment.end = reader.end();
 }
 
 Result<LogSurvey> Log::verify(const std::optional<StoreReach>& store, const CheckProgress& progress) {

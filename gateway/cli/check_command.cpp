@@ -150,7 +150,7 @@ void print_log(const LogSurvey& log) {
                 size_text(log.unfinished_bytes).c_str());
   }
   if (log.left_over > 0) {
-    std::printf("         %s of before it began anew: the next start removes them\n",
+    std::printf("         %s of what it has forgotten, at a reset or a cut: the next start removes them\n",
                 counted(log.left_over, "segment").c_str());
   }
 }

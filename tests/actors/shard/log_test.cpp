@@ -294,6 +294,254 @@ TEST_F(LogTest, ACrashAtAnyStepOfAResetLeavesTheOldLogOrTheNew) {
   EXPECT_EQ(ends, (std::set<std::uint64_t>{15, 40}));
 }
 
+/// Turns of three, in segments of two turns or so.
+class LogCut : public LogTest {
+ protected:
+  static constexpr std::uint64_t kEvents = 18;
+  void fill_by_three(Log& log) {
+    for (std::uint64_t seq = 1; seq <= kEvents; seq += 3) {
+      ASSERT_TRUE(log.append({frame(seq), frame(seq + 1), frame(seq + 2)}, at(seq + 2)).has_value());
+    }
+  }
+  static Position later(std::uint64_t seq) { return {Epoch{2}, Seq{seq}}; }
+  /// Two turns of the next epoch, after `seq`.
+  static void go_on_after(Log& log, std::uint64_t seq) {
+    ASSERT_TRUE(log.append({frame(seq + 1, "other", 2, 1)}, later(seq + 1)).has_value());
+    ASSERT_TRUE(log.append({frame(seq + 2, "other", 2, 2)}, later(seq + 2)).has_value());
+  }
+  /// The log ends at `seq`, with two more of the next epoch.
+  void expect_cut_at(Log& log, std::uint64_t seq) {
+    EXPECT_EQ(log.head(), later(seq + 2));
+    const auto read = log.read_after({}, 1 << 20);
+    ASSERT_TRUE(read.has_value());
+    std::string expected;
+    for (std::uint64_t i = 1; i <= seq; ++i) expected += *frame(i);
+    expected += *frame(seq + 1, "other", 2, 1) + *frame(seq + 2, "other", 2, 2);
+    EXPECT_EQ(read->frames, expected);
+    EXPECT_EQ(log.read_after(at(seq), 1)->reach, LogReach::found);
+    EXPECT_EQ(log.read_after(at(seq + 1), 1)->reach, LogReach::unknown);
+    EXPECT_EQ(log.read_after(at(kEvents + 1), 1)->reach, LogReach::unknown);
+    EXPECT_EQ(log.read_after(later(seq + 1), 1)->reach, LogReach::found);
+  }
+};
+
+TEST_F(LogCut, ForgetsWhatIsAboveAnyFrameAndGoesOn) {
+  for (const std::uint64_t segment_bytes : {4096U, 700U, 200U}) {
+    for (std::uint64_t seq = 0; seq < kEvents; ++seq) {
+      SCOPED_TRACE(std::to_string(segment_bytes) + " bytes, cut at " + std::to_string(seq));
+      platter_ = {};
+      {
+        Log log = make_log(segment_bytes);
+        (void)open(log);
+        fill_by_three(log);
+        ASSERT_TRUE(log.cut(at(seq)).has_value());
+        EXPECT_EQ(log.head(), at(seq));
+        EXPECT_EQ(log.read_after({}, 1 << 20)->frames.empty(), seq == 0);
+        if (seq > 0) go_on_after(log, seq), expect_cut_at(log, seq);
+      }
+      Log again = make_log(segment_bytes);
+      ASSERT_EQ(*open(again), upto(seq == 0 ? 0 : seq + 2));
+      if (seq > 0) expect_cut_at(again, seq);
+      EXPECT_EQ(make_log(segment_bytes).verify(std::nullopt, [](std::uint64_t) {})->problems.count, 0U);
+    }
+  }
+}
+
+TEST_F(LogCut, WorksInALogOpenedLate) {
+  for (std::uint64_t seq = 1; seq < kEvents; ++seq) {
+    platter_ = {};
+    {
+      Log log = make_log(200);
+      (void)open(log);
+      fill_by_three(log);
+    }
+    Log log = make_log(200);
+    (void)open(log, at(kEvents));  // the earlier segments have not been scanned
+    ASSERT_TRUE(log.cut(at(seq)).has_value());
+    go_on_after(log, seq);
+    expect_cut_at(log, seq);
+    Log late = make_log(200);
+    ASSERT_EQ(*open(late, later(seq + 1)), upto(seq + 2, seq + 2));
+    expect_cut_at(late, seq);
+  }
+}
+
+TEST_F(LogCut, ACutOfACutLogIsOneToo) {
+  for (std::uint64_t first = 1; first < kEvents; ++first) {
+    for (std::uint64_t second = 1; second <= first + 1; ++second) {
+      platter_ = {};
+      Log log = make_log(400);
+      (void)open(log);
+      fill_by_three(log);
+      ASSERT_TRUE(log.cut(at(first)).has_value());
+      go_on_after(log, first);
+      ASSERT_TRUE(log.cut(second <= first ? at(second) : later(second)).has_value());
+      Log again = make_log(400);
+      ASSERT_EQ(*open(again), upto(second)) << "first at " << first;
+      ASSERT_EQ(again.head(), second <= first ? at(second) : later(second));
+      ASSERT_EQ(make_log(400).verify(std::nullopt, [](std::uint64_t) {})->problems.count, 0U);
+      if (second > first) continue;
+      go_on_after(again, second);
+      expect_cut_at(again, second);
+    }
+  }
+}
+
+TEST_F(LogCut, AtTheHeadItChangesNothing) {
+  Log log = make_log();
+  (void)open(log);
+  EXPECT_TRUE(log.cut({}).has_value());
+  fill_by_three(log);
+  const auto steps = platter_.steps;
+  EXPECT_TRUE(log.cut(at(kEvents)).has_value());
+  EXPECT_EQ(platter_.steps, steps);
+}
+
+TEST_F(LogCut, RefusesAPositionThatIsNoFramesEnd) {
+  Log log = make_log(200);
+  (void)open(log);
+  FramePacker packer;
+  for (int i = 0; i < 4; ++i) packer.add({EventType::put, "key", "value"});
+  fill(log, 1, 8);
+  ASSERT_TRUE(log.append({packer.finish(kShard, Epoch{1}, at(8), Seq{0})}, at(12)).has_value());
+  fill(log, 13, 20);
+  ASSERT_TRUE(log.trim(Seq{5}, true).has_value());
+  ASSERT_EQ(log.read_after(at(1), 1)->reach, LogReach::too_old);
+  const auto steps = platter_.steps;
+  for (const Position where : {Position{}, at(1), at(9), at(10), at(11), at(21), later(7), later(20),
+                               later(21), Position{Epoch{0}, Seq{15}}}) {
+    EXPECT_EQ(log.cut(where).error().code, Errc::bad_request) << to_string(where);
+  }
+  EXPECT_EQ(platter_.steps, steps);
+  fill(log, 21, 21);
+  Log again = make_log(200);
+  EXPECT_EQ(*open(again, at(12)), upto(21, 13));
+}
+
+TEST_F(LogCut, WhereATrimmedLogBeginsNothingIsLeft) {
+  Log log = make_log(200, 0);
+  (void)open(log);
+  fill(log, 1, 20);
+  ASSERT_TRUE(log.trim(Seq{10}).has_value());
+  std::uint64_t begin = 10;
+  while (log.read_after(at(begin - 1), 1)->reach == LogReach::found) --begin;
+  ASSERT_TRUE(log.cut(at(begin)).has_value());
+  EXPECT_EQ(log.read_after(at(begin), 1)->reach, LogReach::found);
+  EXPECT_EQ(log.read_after(at(begin - 1), 1)->reach, LogReach::too_old);
+  fill(log, begin + 1, begin + 3);
+  Log again = make_log(200, 0);
+  EXPECT_EQ(*open(again, at(begin)), upto(begin + 3, begin + 1));
+}
+
+TEST_F(LogCut, ACutLogIsTrimmedAndWrittenOverAgain) {
+  Log log = make_log(200, 0);
+  (void)open(log);
+  std::uint64_t head = 0;
+  for (int round = 0; round < 30; ++round) {
+    fill(log, head + 1, head + 12);
+    const std::uint64_t cut = head + 5 + static_cast<std::uint64_t>(round) % 6;
+    ASSERT_TRUE(log.cut(at(cut)).has_value());
+    fill(log, cut + 1, cut + 3);
+    ASSERT_TRUE(log.trim(Seq{cut + 1}).has_value());
+    head = cut + 3;
+    EXPECT_LT(platter_.files.size(), 6U);
+    Log again = make_log(200, 0);
+    ASSERT_EQ(*open(again, at(cut + 1)), upto(head, cut + 2));
+    ASSERT_EQ(
+        make_log(200).verify(Log::StoreReach{at(cut + 1), at(head)}, [](std::uint64_t) {})->problems.count,
+        0U);
+  }
+}
+
+TEST_F(LogCut, AFullDiskChangesNothing) {
+  Log log = make_log(400);
+  (void)open(log);
+  fill_by_three(log);
+  const std::size_t size = platter_.size();
+  for (std::size_t room = 0; room < kSegmentHeaderBytes; ++room) {
+    platter_.capacity = size + room;
+    EXPECT_EQ(log.cut(at(4)).error().code, Errc::disk_full);
+    EXPECT_EQ(log.head(), at(kEvents));
+  }
+  Log as_it_was = make_log(400);
+  platter_.capacity = SIZE_MAX;
+  EXPECT_EQ(*open(as_it_was), upto(kEvents));
+  ASSERT_TRUE(log.cut(at(4)).has_value());
+  go_on_after(log, 4);
+  expect_cut_at(log, 4);
+}
+
+TEST_F(LogCut, WhatDoesNotReadBackIsReported) {
+  Log log = make_log();
+  (void)open(log);
+  fill(log, 1, 8);
+  only_file()[kSegmentHeaderBytes + 2 * kMarkerBytes + 2 * frame(1)->size() - 1] ^= 1;  // of the second
+  EXPECT_EQ(log.cut(at(4)).error().code, Errc::corrupt);
+  EXPECT_EQ(log.head(), at(8));
+}
+
+TEST_F(LogCut, ALogThatEndsBeforeItsCutIsReported) {
+  {
+    Log log = make_log();
+    (void)open(log);
+    fill(log, 1, 8);
+    ASSERT_TRUE(log.cut(at(4)).has_value());
+  }
+  const auto whole = only_file();
+  only_file()[kSegmentHeaderBytes + 3 * (kMarkerBytes + frame(1)->size()) + 1] ^= 1;  // the fourth's marker
+  Log log = make_log();
+  EXPECT_EQ(open(log).error().code, Errc::corrupt);
+  EXPECT_EQ(make_log().verify(std::nullopt, [](std::uint64_t) {})->problems.count, 1U);
+  only_file() = whole;
+  only_file()[kSegmentHeaderBytes + 4 * (kMarkerBytes + frame(1)->size()) + 1] ^= 1;  // of what is forgotten
+  Log sound = make_log();
+  EXPECT_EQ(*open(sound), upto(4));
+}
+
+TEST_F(LogCut, ACrashAtAnyStepLeavesTheLogAsItWasOrCut) {
+  std::set<std::uint64_t> ends;
+  std::size_t most_left_over = 0;
+  for (const std::uint64_t cut : {0U, 4U, 6U, 17U}) {
+    platter_ = {};
+    {
+      Log old = make_log(200);
+      (void)open(old);
+      fill_by_three(old);
+    }
+    const sim::Platter before = platter_;
+    bool done = false;
+    for (std::uint64_t step = 0; !done; ++step) {
+      platter_ = before;
+      Log log = make_log(200);
+      (void)open(log);
+      platter_.fails_at_step = platter_.steps + step;
+      try {
+        ASSERT_TRUE(log.cut(at(cut)).has_value());
+        done = true;
+      } catch (const sim::PowerLoss&) {
+      }
+      platter_.fails_at_step = UINT64_MAX;
+      platter_.crash(watch_.now + watch_.spent, random_);
+      const auto survey = make_log(200).verify(std::nullopt, [](std::uint64_t) {});
+      ASSERT_EQ(survey->problems.count, 0U) << "step " << step;
+      most_left_over = std::max<std::size_t>(most_left_over, survey->left_over);
+      Log again = make_log(200);
+      const auto found = open(again);
+      ASSERT_TRUE(found.has_value()) << "step " << step << ": " << found.error().message;
+      ASSERT_TRUE(again.head() == at(cut) || (!done && again.head() == at(kEvents))) << "step " << step;
+      ASSERT_EQ(*found, upto(again.head().seq.value)) << "step " << step;
+      ASSERT_EQ(survey->end, again.head());
+      ends.insert(again.head().seq.value);
+      if (cut == 0) continue;
+      ASSERT_TRUE(again.cut(at(cut)).has_value());
+      go_on_after(again, cut);
+      expect_cut_at(again, cut);
+    }
+  }
+  EXPECT_EQ(ends, (std::set<std::uint64_t>{0, 4, 6, 17, 18}));
+  EXPECT_GT(most_left_over, 2U);
+}
+
 TEST_F(LogTest, TrimRemovesTheOldestSegmentsThatNobodyNeeds) {
   for (std::uint64_t upto_seq = 0; upto_seq <= 30; ++upto_seq) {
     platter_ = {};
