@@ -33,6 +33,14 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
+/// Events of one epoch that follow one another in a log; both ends belong to it.
+struct EpochRange {
+  Epoch epoch;
+  Seq first;
+  Seq last;
+  auto operator<=>(const EpochRange&) const = default;
+};
+
 /// A position as people and ETags see it (there inside quotes): "<epoch>-<seq>".
 inline std::string to_string(const Position& position) {
   return std::to_string(position.epoch.value) + "-" + std::to_string(position.seq.value);

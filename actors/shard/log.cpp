@@ -141,13 +141,42 @@ Result<void> Log::open(Position applied) {
   if (auto opened = open_segments(); !opened) return opened;
   replaying_.emplace().applied = applied;
   head_ = {};
+  epochs_ = EpochHistory();
   if (segments_.empty()) return {};
   if (auto reaches = check_begin(applied); !reaches) {
     return at_offset(reaches.error(), segments_.front().name, 0);
   }
   replaying_->first = replaying_->at = segment_after(applied);
+  learn_epochs(replaying_->first);
   head_ = segments_[replaying_->at].header.prev;
   return {};
+}
+
+/// What epochs are in the first `segments`, which replay() passes over. Those that begin and end in the same
+/// epoch need not be read. One that cannot be read keeps no log from opening: the history then begins after
+/// it.
+void Log::learn_epochs(std::size_t segments) {
+  epochs_ = EpochHistory(segments_.front().header.prev);
+  for (std::size_t i = 0; i < segments; ++i) {
+    const Position end = segments_[i + 1].header.prev;
+    if (end.epoch == segments_[i].header.prev.epoch)
+      epochs_.extend(end);
+    else if (!read_epochs(segments_[i], end))
+      epochs_ = EpochHistory(end);
+  }
+}
+
+/// False when the segment does not read back up to `end`.
+bool Log::read_epochs(const Segment& segment, Position end) {
+  SegmentReader reader(*segment.file, segment.header, kSegmentHeaderBytes, segment.end);
+  Position at = segment.header.prev;
+  while (at.seq < end.seq) {
+    const auto found = reader.next();
+    if (!found || *found != SegmentReader::Found::frame || reader.frame().prev != at) return false;
+    at = reader.frame().last();
+    epochs_.extend(at);
+  }
+  return at == end;
 }
 
 Result<void> Log::open(Position applied, const Take& take) {
@@ -174,6 +203,7 @@ Result<bool> Log::replay(std::uint64_t max_bytes, const Take& take) {
     const std::uint64_t start = reader.end();
     const auto replayed = read_turn(segment, reader, end_before(next),
                                     [&](std::string_view frame_bytes, const FrameView& frame) {
+                                      epochs_.extend(frame.last());
                                       if (frame.last().seq <= replaying.applied.seq) return;
                                       bytes += frame_bytes.size();
                                       take(frame_bytes, frame);
@@ -317,6 +347,7 @@ Result<void> Log::reset(Position at) {
   segments_.clear();
   segments_.push_back(std::move(*begun));
   head_ = at;
+  epochs_ = EpochHistory(at);
   for (const std::uint64_t number : names->segments) {
     if (auto removed = disk_->remove(segment_name(number)); !removed) return removed;
   }
@@ -359,6 +390,7 @@ Result<void> Log::cut(Position at) {
   }
   segments_.push_back(std::move(*begun));
   head_ = at;
+  epochs_.cut(at);
   for (const std::string& name : left_over) {
     if (auto removed = disk_->remove(name); !removed) return removed;
   }
@@ -392,8 +424,19 @@ Result<void> Log::append(const std::vector<FrameBytes>& frames, Position last) {
   if (auto synced = segment.file->sync(); !synced) return synced;
   note(segment, head_, segment.end);
   segment.end += bytes;
+  extend_epochs(frames, last);
   head_ = last;
   return {};
+}
+
+/// Before head_ moves. Only frames among which a new epoch begins are looked at.
+void Log::extend_epochs(const std::vector<FrameBytes>& frames, Position last) {
+  if (last.epoch != head_.epoch && frames.size() > 1) {
+    for (const FrameBytes& bytes : frames) {
+      if (const auto frame = decode_frame(*bytes)) epochs_.extend(frame->last());
+    }
+  }
+  epochs_.extend(last);
 }
 
 Result<void> Log::trim(Seq upto, bool make_room) {
@@ -409,6 +452,7 @@ Result<void> Log::trim(Seq upto, bool make_room) {
     bytes -= segments_.front().end;
     if (auto freed = free_segment(segments_.front(), make_room); !freed) return freed;
     segments_.erase(segments_.begin());
+    epochs_.trim(begin());
   }
   return remove_spares(make_room ? 0 : kMaxSpares);
 }

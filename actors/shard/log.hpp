@@ -17,6 +17,7 @@
 
 #include "actors/runtime/disk.hpp"
 #include "actors/runtime/message.hpp"
+#include "actors/shard/epoch_history.hpp"
 #include "actors/shard/log_segment.hpp"
 #include "actors/shard/survey.hpp"
 #include "messages/frame.hpp"
@@ -114,6 +115,10 @@ class Log {
   /// The last durable event.
   Position head() const { return head_; }
 
+  /// The epochs of what the log holds, from where it begins to head(), see EpochHistory; after replay(). The
+  /// oldest are not known when what they are in is damaged.
+  std::vector<EpochRange> epochs() const { return epochs_.ranges(); }
+
  private:
   struct Segment {
     std::uint64_t number = 0;
@@ -158,6 +163,9 @@ class Log {
   Result<void> write_again(Segment& segment, std::uint64_t offset);
   Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
                             ReadResult& result);
+  void learn_epochs(std::size_t segments);
+  bool read_epochs(const Segment& segment, Position end);
+  void extend_epochs(const std::vector<FrameBytes>& frames, Position last);
   std::size_t open_readable(std::vector<std::uint64_t> numbers, LogSurvey& survey);
   const Segment* next_of(std::size_t at) const;
   void verify_segment(std::size_t at, const Take& take, const CheckProgress& progress, LogSurvey& survey);
@@ -178,6 +186,7 @@ class Log {
   std::vector<std::string> spares_;  // files to be written over, as the next segments
   std::uint64_t next_number_ = 1;
   Position head_;
+  EpochHistory epochs_;  // up to head_
   std::optional<Replaying> replaying_;
 };
 

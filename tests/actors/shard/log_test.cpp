@@ -542,6 +542,76 @@ TEST_F(LogCut, ACrashAtAnyStepLeavesTheLogAsItWasOrCut) {
   EXPECT_GT(most_left_over, 2U);
 }
 
+using Ranges = std::vector<EpochRange>;
+EpochRange range(std::uint64_t epoch, std::uint64_t first, std::uint64_t last) {
+  return {Epoch{epoch}, Seq{first}, Seq{last}};
+}
+
+TEST_F(LogCut, TheEpochsAreThoseOfWhatIsLeft) {
+  const Ranges whole = {range(0, 0, 0), range(1, 1, 7), range(2, 8, 9)};
+  for (const std::uint64_t segment_bytes : {4096U, 200U}) {
+    platter_ = {};
+    Log log = make_log(segment_bytes, 0);
+    (void)open(log);
+    EXPECT_EQ(log.epochs(), Ranges{range(0, 0, 0)});
+    fill_by_three(log);
+    EXPECT_EQ(log.epochs(), (Ranges{range(0, 0, 0), range(1, 1, kEvents)}));
+    ASSERT_TRUE(log.cut(at(7)).has_value());
+    EXPECT_EQ(log.epochs(), (Ranges{range(0, 0, 0), range(1, 1, 7)}));
+    go_on_after(log, 7);
+    EXPECT_EQ(log.epochs(), whole);
+    for (const Position applied : {Position{}, at(4), at(7), later(8), later(9)}) {
+      Log again = make_log(segment_bytes, 0);
+      (void)open(again, applied);
+      EXPECT_EQ(again.epochs(), whole) << "opened above " << to_string(applied);
+    }
+    ASSERT_TRUE(log.trim(Seq{8}).has_value());
+    Log again = make_log(segment_bytes, 0);
+    (void)open(again, later(8));
+    EXPECT_EQ(again.epochs(), log.epochs());
+    EXPECT_EQ(log.epochs(), (Ranges{range(1, 7, 7), range(2, 8, 9)}));
+    ASSERT_TRUE(log.reset(later(30)).has_value());
+    EXPECT_EQ(log.epochs(), Ranges{range(2, 30, 30)});
+  }
+}
+
+TEST_F(LogTest, ATurnMayHoldSeveralEpochs) {
+  {
+    Log log = make_log();
+    (void)open(log);
+    ASSERT_TRUE(log.append({frame(1), frame(2, "v", 3, 1), frame(3, "v", 3, 3), frame(4, "v", 5, 3)},
+                           {Epoch{5}, Seq{4}})
+                    .has_value());
+    EXPECT_EQ(log.epochs(), (Ranges{range(0, 0, 0), range(1, 1, 1), range(3, 2, 3), range(5, 4, 4)}));
+  }
+  Log log = make_log();
+  (void)open(log);
+  EXPECT_EQ(log.epochs(), (Ranges{range(0, 0, 0), range(1, 1, 1), range(3, 2, 3), range(5, 4, 4)}));
+}
+
+TEST_F(LogTest, EpochsThatCannotBeReadAreNotKnown) {
+  {
+    Log log = make_log(200);
+    (void)open(log);
+    fill(log, 1, 6);
+    ASSERT_TRUE(log.append({frame(7, "v", 2, 1)}, {Epoch{2}, Seq{7}}).has_value());
+    for (std::uint64_t seq = 8; seq <= 20; ++seq) {
+      ASSERT_TRUE(log.append({frame(seq, "v", 2, 2)}, {Epoch{2}, Seq{seq}}).has_value());
+    }
+  }
+  Log whole = make_log(200);
+  (void)open(whole, {Epoch{2}, Seq{19}});
+  EXPECT_EQ(whole.epochs(), (Ranges{range(0, 0, 0), range(1, 1, 6), range(2, 7, 20)}));
+  for (auto& [name, file] : platter_.files) {
+    if (segment_number(name) <= 4) file.content[kSegmentHeaderBytes + kMarkerBytes + 30] ^= 1;
+  }
+  Log damaged = make_log(200);
+  ASSERT_TRUE(open(damaged, {Epoch{2}, Seq{19}}).has_value());
+  ASSERT_EQ(damaged.epochs().size(), 1U);
+  EXPECT_EQ(damaged.epochs().back().last, Seq{20});
+  EXPECT_GT(damaged.epochs().back().first, Seq{6});
+}
+
 TEST_F(LogTest, TrimRemovesTheOldestSegmentsThatNobodyNeeds) {
   for (std::uint64_t upto_seq = 0; upto_seq <= 30; ++upto_seq) {
     platter_ = {};
