@@ -24,13 +24,14 @@ const char* name_of(Role role) {
 
 // In the order of the variant's alternatives.
 constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
-    "TopologyChanged",  "ClientRequest",   "ClientReply",       "PartRequest",     "PartReply",
-    "StatusQuery",      "StatusReport",    "EventFrame",        "ReplicaAck",      "PullRequest",
-    "PullReply",        "SnapshotRequest", "SnapshotReply",     "OpenLog",         "LogRecovered",
-    "ContinueRecovery", "LogOpened",       "ResetLog",          "AppendFrame",     "Durable",
-    "TrimLog",          "ReadLog",         "LogRead",           "LogReadFailed",   "LogBlocked",
-    "LogFailed",        "WriteCheckpoint", "CheckpointWritten", "DiscardMemtable", "CheckpointFailed",
-    "BeginImport",      "ImportBegun",     "ImportRecords",     "RecordsImported", "ImportFailed"};
+    "TopologyChanged",   "ClientRequest",   "ClientReply",      "PartRequest",   "PartReply",
+    "StatusQuery",       "StatusReport",    "EventFrame",       "ReplicaAck",    "PullRequest",
+    "PullReply",         "SnapshotRequest", "SnapshotReply",    "OpenLog",       "LogRecovered",
+    "ContinueRecovery",  "LogOpened",       "ResetLog",         "AppendFrame",   "Durable",
+    "TrimLog",           "ReadLog",         "LogRead",          "LogReadFailed", "LogBlocked",
+    "LogFailed",         "CutLog",          "ReadEpochs",       "LogEpochs",     "WriteCheckpoint",
+    "CheckpointWritten", "DiscardMemtable", "CheckpointFailed", "BeginImport",   "ImportBegun",
+    "ImportRecords",     "RecordsImported", "ImportFailed"};
 
 }  // namespace
 

@@ -91,8 +91,8 @@ struct LogRecovered {
 /// member -> log, after each LogRecovered: read on. So only a few of them are ever on their way.
 struct ContinueRecovery {};
 
-/// log -> member: replay, or a reset, is complete, and this is the last event on disk; appends may follow.
-/// What Durable said before a reset is void.
+/// log -> member: replay, a reset or a cut is complete, and this is the last event on disk; appends may
+/// follow. What Durable said before a reset, or of events above a cut, is void.
 struct LogOpened {
   Position head;
 };
@@ -101,6 +101,16 @@ struct LogOpened {
 /// appended included, and go on as a log whose next event follows `at`. Answered by LogOpened. A crash
 /// leaves the old log or the new one. The old one need not be readable.
 struct ResetLog {
+  Position at;
+};
+
+/// member -> log, after LogOpened: durably forget every event above `at`, where a frame in the log, or sent
+/// to be appended, must end (or where the log begins). Of what was sent before, frames above `at` are
+/// dropped, the others are appended first; what is sent afterwards follows `at`. Each is answered by
+/// LogOpened{at}, after which no Durable is of what was cut; or by LogFailed, as bad_request for a position
+/// that is no frame's end or below what the store may hold (the member must know better, R5). A crash leaves
+/// the log as it was, or cut. Meanwhile the log is not read for others.
+struct CutLog {
   Position at;
 };
 
@@ -142,6 +152,17 @@ struct LogRead {
   LogReach reach = LogReach::unknown;  // of `from`
   Position head;
   std::string frames;
+};
+
+/// member -> log: which epochs are its durable events of?
+struct ReadEpochs {
+  std::uint64_t token = 0;
+};
+
+/// log -> member, the answer: see EpochHistory. Or LogReadFailed.
+struct LogEpochs {
+  std::uint64_t token = 0;
+  std::vector<EpochRange> epochs;
 };
 
 /// log -> member, instead: nothing could be read. Writing goes on.
@@ -209,13 +230,13 @@ struct ImportFailed {
   Error error;
 };
 
-using Message =
-    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
-                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
-                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery,
-                 LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed,
-                 LogBlocked, LogFailed, WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed,
-                 BeginImport, ImportBegun, ImportRecords, RecordsImported, ImportFailed>;
+using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                             StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
+                             peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered,
+                             ContinueRecovery, LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog,
+                             LogRead, LogReadFailed, LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs,
+                             WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed,
+                             BeginImport, ImportBegun, ImportRecords, RecordsImported, ImportFailed>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

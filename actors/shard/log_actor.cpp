@@ -1,5 +1,7 @@
 #include "actors/shard/log_actor.hpp"
 
+#include <algorithm>
+
 namespace dkv {
 
 namespace {
@@ -8,6 +10,8 @@ constexpr std::size_t kRecoveryChunkBytes = std::size_t{1} << 20;
 constexpr int kRecoveryWindow = 2;
 // How soon room on a full disk is noticed.
 constexpr Duration kRetryInterval = 500ms;
+
+Error being_changed() { return {Errc::unavailable, "log: it begins anew, or is being cut"}; }
 }  // namespace
 
 LogActor::LogActor(Address self, std::unique_ptr<Disk> disk, LogOptions options)
@@ -20,6 +24,7 @@ void LogActor::on_message(Envelope envelope, TimePoint, Effects& out) {
 void LogActor::handle(OpenLog message, Effects& out) {
   DKV_ASSERT(!opened_);
   must_reach_ = message.reached;
+  store_reach_ = std::max(message.applied.seq, message.reached.seq);
   if (auto opened = log_.open(message.applied); !opened) return fail(opened.error(), out);
   for (int i = 0; i < kRecoveryWindow && !opened_ && !failed_; ++i) recover(out);
 }
@@ -50,16 +55,28 @@ void LogActor::recover(Effects& out) {
 
 void LogActor::handle(ResetLog message, Effects&) {
   if (failed_) return;
-  batch_.clear();
+  drop_batches();
   reset_at_ = message.at;
   opened_ = true;
+}
+
+void LogActor::handle(CutLog message, Effects&) {
+  if (failed_) return;
+  DKV_ASSERT(opened_);
+  // Nobody was told of these.
+  Batch& before = batches_.back();
+  while (!before.ends.empty() && before.ends.back().seq > message.at.seq) {
+    before.frames.pop_back();
+    before.ends.pop_back();
+  }
+  batches_.emplace_back().cut_at = message.at;
 }
 
 void LogActor::handle(AppendFrame message, Effects&) {
   if (failed_) return;
   DKV_ASSERT(opened_);
-  batch_.push_back(std::move(message.bytes));
-  batch_last_ = message.last;
+  batches_.back().frames.push_back(std::move(message.bytes));
+  batches_.back().ends.push_back(message.last);
 }
 
 void LogActor::handle(TrimLog message, Effects& out) {
@@ -69,38 +86,76 @@ void LogActor::handle(TrimLog message, Effects& out) {
     out.log(LogLevel::warning, trimmed.error().message);
   }
   trimmed_upto_ = message.upto;
+  store_reach_ = std::max(store_reach_, message.upto);
 }
 
 void LogActor::handle(ReadLog message, Effects& out) {
   if (failed_ || !opened_) return;
-  if (reset_at_)
-    return out.send(member_, LogReadFailed{message.token, {Errc::unavailable, "log: it begins anew"}});
+  if (is_changing()) return out.send(member_, LogReadFailed{message.token, being_changed()});
   auto read = log_.read_after(message.from, message.max_bytes);
   if (!read) return out.send(member_, LogReadFailed{message.token, read.error()});
   out.send(member_, LogRead{message.token, read->reach, log_.head(), std::move(read->frames)});
 }
 
-void LogActor::on_turn_end(TimePoint now, Effects& out) {
-  if (failed_ || (retry_at_ != kNever && now < retry_at_)) return;
-  if (reset_at_) reset_log(now, out);
-  if (!reset_at_ && !failed_ && !batch_.empty()) write_batch(now, out);
+void LogActor::handle(ReadEpochs message, Effects& out) {
+  if (failed_ || !opened_) return;
+  if (is_changing()) return out.send(member_, LogReadFailed{message.token, being_changed()});
+  out.send(member_, LogEpochs{message.token, log_.epochs()});
 }
 
-void LogActor::reset_log(TimePoint now, Effects& out) {
-  if (auto reset = log_.reset(*reset_at_); !reset) return stop_or_retry(reset.error(), now, out);
+void LogActor::on_turn_end(TimePoint now, Effects& out) {
+  if (failed_ || (retry_at_ != kNever && now < retry_at_)) return;
+  if (reset_at_ && !reset_log(now, out)) return;
+  for (;;) {
+    Batch& batch = batches_.front();
+    if (batch.cut_at && !cut_log(batch, now, out)) return;
+    if (!batch.frames.empty() && !write_batch(batch, now, out)) return;
+    if (batches_.size() == 1) return;
+    batches_.pop_front();
+  }
+}
+
+bool LogActor::reset_log(TimePoint now, Effects& out) {
+  if (auto reset = log_.reset(*reset_at_); !reset) {
+    stop_or_retry(reset.error(), now, out);
+    return false;
+  }
+  store_reach_ = reset_at_->seq;
   reset_at_.reset();
   trimmed_upto_ = {};
   go_on(out);
   out.send(member_, LogOpened{log_.head()});
+  return true;
 }
 
-void LogActor::write_batch(TimePoint now, Effects& out) {
-  if (auto appended = log_.append(batch_, batch_last_); !appended) {
-    return stop_or_retry(appended.error(), now, out);
+bool LogActor::cut_log(Batch& batch, TimePoint now, Effects& out) {
+  const Position at = *batch.cut_at;
+  // R5: what is in the store is committed, and could not be taken out of it.
+  const Error below_store{Errc::bad_request, "log: it is not cut at " + to_string(at) +
+                                                 ", for the store may " + "have events up to " +
+                                                 std::to_string(store_reach_.value)};
+  const auto cut = at.seq < store_reach_ ? Result<void>(below_store) : log_.cut(at);
+  if (!cut) {
+    stop_or_retry(cut.error(), now, out);
+    return false;
   }
-  batch_.clear();
+  batch.cut_at.reset();
   go_on(out);
-  out.send(member_, Durable{batch_last_});
+  out.send(member_, LogOpened{log_.head()});
+  return true;
+}
+
+bool LogActor::write_batch(Batch& batch, TimePoint now, Effects& out) {
+  const Position last = batch.ends.back();
+  if (auto appended = log_.append(batch.frames, last); !appended) {
+    stop_or_retry(appended.error(), now, out);
+    return false;
+  }
+  batch.frames.clear();
+  batch.ends.clear();
+  go_on(out);
+  out.send(member_, Durable{last});
+  return true;
 }
 
 void LogActor::stop_or_retry(const Error& error, TimePoint now, Effects& out) {
@@ -126,7 +181,7 @@ void LogActor::fail(const Error& error, Effects& out) {
   failed_ = true;
   retry_at_ = kNever;
   reset_at_.reset();
-  batch_.clear();
+  drop_batches();
   out.log(LogLevel::error, error.message);
   out.send(member_, LogFailed{error});
 }

@@ -170,6 +170,106 @@ TEST_F(LogActorTest, AResetWaitsForRoomToo) {
   EXPECT_EQ(on_disk(at(40)), (std::vector<std::uint64_t>{41}));
 }
 
+TEST_F(LogActorTest, CutsAndGoesOn) {
+  for (std::uint64_t seq = 1; seq <= 6; ++seq) world_.tell(frame(seq));
+  world_.forget();
+  world_.deliver(frame(7));  // dropped: nobody hears of it
+  world_.deliver(CutLog{at(4)});
+  world_.deliver(frame(5));
+  world_.end_turn();
+  EXPECT_EQ(world_.said<LogOpened>().head, at(4));
+  EXPECT_EQ(world_.said<Durable>().last, at(5));
+  EXPECT_FALSE(world_.has_said<Durable>());
+  world_.tell(ReadLog{1, at(4), 1 << 20});
+  EXPECT_EQ(world_.said<LogRead>().frames, *frame(5).bytes);
+  world_.tell(ReadLog{2, at(6), 1 << 20});
+  EXPECT_EQ(world_.said<LogRead>().reach, LogReach::unknown);
+  world_.tell(ReadEpochs{3});
+  EXPECT_EQ(world_.said<LogEpochs>().epochs.back(), (EpochRange{Epoch{1}, Seq{1}, Seq{5}}));
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5}));
+}
+
+TEST_F(LogActorTest, ACutAmongWhatIsNotWrittenYetKeepsWhatIsBelow) {
+  world_.tell(frame(1));
+  world_.forget();
+  for (std::uint64_t seq = 2; seq <= 5; ++seq) world_.deliver(frame(seq));
+  world_.deliver(CutLog{at(3)});
+  world_.end_turn();
+  EXPECT_EQ(world_.said<Durable>().last, at(3));
+  EXPECT_EQ(world_.said<LogOpened>().head, at(3));
+  EXPECT_FALSE(world_.has_said<Durable>());
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+TEST_F(LogActorTest, ACutWaitsForRoomToo) {
+  for (std::uint64_t seq = 1; seq <= 4; ++seq) world_.tell(frame(seq));
+  world_.forget();
+  platter_.capacity = platter_.size();
+  world_.tell(CutLog{at(2)});
+  world_.said<LogBlocked>();
+  EXPECT_FALSE(world_.has_said<LogOpened>());
+  world_.tell(frame(3));
+  world_.tell(ReadLog{1, at(2), 1 << 20});
+  EXPECT_EQ(world_.said<LogReadFailed>().error.code, Errc::unavailable);
+  world_.tell(CutLog{at(1)});  // a newer primary has even less
+  world_.tell(frame(2));
+  world_.pass(600ms);
+  EXPECT_FALSE(world_.has_said<LogOpened>());
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+  platter_.capacity = SIZE_MAX;
+  world_.pass(600ms);
+  EXPECT_EQ(world_.said<LogOpened>().head, at(2));
+  EXPECT_EQ(world_.said<LogOpened>().head, at(1));
+  EXPECT_EQ(world_.said<Durable>().last, at(2));
+  EXPECT_FALSE(world_.has_said<Durable>());
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST_F(LogActorTest, AResetTakesThePlaceOfACut) {
+  for (std::uint64_t seq = 1; seq <= 4; ++seq) world_.tell(frame(seq));
+  world_.forget();
+  world_.deliver(CutLog{at(2)});
+  world_.deliver(ResetLog{at(40)});
+  world_.end_turn();
+  EXPECT_EQ(world_.said<LogOpened>().head, at(40));
+  EXPECT_FALSE(world_.has_said<LogOpened>());
+}
+
+TEST_F(LogActorTest, IsNeverCutBelowWhatTheStoreMayHold) {  // R5
+  for (std::uint64_t seq = 1; seq <= 6; ++seq) world_.tell(frame(seq));
+  LogActor next{
+      {kPrimaryNode, Role::log, kShard}, std::make_unique<sim::SimDisk>(platter_, watch_, random_), options_};
+  Conversation world{next};
+  world.tell(OpenLog{at(1), at(3)});  // a checkpoint up to 3 was cut short
+  EXPECT_EQ(world.said<LogOpened>().head, at(6));
+  world.tell(CutLog{at(3)});
+  EXPECT_EQ(world.said<LogOpened>().head, at(3));
+  world.tell(CutLog{at(2)});
+  EXPECT_EQ(world.said<LogFailed>().error.code, Errc::bad_request);
+  EXPECT_FALSE(world.has_said<LogOpened>());
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+TEST_F(LogActorTest, IsNeverCutBelowWhatItWasToldIsInTheStore) {  // R5
+  for (std::uint64_t seq = 1; seq <= 6; ++seq) world_.tell(frame(seq));
+  world_.tell(TrimLog{Seq{4}});
+  world_.forget();
+  world_.tell(CutLog{at(4)});
+  EXPECT_EQ(world_.said<LogOpened>().head, at(4));
+  world_.tell(CutLog{at(3)});
+  EXPECT_EQ(world_.said<LogFailed>().error.code, Errc::bad_request);
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+}
+
+TEST_F(LogActorTest, ACutThatIsNoFramesEndStopsIt) {
+  world_.tell(frame(1));
+  world_.forget();
+  world_.tell(CutLog{{Epoch{7}, Seq{1}}});
+  EXPECT_EQ(world_.said<LogFailed>().error.code, Errc::bad_request);
+  EXPECT_FALSE(world_.has_said<LogOpened>());
+  EXPECT_EQ(on_disk(), (std::vector<std::uint64_t>{1}));
+}
+
 TEST_F(LogActorTest, StopsForGoodAfterAnyOtherError) {  // R2
   world_.tell(frame(1));
   world_.said<Durable>();
