@@ -1,9 +1,10 @@
 // The log's crash-point proof. One life of a log (turns, segment changes, trims, segments written over again,
-// resets, a full disk, recoveries) on a disk that counts its steps. The power fails before each step; of what
-// was not synced then each beginning, each end, each sector alone, all but each sector, each write alone and
-// all but each write survives; the log is opened again, and power fails before each step of that too, and of
-// the turns after it. Every time: what was acknowledged is there, byte for byte; what is there beyond that is
-// the whole turn that was being written; and the log goes on.
+// resets, cuts, a full disk, recoveries) on a disk that counts its steps. The power fails before each step;
+// of what was not synced then each beginning, each end, each sector alone, all but each sector, each write
+// alone and all but each write survives; the log is opened again, and power fails before each step of that
+// too, and of the turns after it. Every time: what was acknowledged and not cut is there, byte for byte; what
+// is there beyond that is the whole turn that was being written, or all that was being cut; nothing above a
+// finished cut comes back; and the log goes on.
 #include <gtest/gtest.h>
 #include <iostream>
 #include <optional>
@@ -27,6 +28,8 @@ struct Model {
   std::map<Seq, FrameBytes> frames;  // of this history, the ones being written too
   std::set<Position> writing;        // ends of the turn being written; several when it was tried again
   std::optional<Position> resetting;
+  std::optional<Position> cutting;
+  bool cuts = false;  // it is the part of its life that cuts: what comes after a crash cuts too
 };
 
 /// A log on a disk, used as the log actor uses it. Notes the first thing that is wrong.
@@ -46,7 +49,7 @@ class Life {
     auto opened = log_.open(model_.applied, replay);
     if (!opened && model_.resetting) {
       // The reset was through: it is the new log, and empty.
-      model_ = {*model_.resetting, *model_.resetting, {}, {}, {}};
+      begin_at(*model_.resetting);
       found.clear();
       log_ = Log(open_disk(), options());
       opened = log_.open(model_.applied, replay);
@@ -63,13 +66,14 @@ class Life {
       }
     }
     const Position head = log_.head();
-    if (head != model_.head && !model_.writing.contains(head)) {
+    if (head != model_.head && !model_.writing.contains(head) && head != model_.cutting) {
       return violated("it ends at " + to_string(head) + ", acknowledged was " + to_string(model_.head));
     }
     if (expected != head.seq) return violated("it did not replay up to its head");
     model_.frames.erase(model_.frames.upper_bound(head.seq), model_.frames.end());
     model_.head = head;
     model_.writing.clear();
+    model_.cutting.reset();
     check_reading();
   }
 
@@ -103,8 +107,27 @@ class Life {
   void reset(Position at) {
     model_.resetting = at;
     if (auto reset = log_.reset(at); !reset) violated(reset.error().message);
-    model_ = {at, at, {}, {}, {}};
+    begin_at(at);
   }
+
+  /// To the end of the frame with event `seq`, by a primary of a new epoch. False when the disk is full.
+  bool cut(Seq seq) {
+    const Position at =
+        seq == model_.applied.seq ? model_.applied : decode_frame(*model_.frames.at(seq))->last();
+    model_.cutting = at;
+    const auto cut = log_.cut(at);
+    const bool full = !cut && cut.error().code == Errc::disk_full;
+    if (!cut && !full) violated("a cut failed: " + cut.error().message);
+    model_.cutting.reset();
+    if (full) return false;
+    model_.frames.erase(model_.frames.upper_bound(seq), model_.frames.end());
+    model_.head = at;
+    ++epoch_;
+    check_reading();
+    return true;
+  }
+  /// The same, by how many events less.
+  bool cut_last(std::uint64_t count) { return cut(Seq{model_.head.seq.value - count}); }
 
   void check_reading() {
     auto read = log_.read_after(model_.applied, 1 << 20);
@@ -121,6 +144,15 @@ class Life {
  private:
   static LogOptions options() { return {kShard, 0x5a17, kSegmentBytes, kRetainBytes}; }
   std::unique_ptr<Disk> open_disk() { return std::make_unique<sim::SimDisk>(platter_, watch_, random_); }
+  void begin_at(Position at) {
+    model_ = {.applied = at,
+              .head = at,
+              .frames = {},
+              .writing = {},
+              .resetting = {},
+              .cutting = {},
+              .cuts = model_.cuts};
+  }
   void violated(const std::string& what) {
     if (violation_.empty()) violation_ = what;
   }
@@ -133,6 +165,47 @@ class Life {
   Log log_;
   std::string violation_;
 };
+
+/// Cuts of all kinds, each followed by turns of the next epoch.
+std::string cutting_life(sim::Platter& platter, Model& model, std::uint64_t epoch) {
+  model.cuts = true;
+  {
+    Life life(platter, model, epoch);
+    life.recover();
+    life.append(3, 10);
+    life.cut_last(1);  // in the middle of a turn
+    life.append(1, 10);
+    life.append(2, 10);
+    life.cut_last(2);  // at a turn's end
+    life.append(2, 10);
+    for (int i = 0; i < 3; ++i) life.append(2, 30);
+    life.cut_last(5);  // across segments, in the middle of a turn
+    life.append(1, 10);
+    life.cut_last(2);  // again, deeper
+    life.append(1, 10);
+    if (!life.violation().empty()) return life.violation();
+    life.checkpoint_and_trim(life.head());
+    life.append(3, 10);
+    life.cut_last(2);  // right after a trim
+    life.append(1, 10);
+    life.checkpoint_and_trim(life.head(), true);
+    platter.capacity = platter.size();
+    life.append(2, 30);
+    while (life.append(1, 30)) {
+    }
+    if (life.cut_last(1)) return "a full disk took a cut";
+    platter.capacity = SIZE_MAX;
+    life.cut_last(1);
+    if (!life.violation().empty()) return life.violation();
+  }
+  Life life(platter, model, epoch + 10);  // a restart, and nothing follows the cut
+  life.recover();
+  life.reset({Epoch{epoch + 10}, Seq{life.head().seq.value + 5}});
+  life.append(1, 10);
+  life.cut_last(1);  // where the log begins
+  life.append(1, 10);
+  return life.violation();
+}
 
 /// All that can happen to a log. Throws PowerLoss in the middle.
 std::string whole_life(sim::Platter& platter, Model& model) {
@@ -168,10 +241,13 @@ std::string whole_life(sim::Platter& platter, Model& model) {
     life.append(1, 30);
     if (!life.violation().empty()) return life.violation();
   }
-  Life life(platter, model, 3);
-  life.recover();
-  life.append(1, 30);
-  return life.violation();
+  {
+    Life life(platter, model, 3);
+    life.recover();
+    life.append(1, 30);
+    if (!life.violation().empty()) return life.violation();
+  }
+  return cutting_life(platter, model, 10);
 }
 
 /// What comes after a crash: recovery, and turns that are other ones than were lost.
@@ -182,6 +258,7 @@ std::string recovery(sim::Platter& platter, Model& model, std::uint64_t epoch) {
     if (!life.violation().empty()) return life.violation();
     life.append(1, 50);
     life.append(2, 60);
+    if (model.cuts) life.cut_last(1);
     life.append(1, 5);
     if (!life.violation().empty()) return life.violation();
   }
@@ -197,7 +274,11 @@ struct Fate {
   bool twice = true;  // worth a second crash
 };
 
-std::vector<Fate> fates(const sim::Platter& platter, bool all) {
+/// How many fates are tried. Some will do for the part of its life that cuts: turns are torn there as before,
+/// and what a cut writes has no segment's name before it is synced.
+enum class Detail { all, some, few };
+
+std::vector<Fate> fates(const sim::Platter& platter, Detail detail) {
   std::size_t bytes = 0;
   std::size_t writes = 0;
   std::set<std::size_t> sectors;
@@ -211,11 +292,14 @@ std::vector<Fate> fates(const sim::Platter& platter, bool all) {
   std::vector<Fate> found = {{"nothing", [](auto, auto, auto) { return false; }}};
   if (bytes == 0) return found;
   found.push_back({"everything", [](auto, auto, auto) { return true; }});
-  for (std::size_t i = 1; i < bytes; i += all ? 1 : bytes / 2 + 1) {
+  const bool all = detail == Detail::all;
+  const std::size_t stride = all ? 1 : detail == Detail::some ? 7 : bytes / 2 + 1;
+  for (std::size_t i = 1; i < bytes; i += stride) {
     const std::string place = std::to_string(i);
-    found.push_back({"the first " + place, [i](auto index, auto, auto) { return index < i; }, i % 32 == 1});
+    const bool twice = all && i % 32 == 1;
+    found.push_back({"the first " + place, [i](auto index, auto, auto) { return index < i; }, twice});
     found.push_back(
-        {"all but the first " + place, [i](auto index, auto, auto) { return index >= i; }, i % 32 == 1});
+        {"all but the first " + place, [i](auto index, auto, auto) { return index >= i; }, twice});
   }
   if (!all) return found;
   for (const std::size_t s : sectors) {
@@ -258,7 +342,7 @@ class CrashPoints {
       } catch (const sim::PowerLoss&) {
       }
       ++steps;
-      for (const Fate& fate : fates(platter, true)) {
+      for (const Fate& fate : fates(platter, model.cuts ? Detail::some : Detail::all)) {
         const std::string violation = after_crash(platter, model, fate);
         if (!violation.empty()) {
           return "step " + std::to_string(step) + ", kept " + fate.name + ": " + violation;
@@ -281,15 +365,15 @@ class CrashPoints {
       Model model = before;
       if (fate.twice) platter.fails_at_step = platter.steps + step;
       try {
-        return recovery(platter, model, 7);
+        return recovery(platter, model, 70);
       } catch (const sim::PowerLoss&) {
       }
-      for (const Fate& second : fates(platter, false)) {
+      for (const Fate& second : fates(platter, Detail::few)) {
         ++second_crashes;
         sim::Platter twice = platter;
         Model after = model;
         crash(twice, second);
-        const std::string violation = recovery(twice, after, 8);
+        const std::string violation = recovery(twice, after, 80);
         if (violation.empty()) continue;
         return "again at step " + std::to_string(step) + ", kept " + second.name + ": " + violation;
       }
