@@ -24,6 +24,8 @@ inline constexpr std::size_t kMaxPullBytes = std::size_t{1} << 20;
 /// The records in one chunk of a snapshot, about; a larger one has a chunk of its own. Reading and packing so
 /// many takes a primary a millisecond or two, in which it does nothing else.
 inline constexpr std::size_t kSnapshotChunkBytes = std::size_t{512} << 10;
+/// Above the encoding of the largest valid topology (some 2 MB); a reader refuses more unread.
+inline constexpr std::size_t kMaxTopologyBytes = std::size_t{4} << 20;
 /// ZMQ_MAXMSGSIZE of every socket: a pull's answer may pass its budget by one frame.
 inline constexpr std::size_t kMaxMessageBytes = kMaxFrameBytes + kMaxPullBytes + (std::size_t{64} << 10);
 

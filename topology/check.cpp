@@ -64,6 +64,22 @@ Result<void> check_members(const Topology& topology, const ShardInfo& shard) {
   return {};
 }
 
+/// What the register adds to a shard.
+Result<void> check_register_part(const Topology& topology, const ShardInfo& shard) {
+  const std::string who = "shard '" + shard.name + "'";
+  if (shard.epoch.value > topology.version) return broken(who + " has an epoch above the topology's version");
+  NodeId before;
+  for (const MemberFolder& folder : shard.folders) {
+    const bool is_member =
+        folder.node == shard.primary ||
+        std::find(shard.replicas.begin(), shard.replicas.end(), folder.node) != shard.replicas.end();
+    if (!is_member || folder.node <= before || folder.incarnation == 0)
+      return broken(who + " has folders that are not its members' in order");
+    before = folder.node;
+  }
+  return {};
+}
+
 Result<void> check_shards(const Topology& topology) {
   if (topology.shards.empty() || topology.shards.size() > kMaxShards) return broken("no shards, or too many");
   Names names;
@@ -75,6 +91,7 @@ Result<void> check_shards(const Topology& topology) {
     if (shard.weight < 1 || shard.weight > kMaxWeight)
       return broken("shard '" + shard.name + "' has a weight out of range");
     if (auto members = check_members(topology, shard); !members) return members;
+    if (auto added = check_register_part(topology, shard); !added) return added;
   }
   return {};
 }
@@ -82,9 +99,14 @@ Result<void> check_shards(const Topology& topology) {
 Result<void> check_keepers(const Topology& topology) {
   if (!is_keeper_count(topology.keepers.size())) return broken("keepers are not 1, 3 or 5");
   std::set<NodeId> seen;
-  for (const NodeId keeper : topology.keepers) {
-    if (topology.find_node(keeper) == nullptr) return broken("a keeper is an unknown node");
-    if (!add(seen, keeper)) return broken("a keeper is there twice");
+  const bool of_the_register = topology.change != 0;
+  if (!of_the_register && topology.version != 1) return broken("a version above 1 was made by no change");
+  for (const Keeper& keeper : topology.keepers) {
+    if (topology.find_node(keeper.node) == nullptr) return broken("a keeper is an unknown node");
+    if (!add(seen, keeper.node)) return broken("a keeper is there twice");
+    if (of_the_register != (keeper.incarnation != 0)) return broken("a keeper's folder is not known");
+    if (keeper.since < 1 || keeper.since > topology.version)
+      return broken("a keeper is one since no version of this topology");
   }
   return {};
 }

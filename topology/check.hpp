@@ -14,6 +14,7 @@ inline constexpr std::size_t kMaxNodes = 1024;
 inline constexpr std::size_t kMaxShards = 1024;
 /// A committed write waits for all of a shard's in-sync replicas: more would only be slower.
 inline constexpr std::size_t kMaxReplicas = 16;
+inline constexpr std::size_t kMaxKeepers = 5;
 inline constexpr std::size_t kMaxNameBytes = 63;
 
 /// Names of clusters, nodes and shards: 1 to 63 of a-z, 0-9 and '-', the first a letter or a digit, so

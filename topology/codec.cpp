@@ -1,5 +1,8 @@
 #include "topology/codec.hpp"
 
+#include <xxhash.h>
+
+#include "messages/limits.hpp"
 #include "messages/pack.hpp"
 #include "messages/unpack.hpp"
 #include "topology/check.hpp"
@@ -8,14 +11,15 @@ namespace dkv {
 
 namespace {
 
-constexpr std::uint64_t kFormatVersion = 1;
+constexpr std::uint64_t kFormatVersion = 2;
+/// What the cluster's id is made of.
+constexpr std::uint64_t kIdentityFormat = 1;
 /// "[", an IPv6 address or a hostname of at most 253, "]:65535"
 constexpr std::size_t kMaxEndpointBytes = 261;
 /// What the largest valid topology unpacks to, value by value: it bounds the memory of hostile input.
-constexpr std::size_t kMaxTokens =
-    9 + kMaxNodes * 8 + kMaxShards * (8 + 2 * kMaxReplicas) + 5 + kSlotCount * 4;
-/// Above the bytes of the largest valid topology (some 1.7 MB); refuses the rest unread.
-constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
+constexpr std::size_t kMaxTokens = 10 + kMaxNodes * 8 +
+                                   kMaxShards * (11 + 2 * kMaxReplicas + 3 * (kMaxReplicas + 1)) + 5 * 4 +
+                                   kSlotCount * 4;
 constexpr std::uint64_t kMaxId = UINT32_MAX;
 
 void pack_ids(Packer& out, const std::vector<NodeId>& ids) {
@@ -28,14 +32,30 @@ void pack_node(Packer& out, const NodeInfo& node) {
   out.text(node.http).text(node.rpc).text(node.events).text(node.peer).text(node.watch);
 }
 
-void pack_shard(Packer& out, const ShardInfo& shard) {
-  // The usual store goes without saying: so clusters without the other one keep their encoding, and their id.
-  const bool names_store = shard.store != StoreKind::lmdb;
-  out.array(names_store ? 7 : 6).uint(shard.id.value).text(shard.name).uint(shard.weight);
-  out.uint(shard.primary.value);
+void pack_members(Packer& out, const ShardInfo& shard) {
+  out.uint(shard.id.value).text(shard.name).uint(shard.weight).uint(shard.primary.value);
   pack_ids(out, shard.replicas);
   pack_ids(out, shard.in_sync);
+}
+
+void pack_shard(Packer& out, const ShardInfo& shard) {
+  out.array(10);
+  pack_members(out, shard);
+  out.uint(static_cast<std::uint64_t>(shard.store)).uint(shard.epoch.value).uint(shard.change);
+  out.array(shard.folders.size());
+  for (const MemberFolder& folder : shard.folders)
+    out.array(2).uint(folder.node.value).uint(folder.incarnation);
+}
+
+void pack_shard_identity(Packer& out, const ShardInfo& shard) {
+  const bool names_store = shard.store != StoreKind::lmdb;
+  out.array(names_store ? 7 : 6);
+  pack_members(out, shard);
   if (names_store) out.uint(static_cast<std::uint64_t>(shard.store));
+}
+
+void pack_keeper(Packer& out, const Keeper& keeper) {
+  out.array(3).uint(keeper.node.value).uint(keeper.incarnation).uint(keeper.since);
 }
 
 void pack_slots(Packer& out, const SlotMap& slots) {
@@ -80,17 +100,32 @@ NodeInfo unpack_node(Unpacker& in) {
 
 ShardInfo unpack_shard(Unpacker& in) {
   ShardInfo shard;
-  const std::size_t fields = in.array();
-  if (fields != 6 && fields != 7) in.fail();
+  in.array(10);
   shard.id = unpack_shard_id(in);
   shard.name = in.bytes(kMaxNameBytes);
   shard.weight = static_cast<std::uint32_t>(in.uint(UINT32_MAX));
   shard.primary = unpack_node_id(in);
   shard.replicas = unpack_ids(in, kMaxReplicas);
   shard.in_sync = unpack_ids(in, kMaxReplicas);
-  if (fields == 7 && in.uint() != static_cast<std::uint64_t>(StoreKind::memory)) in.fail();
-  if (fields == 7) shard.store = StoreKind::memory;
+  shard.store = static_cast<StoreKind>(in.uint(static_cast<std::uint64_t>(StoreKind::memory)));
+  shard.epoch = Epoch{in.uint()};
+  shard.change = in.uint();
+  shard.folders.resize(unpack_count(in, kMaxReplicas + 1));
+  for (MemberFolder& folder : shard.folders) {
+    in.array(2);
+    folder.node = unpack_node_id(in);
+    folder.incarnation = in.uint();
+  }
   return shard;
+}
+
+Keeper unpack_keeper(Unpacker& in) {
+  Keeper keeper;
+  in.array(3);
+  keeper.node = unpack_node_id(in);
+  keeper.incarnation = in.uint();
+  keeper.since = in.uint();
+  return keeper;
 }
 
 /// The ranges follow one another without a gap, from slot 0 to the last, and none could be joined with
@@ -118,37 +153,59 @@ Error malformed() { return Error{Errc::bad_request, "topology: not the encoding 
 std::string encode(const Topology& topology) {
   std::string bytes;
   Packer out(bytes);
-  out.array(8).uint(kFormatVersion).uint(topology.version).uint(topology.id).text(topology.name);
-  out.array(topology.nodes.size());
+  out.array(9).uint(kFormatVersion).uint(topology.version).uint(topology.change).uint(topology.id);
+  out.text(topology.name).array(topology.nodes.size());
   for (const NodeInfo& node : topology.nodes) pack_node(out, node);
   out.array(topology.shards.size());
   for (const ShardInfo& shard : topology.shards) pack_shard(out, shard);
-  pack_ids(out, topology.keepers);
+  out.array(topology.keepers.size());
+  for (const Keeper& keeper : topology.keepers) pack_keeper(out, keeper);
   pack_slots(out, topology.slots);
   return bytes;
 }
 
+std::uint64_t cluster_id_of(Topology topology) {
+  for (NodeInfo& node : topology.nodes) {
+    for (std::string* endpoint : {&node.http, &node.rpc, &node.events, &node.peer, &node.watch}) {
+      endpoint->clear();
+    }
+  }
+  std::string bytes;
+  Packer out(bytes);
+  out.array(8).uint(kIdentityFormat).uint(topology.version).uint(0).text(topology.name);
+  out.array(topology.nodes.size());
+  for (const NodeInfo& node : topology.nodes) pack_node(out, node);
+  out.array(topology.shards.size());
+  for (const ShardInfo& shard : topology.shards) pack_shard_identity(out, shard);
+  out.array(topology.keepers.size());
+  for (const Keeper& keeper : topology.keepers) out.uint(keeper.node.value);
+  pack_slots(out, topology.slots);
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
 Result<Topology> decode_topology(std::string_view bytes) {
   Unpacker in;
-  if (bytes.size() > kMaxBytes || !in.parse(bytes, kMaxTokens)) return malformed();
+  if (bytes.size() > kMaxTopologyBytes || !in.parse(bytes, kMaxTokens)) return malformed();
   const std::size_t fields = in.array();
   const std::uint64_t format = in.uint();
   if (!in.ok()) return malformed();
   if (format != kFormatVersion) {
     return Error{Errc::wrong_version,
-                 "topology format " + std::to_string(format) + " is not known here, only 1"};
+                 "topology format " + std::to_string(format) + " is not known here, only 2"};
   }
-  if (fields != 8) return malformed();
+  if (fields != 9) return malformed();
 
   Topology topology;
   topology.version = in.uint();
+  topology.change = in.uint();
   topology.id = in.uint();
   topology.name = in.bytes(kMaxNameBytes);
   topology.nodes.resize(unpack_count(in, kMaxNodes));
   for (NodeInfo& node : topology.nodes) node = unpack_node(in);
   topology.shards.resize(unpack_count(in, kMaxShards));
   for (ShardInfo& shard : topology.shards) shard = unpack_shard(in);
-  topology.keepers = unpack_ids(in, kMaxNodes);
+  topology.keepers.resize(unpack_count(in, kMaxKeepers));
+  for (Keeper& keeper : topology.keepers) keeper = unpack_keeper(in);
   unpack_slots(in, topology.slots);
   if (!in.done()) return malformed();
   if (const Result<void> valid = check(topology); !valid) return valid.error();

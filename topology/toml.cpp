@@ -426,14 +426,15 @@ ShardInfo make_shard(const FileShard& from, ShardId id, const std::map<std::stri
 }
 
 /// The named ones, or else the first 5, 3 or 1 nodes by name.
-std::vector<NodeId> make_keepers(const File& file, const std::map<std::string, NodeId>& ids) {
-  std::vector<NodeId> keepers;
+std::vector<Keeper> make_keepers(const File& file, const std::map<std::string, NodeId>& ids) {
+  std::vector<Keeper> keepers;
   if (file.keepers) {
-    for (const At<std::string>& keeper : *file.keepers) keepers.push_back(ids.at(keeper.value));
-    std::sort(keepers.begin(), keepers.end());
+    for (const At<std::string>& keeper : *file.keepers) keepers.push_back({ids.at(keeper.value)});
+    std::sort(keepers.begin(), keepers.end(),
+              [](const Keeper& a, const Keeper& b) { return a.node < b.node; });
   } else {
     const std::size_t count = ids.size() >= 5 ? 5 : ids.size() >= 3 ? 3 : 1;
-    for (std::uint32_t id = 1; id <= count; ++id) keepers.push_back(NodeId{id});
+    for (std::uint32_t id = 1; id <= count; ++id) keepers.push_back({NodeId{id}});
   }
   return keepers;
 }
@@ -442,17 +443,6 @@ template <class Item>
 void sort_by_name(std::vector<Item>& items) {
   std::sort(items.begin(), items.end(),
             [](const Item& a, const Item& b) { return a.name.value < b.name.value; });
-}
-
-/// Of the first topology: equal where names, shards, their members, weights and slots, and keepers are equal.
-/// Addresses do not count, so that a cluster can move to others with its data.
-std::uint64_t cluster_id(Topology topology) {
-  for (NodeInfo& node : topology.nodes) {
-    for (const FileService& service : kServices) (node.*service.endpoint).clear();
-  }
-  topology.id = 0;
-  const std::string encoded = encode(topology);
-  return XXH3_64bits(encoded.data(), encoded.size());
 }
 
 Topology make_topology(File file) {
@@ -474,7 +464,7 @@ Topology make_topology(File file) {
   }
   topology.keepers = make_keepers(file, ids);
   topology.slots = place(placed);
-  topology.id = cluster_id(topology);
+  topology.id = cluster_id_of(topology);
   return topology;
 }
 

@@ -36,6 +36,13 @@ enum class StoreKind : std::uint8_t {
 /// "lmdb", "memory".
 const char* name_of(StoreKind kind);
 
+/// A member's data folder, as the register knows it: a wiped disk is a new member.
+struct MemberFolder {
+  NodeId node;
+  std::uint64_t incarnation = 0;  // never 0
+  bool operator==(const MemberFolder&) const = default;
+};
+
 struct ShardInfo {
   ShardId id;
   std::string name;
@@ -44,7 +51,19 @@ struct ShardInfo {
   std::vector<NodeId> replicas;  // every other member, in the order they were named
   std::vector<NodeId> in_sync;   // the replicas whose disks a committed write must have reached
   StoreKind store = StoreKind::lmdb;
+  Epoch epoch{};             // the topology version in which its primary last began one; 0: not yet
+  std::uint64_t change = 0;  // id of the change that made this what it is; 0: the file
+  std::vector<MemberFolder> folders{};  // of those members that are known, ordered by node
   bool operator==(const ShardInfo&) const = default;
+};
+
+/// An acceptor of the register (see actors/keeper/). Which one is not said by its node alone: what kept its
+/// promises is a folder, and one that was lost is another keeper, which knows nothing of them.
+struct Keeper {
+  NodeId node;
+  std::uint64_t incarnation = 0;  // of its folder; 0: not known yet, in the file's topology alone
+  std::uint64_t since = 1;        // the topology version that made this folder a keeper's
+  bool operator==(const Keeper&) const = default;
 };
 
 /// The owner of each slot.
@@ -52,11 +71,12 @@ using SlotMap = std::array<ShardId, kSlotCount>;
 
 struct Topology {
   std::uint64_t version = 1;
+  std::uint64_t change = 0;  // id of the change that made it, unlike any other's; 0: the file's topology
   std::uint64_t id = 0;  // of the cluster: made from all of its first topology but addresses; never changes
   std::string name;
   std::vector<NodeInfo> nodes;    // ordered by id
   std::vector<ShardInfo> shards;  // ordered by id
-  std::vector<NodeId> keepers;
+  std::vector<Keeper> keepers;
   SlotMap slots{};
 
   /// nullptr when there is none.

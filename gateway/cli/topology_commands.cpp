@@ -40,6 +40,12 @@ std::string names_of(const Topology& topology, const std::vector<NodeId>& nodes)
   return names.empty() ? "-" : names;
 }
 
+std::string keepers_of(const Topology& topology) {
+  std::vector<NodeId> nodes;
+  for (const Keeper& keeper : topology.keepers) nodes.push_back(keeper.node);
+  return names_of(topology, nodes);
+}
+
 std::string share_of(std::size_t slots) {
   char text[32];
   std::snprintf(text, sizeof text, "%zu (%.1f%%)", slots, 100.0 * static_cast<double>(slots) / kSlotCount);
@@ -48,8 +54,7 @@ std::string share_of(std::size_t slots) {
 
 void print_tables(const Topology& topology) {
   std::printf("cluster %s, topology version %llu, keepers %s\n\n", topology.name.c_str(),
-              static_cast<unsigned long long>(topology.version),
-              names_of(topology, topology.keepers).c_str());
+              static_cast<unsigned long long>(topology.version), keepers_of(topology).c_str());
   Table nodes({"NODE", "HTTP", "RPC", "ROLES"});
   for (const NodeInfo& node : topology.nodes) {
     nodes.add({{node.name}, {node.http}, {node.rpc}, {roles_of(topology, node.id)}});

@@ -78,6 +78,12 @@ Json names(const Topology& topology, const std::vector<NodeId>& ids) {
   return list;
 }
 
+Json keeper_names(const Topology& topology) {
+  std::vector<NodeId> nodes;
+  for (const Keeper& keeper : topology.keepers) nodes.push_back(keeper.node);
+  return names(topology, nodes);
+}
+
 /// [[first, last], …] in order.
 Json slot_ranges(const Topology& topology, ShardId shard) {
   Json ranges = Json::array();
@@ -136,7 +142,7 @@ std::string status_json(const NodeStatus& status) {
 std::string topology_json(const Topology& topology) {
   Json json = {{"version", topology.version}, {"id", cluster_id(topology.id)},
                {"name", topology.name},       {"nodes", Json::array()},
-               {"shards", Json::array()},     {"keepers", names(topology, topology.keepers)}};
+               {"shards", Json::array()},     {"keepers", keeper_names(topology)}};
   for (const auto& node : topology.nodes) json["nodes"].push_back(node_json(node));
   for (const auto& shard : topology.shards) json["shards"].push_back(shard_json(topology, shard));
   return text(json);

@@ -22,7 +22,7 @@ inline TopologyPtr one_shard(std::vector<NodeId> in_sync = {}) {
       {kPrimaryNode, "alpha", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "127.0.0.1:5"},
       {kReplicaNode, "beta", "127.0.0.2:1", "127.0.0.2:2", "127.0.0.2:3", "127.0.0.2:4", "127.0.0.2:5"}};
   topology->shards = {{kShard, "city", 1, kPrimaryNode, {kReplicaNode}, std::move(in_sync)}};
-  topology->keepers = {kPrimaryNode};
+  topology->keepers = {{kPrimaryNode}};
   topology->slots.fill(kShard);
   return topology;
 }

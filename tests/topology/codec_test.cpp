@@ -1,8 +1,10 @@
 #include "topology/codec.hpp"
 
+#include <array>
 #include <functional>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
+#include <set>
 
 #include "messages/pack.hpp"
 #include "topology/check.hpp"
@@ -15,6 +17,7 @@ namespace {
 Topology ring(std::uint32_t nodes, std::uint32_t replicas) {
   Topology topology;
   topology.version = 7;
+  topology.change = 0xc0ffee;
   topology.id = 0xfedcba9876543210u;
   topology.name = "test";
   std::vector<PlacementShard> placed;
@@ -26,10 +29,14 @@ Topology ring(std::uint32_t nodes, std::uint32_t replicas) {
     for (std::uint32_t r = 1; r <= replicas; ++r) shard.replicas.push_back(NodeId{(id + r - 1) % nodes + 1});
     if (id % 2 == 0) shard.store = StoreKind::memory;
     if (replicas > 0) shard.in_sync = {shard.replicas.back()};
+    if (id % 3 == 0) shard.folders = {{shard.primary, id + 100}};
+    shard.epoch = Epoch{id % 8};
+    shard.change = id * 77;
     placed.push_back({shard.id, shard.name, shard.weight});
     topology.shards.push_back(std::move(shard));
   }
-  for (std::uint32_t id = 1; id <= (nodes >= 3 ? 3u : 1u); ++id) topology.keepers.push_back(NodeId{id});
+  for (std::uint32_t id = 1; id <= (nodes >= 3 ? 3u : 1u); ++id)
+    topology.keepers.push_back({NodeId{id}, id + 1000, id});
   topology.slots = place(placed);
   return topology;
 }
@@ -38,7 +45,8 @@ TEST(TopologyCodec, ComesBackAsItWas) {
   EXPECT_TRUE(rc::check([] {
     const auto nodes = *rc::gen::inRange(1u, 65u);
     Topology topology = ring(nodes, *rc::gen::inRange(0u, std::min(nodes, 5u)));
-    topology.version = *rc::gen::inRange<std::uint64_t>(1, UINT64_MAX);
+    topology.version = *rc::gen::inRange<std::uint64_t>(7, UINT64_MAX);
+    topology.change = *rc::gen::inRange<std::uint64_t>(1, UINT64_MAX);
     topology.id = *rc::gen::arbitrary<std::uint64_t>();
     const Result<Topology> decoded = decode_topology(encode(topology));
     RC_ASSERT(decoded.has_value());
@@ -48,8 +56,19 @@ TEST(TopologyCodec, ComesBackAsItWas) {
 
 TEST(TopologyCodec, HoldsTheLargestTopology) {
   Topology topology = ring(kMaxNodes, kMaxReplicas);
-  for (ShardInfo& shard : topology.shards) shard.in_sync = shard.replicas;
-  topology.keepers = {NodeId{1}, NodeId{2}, NodeId{3}, NodeId{4}, NodeId{5}};
+  for (ShardInfo& shard : topology.shards) {
+    shard.in_sync = shard.replicas;
+    shard.epoch = Epoch{UINT64_MAX};
+    shard.change = UINT64_MAX;
+    std::set<NodeId> members(shard.replicas.begin(), shard.replicas.end());
+    members.insert(shard.primary);
+    shard.folders.clear();
+    for (const NodeId member : members) shard.folders.push_back({member, UINT64_MAX});
+  }
+  topology.version = topology.change = UINT64_MAX;
+  topology.keepers.clear();
+  for (std::uint32_t id = 1; id <= kMaxKeepers; ++id)
+    topology.keepers.push_back({NodeId{id}, UINT64_MAX, UINT64_MAX});
   for (std::size_t slot = 0; slot < kSlotCount; ++slot) {  // no range is longer than one slot
     topology.slots[slot] = ShardId{static_cast<std::uint32_t>(slot % kMaxShards + 1)};
   }
@@ -66,10 +85,28 @@ TEST(TopologyCodec, HoldsTheLargestTopology) {
   EXPECT_EQ(*decoded, topology);
 }
 
+TEST(TopologyCodec, TheClustersIdDependsOnNothingThatTheRegisterAdds) {
+  Topology topology = ring(5, 2);
+  topology.version = 1;
+  const std::uint64_t id = cluster_id_of(topology);
+  topology.id = 1;
+  topology.change = 99;
+  for (Keeper& keeper : topology.keepers) keeper = {keeper.node, 4711, 1};
+  for (ShardInfo& shard : topology.shards) {
+    shard.epoch = Epoch{1};
+    shard.change = 98;
+    shard.folders = {{shard.primary, 1}};
+  }
+  topology.nodes[0].http = "moved:1";
+  EXPECT_EQ(cluster_id_of(topology), id);
+  topology.keepers[0].node = NodeId{4};
+  EXPECT_NE(cluster_id_of(topology), id);
+}
+
 TEST(TopologyCodec, RefusesAnotherVersionByName) {
   std::string bytes = encode(ring(2, 1));
-  ASSERT_EQ(bytes[1], 1);  // behind the array's header
-  bytes[1] = 2;
+  ASSERT_EQ(bytes[1], 2);  // behind the array's header
+  bytes[1] = 1;
   const Result<Topology> decoded = decode_topology(bytes);
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, Errc::wrong_version);
@@ -103,7 +140,7 @@ TEST(TopologyCodec, SurvivesArbitraryBytes) {
 }
 
 TEST(TopologyCodec, RefusesClaimsAboveItsLimitsWithoutAllocating) {
-  const std::string header = "\x98\x01\x01\x01\xa1t";
+  const std::string header = "\x99\x02\x01\x00\x01\xa1t";
   using namespace std::string_literals;
   for (const std::string& claim :
        {"\xdd\xff\xff\xff\xff"s, "\xdc\xff\xff"s, "\xdb\xff\xff\xff\xff"s, "\xc6\xff\xff\xff\xff"s}) {
@@ -146,12 +183,22 @@ TEST(TopologyCodec, RefusesWhatBreaksARule) {
          t.shards[0].in_sync = {NodeId{2}, NodeId{2}};
        }},
       {"keepers are not 1, 3 or 5", [](Topology& t) { t.keepers.clear(); }},
-      {"keepers are not 1, 3 or 5",
-       [](Topology& t) {
-         t.keepers = {NodeId{1}, NodeId{2}};
-       }},
+      {"keepers are not 1, 3 or 5", [](Topology& t) { t.keepers.pop_back(); }},
       {"keeper is there twice", [](Topology& t) { t.keepers[2] = t.keepers[0]; }},
-      {"keeper is an unknown node", [](Topology& t) { t.keepers[0] = NodeId{9}; }},
+      {"keeper is an unknown node", [](Topology& t) { t.keepers[0].node = NodeId{9}; }},
+      {"keeper's folder is not known", [](Topology& t) { t.keepers[0].incarnation = 0; }},
+      {"keeper's folder is not known",
+       [](Topology& t) {
+         t.version = 1, t.change = 0;
+         for (ShardInfo& shard : t.shards) shard.epoch = {};
+       }},
+      {"made by no change", [](Topology& t) { t.change = 0; }},
+      {"since no version", [](Topology& t) { t.keepers[0].since = 0; }},
+      {"since no version", [](Topology& t) { t.keepers[0].since = 8; }},
+      {"epoch above", [](Topology& t) { t.shards[0].epoch = Epoch{8}; }},
+      {"folders", [](Topology& t) { t.shards[2].folders[0].incarnation = 0; }},
+      {"folders", [](Topology& t) { t.shards[2].folders[0].node = NodeId{2}; }},
+      {"folders", [](Topology& t) { t.shards[2].folders.push_back(t.shards[2].folders[0]); }},
       {"slot has no owner", [](Topology& t) { t.slots[100] = ShardId{9}; }},
       {"slot has no owner", [](Topology& t) { t.slots[16383] = ShardId{9}; }},
       {"not the encoding", [](Topology& t) { t.slots[0] = ShardId{0}; }},

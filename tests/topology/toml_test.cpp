@@ -159,7 +159,7 @@ TEST(TopologyFile, TakesTheFirstNodesByNameAsKeepersWhenNoneAreNamed) {
     const Result<Topology> topology = parse_topology(text, "f");
     ASSERT_TRUE(topology) << topology.error().message;
     ASSERT_EQ(topology->keepers.size(), keepers);
-    for (std::uint32_t i = 0; i < keepers; ++i) EXPECT_EQ(topology->keepers[i], NodeId{i + 1});
+    for (std::uint32_t i = 0; i < keepers; ++i) EXPECT_EQ(topology->keepers[i].node, NodeId{i + 1});
   }
 }
 

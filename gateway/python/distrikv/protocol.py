@@ -261,19 +261,18 @@ def _replica(body: Any) -> Dict[str, Any]:
 # ---- the topology ----
 
 def decode_topology(data: bytes) -> Topology:
-    """Format version 1, as topology/README.md specifies it. Raises Malformed."""
+    """Format version 2, as topology/README.md specifies it. Raises Malformed."""
     fields = _array(_unpack(data))
-    if not fields or _uint(fields[0]) != 1:
+    if not fields or _uint(fields[0]) != 2:
         raise Malformed("a topology of another format")
-    _, version, id_, name, nodes, shards, keepers, ranges = _array(fields, 8)
+    _, version, _change, id_, name, nodes, shards, keepers, ranges = _array(fields, 9)
     by_id = {}
     for node in _array(nodes):
         number, *texts = _array(node, 7)
         by_id[_uint(number)] = Node(number, *[_text(text) for text in texts])
     owned = {}
     for shard in _array(shards):
-        *fixed, store = _array(shard) if len(_array(shard)) == 7 else [*shard, 0]
-        number, shard_name, weight, primary, replicas, in_sync = _array(fixed, 6)
+        number, shard_name, weight, primary, replicas, in_sync, store, _epoch, _made_by, _folders = _array(shard, 10)
         if _uint(store) > 1:
             raise Malformed("a shard of an unknown store")
         owned[_uint(number)] = Shard(number, _text(shard_name), _uint(weight), _uint(primary),
@@ -281,8 +280,8 @@ def decode_topology(data: bytes) -> Topology:
                                      "memory" if store else "lmdb")
         if any(member not in by_id for member in [primary, *owned[number].replicas]):
             raise Malformed("a shard with an unknown node")
-    return Topology(_uint(version), _uint(id_), _text(name), by_id, owned, [_uint(one) for one in _array(keepers)],
-                    _owners(ranges, owned))
+    return Topology(_uint(version), _uint(id_), _text(name), by_id, owned,
+                    [_uint(_array(one, 3)[0]) for one in _array(keepers)], _owners(ranges, owned))
 
 
 def _owners(ranges: Any, shards: Dict[int, Shard]) -> List[int]:

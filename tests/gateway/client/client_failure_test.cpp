@@ -207,6 +207,8 @@ TEST(ClientFailure, AWriteThatNeverLeftGoesToTheNewPrimary) {
   ASSERT_TRUE(client.topology());
   Topology second = first;
   second.version = 2;
+  second.change = 1;
+  for (Keeper& keeper : second.keepers) keeper.incarnation = 1;
   second.shards[0].primary = NodeId{2};
   cluster.b.set_topology(second);
   EXPECT_TRUE(client.put(cluster.key, "v"));

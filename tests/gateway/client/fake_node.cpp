@@ -102,6 +102,7 @@ std::string FakeNode::answer(const rpc::Request& request) {
 Topology topology_of(const std::vector<const FakeNode*>& nodes, std::uint64_t version, bool with_replicas) {
   Topology topology;
   topology.version = version;
+  topology.change = version == 1 ? 0 : version;
   topology.id = 4711;
   topology.name = "test";
   const auto count = static_cast<std::uint32_t>(nodes.size());
@@ -114,7 +115,7 @@ Topology topology_of(const std::vector<const FakeNode*>& nodes, std::uint64_t ve
     if (with_replicas) shard.replicas.push_back(NodeId{(i + 1) % count + 1});
     topology.shards.push_back(shard);
   }
-  topology.keepers = {NodeId{1}};
+  topology.keepers = {{NodeId{1}, version == 1 ? 0U : 4712U}};
   for (std::uint32_t slot = 0; slot < kSlotCount; ++slot) {
     topology.slots[slot] = ShardId{static_cast<std::uint32_t>(slot * count / kSlotCount) + 1};
   }

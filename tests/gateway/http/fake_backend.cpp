@@ -9,6 +9,7 @@ namespace dkv::testing {
 Topology two_shards() {
   Topology topology;
   topology.version = 3;
+  topology.change = 1;
   topology.id = 0x00f0'0000'0000'0077;  // more than a double holds
   topology.name = "test";
   std::uint32_t id = 1;
@@ -19,7 +20,7 @@ Topology two_shards() {
     topology.shards.push_back({ShardId{id}, name, 1, NodeId{id}, {}, {}});
     ++id;
   }
-  topology.keepers = {NodeId{1}};
+  topology.keepers = {{NodeId{1}, 4712, 1}};
   for (std::size_t slot = 0; slot < kSlotCount; ++slot) topology.slots[slot] = ShardId{slot < 8192 ? 1u : 2u};
   return topology;
 }

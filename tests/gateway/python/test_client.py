@@ -72,8 +72,8 @@ def move_to(node, version):
 
 
 def one_shard(node, version=1):
-    return msgpack.packb([1, version, 4711, "test", [[1, "a", "h:1", node.endpoint, "h:2", "h:3", "h:4"]],
-                          [[1, "a", 1, 1, [], []]], [1], [[0, 16383, 1]]])
+    return msgpack.packb([2, version, 99, 4711, "test", [[1, "a", "h:1", node.endpoint, "h:2", "h:3", "h:4"]],
+                          [[1, "a", 1, 1, [], [], 0, 0, 0, []]], [[1, 4712, 1]], [[0, 16383, 1]]])
 
 
 class ClientTest(unittest.TestCase):
