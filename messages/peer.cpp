@@ -15,7 +15,15 @@ enum class Type : std::uint8_t {
   pull_request = 2,
   pull_reply = 3,
   snapshot_request = 4,
-  snapshot_reply = 5
+  snapshot_reply = 5,
+  register_prepare = 6,
+  register_promise = 7,
+  register_accept = 8,
+  register_accepted = 9,
+  register_nack = 10,
+  register_poll = 11,
+  register_state = 12,
+  register_chosen = 13
 };
 
 void pack_position(Packer& out, const Position& position) {
@@ -30,6 +38,31 @@ Position read_position(Unpacker& in) {
 }
 
 ShardId read_shard(Unpacker& in) { return ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))}; }
+
+void pack_ballot(Packer& out, const Ballot& ballot) {
+  out.array(3).uint(ballot.counter).uint(ballot.node.value).uint(ballot.process);
+}
+
+Ballot read_ballot(Unpacker& in) {
+  Ballot ballot;
+  in.array(3);
+  ballot.counter = in.uint();
+  ballot.node = NodeId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
+  ballot.process = in.uint();
+  return ballot;
+}
+
+void pack_keeper(Packer& out, const KeeperIdentity& keeper) {
+  out.array(2).uint(keeper.incarnation).uint(keeper.since);
+}
+
+KeeperIdentity read_keeper(Unpacker& in) {
+  KeeperIdentity keeper;
+  in.array(2);
+  keeper.incarnation = in.uint();
+  keeper.since = in.uint();
+  return keeper;
+}
 
 void pack(Packer& out, const ReplicaAck& body) {
   out.array(5).uint(body.shard.value).uint(body.epoch.value);
@@ -62,11 +95,69 @@ void pack(Packer& out, const SnapshotReply& body) {
   out.bytes(body.next_key).bytes(body.records);
 }
 
+void pack(Packer& out, const RegisterPrepare& body) {
+  out.array(2);
+  pack_ballot(out, body.ballot);
+  pack_ballot(out, body.known);
+}
+
+void pack(Packer& out, const RegisterPromise& body) {
+  out.array(4);
+  pack_ballot(out, body.ballot);
+  pack_keeper(out, body.keeper);
+  pack_ballot(out, body.accepted);
+  out.bytes(body.topology);
+}
+
+void pack(Packer& out, const RegisterAccept& body) {
+  out.array(2);
+  pack_ballot(out, body.ballot);
+  out.bytes(body.topology);
+}
+
+void pack(Packer& out, const RegisterAccepted& body) {
+  out.array(2);
+  pack_ballot(out, body.ballot);
+  pack_keeper(out, body.keeper);
+}
+
+void pack(Packer& out, const RegisterNack& body) {
+  out.array(2);
+  pack_ballot(out, body.ballot);
+  pack_ballot(out, body.promised);
+}
+
+void pack(Packer& out, const RegisterPoll& body) {
+  out.array(3).uint(body.process).uint(body.request);
+  pack_ballot(out, body.known);
+}
+
+void pack(Packer& out, const RegisterState& body) {
+  out.array(5).uint(body.process).uint(body.request);
+  pack_keeper(out, body.keeper);
+  pack_ballot(out, body.accepted);
+  out.bytes(body.topology);
+}
+
+void pack(Packer& out, const RegisterChosen& body) {
+  out.array(2);
+  pack_ballot(out, body.ballot);
+  out.bytes(body.topology);
+}
+
 Type type_of(const ReplicaAck&) { return Type::replica_ack; }
 Type type_of(const PullRequest&) { return Type::pull_request; }
 Type type_of(const PullReply&) { return Type::pull_reply; }
 Type type_of(const SnapshotRequest&) { return Type::snapshot_request; }
 Type type_of(const SnapshotReply&) { return Type::snapshot_reply; }
+Type type_of(const RegisterPrepare&) { return Type::register_prepare; }
+Type type_of(const RegisterPromise&) { return Type::register_promise; }
+Type type_of(const RegisterAccept&) { return Type::register_accept; }
+Type type_of(const RegisterAccepted&) { return Type::register_accepted; }
+Type type_of(const RegisterNack&) { return Type::register_nack; }
+Type type_of(const RegisterPoll&) { return Type::register_poll; }
+Type type_of(const RegisterState&) { return Type::register_state; }
+Type type_of(const RegisterChosen&) { return Type::register_chosen; }
 
 ReplicaAck read_replica_ack(Unpacker& in) {
   ReplicaAck body;
@@ -129,6 +220,109 @@ SnapshotReply read_snapshot_reply(Unpacker& in) {
   return body;
 }
 
+RegisterPrepare read_register_prepare(Unpacker& in) {
+  RegisterPrepare body;
+  in.array(2);
+  body.ballot = read_ballot(in);
+  body.known = read_ballot(in);
+  return body;
+}
+
+RegisterPromise read_register_promise(Unpacker& in) {
+  RegisterPromise body;
+  in.array(4);
+  body.ballot = read_ballot(in);
+  body.keeper = read_keeper(in);
+  body.accepted = read_ballot(in);
+  body.topology = std::string(in.bytes(kMaxTopologyBytes));
+  return body;
+}
+
+RegisterAccept read_register_accept(Unpacker& in) {
+  RegisterAccept body;
+  in.array(2);
+  body.ballot = read_ballot(in);
+  body.topology = std::string(in.bytes(kMaxTopologyBytes));
+  return body;
+}
+
+RegisterAccepted read_register_accepted(Unpacker& in) {
+  RegisterAccepted body;
+  in.array(2);
+  body.ballot = read_ballot(in);
+  body.keeper = read_keeper(in);
+  return body;
+}
+
+RegisterNack read_register_nack(Unpacker& in) {
+  RegisterNack body;
+  in.array(2);
+  body.ballot = read_ballot(in);
+  body.promised = read_ballot(in);
+  return body;
+}
+
+RegisterPoll read_register_poll(Unpacker& in) {
+  RegisterPoll body;
+  in.array(3);
+  body.process = in.uint();
+  body.request = in.uint();
+  body.known = read_ballot(in);
+  return body;
+}
+
+RegisterState read_register_state(Unpacker& in) {
+  RegisterState body;
+  in.array(5);
+  body.process = in.uint();
+  body.request = in.uint();
+  body.keeper = read_keeper(in);
+  body.accepted = read_ballot(in);
+  body.topology = std::string(in.bytes(kMaxTopologyBytes));
+  return body;
+}
+
+RegisterChosen read_register_chosen(Unpacker& in) {
+  RegisterChosen body;
+  in.array(2);
+  body.ballot = read_ballot(in);
+  body.topology = std::string(in.bytes(kMaxTopologyBytes));
+  return body;
+}
+
+Body read_body(Type type, Unpacker& in) {
+  switch (type) {
+    case Type::replica_ack:
+      return read_replica_ack(in);
+    case Type::pull_request:
+      return read_pull_request(in);
+    case Type::pull_reply:
+      return read_pull_reply(in);
+    case Type::snapshot_request:
+      return read_snapshot_request(in);
+    case Type::snapshot_reply:
+      return read_snapshot_reply(in);
+    case Type::register_prepare:
+      return read_register_prepare(in);
+    case Type::register_promise:
+      return read_register_promise(in);
+    case Type::register_accept:
+      return read_register_accept(in);
+    case Type::register_accepted:
+      return read_register_accepted(in);
+    case Type::register_nack:
+      return read_register_nack(in);
+    case Type::register_poll:
+      return read_register_poll(in);
+    case Type::register_state:
+      return read_register_state(in);
+    case Type::register_chosen:
+      return read_register_chosen(in);
+  }
+  in.fail();
+  return {};
+}
+
 }  // namespace
 
 std::string encode(const Message& message) {
@@ -157,25 +351,7 @@ Result<Message> decode(std::string_view bytes) {
   Message message;
   message.from = NodeId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
   message.topology_id = in.uint();
-  switch (type) {
-    case Type::replica_ack:
-      message.body = read_replica_ack(in);
-      break;
-    case Type::pull_request:
-      message.body = read_pull_request(in);
-      break;
-    case Type::pull_reply:
-      message.body = read_pull_reply(in);
-      break;
-    case Type::snapshot_request:
-      message.body = read_snapshot_request(in);
-      break;
-    case Type::snapshot_reply:
-      message.body = read_snapshot_reply(in);
-      break;
-    default:
-      in.fail();
-  }
+  message.body = read_body(type, in);
   if (!in.done()) return Error{Errc::bad_request, "a peer message that makes no sense"};
   return message;
 }

@@ -1,5 +1,5 @@
-// What nodes say to each other on their `peer` sockets: acknowledgements and catch-up. Nothing here is
-// trusted to arrive, or to arrive once: every exchange is repeated by its asker until answered.
+// What nodes say to each other on their `peer` sockets: acknowledgements, catch-up and the register. Nothing
+// here is trusted to arrive, or to arrive once: every exchange is repeated by its asker until answered.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 
+#include "messages/ballot.hpp"
 #include "messages/ids.hpp"
 #include "messages/result.hpp"
 
@@ -84,7 +85,81 @@ struct SnapshotReply {
   bool operator==(const SnapshotReply&) const = default;
 };
 
-using Body = std::variant<ReplicaAck, PullRequest, PullReply, SnapshotRequest, SnapshotReply>;
+// The register: see actors/keeper/README.md. A topology is its encoding.
+
+/// A keeper, as it says of itself: which of its node's folders it is, and since which topology version it
+/// knows to be one (1: as far as it knows it was there at the beginning).
+struct KeeperIdentity {
+  std::uint64_t incarnation = 0;
+  std::uint64_t since = 0;
+  bool operator==(const KeeperIdentity&) const = default;
+};
+
+/// Registrar to keepers, phase 1: promise to accept nothing below this ballot.
+struct RegisterPrepare {
+  Ballot ballot;
+  Ballot known;  // the sender has what was accepted at this ballot: leave it out
+  bool operator==(const RegisterPrepare&) const = default;
+};
+
+/// The answer, once the promise is on disk.
+struct RegisterPromise {
+  Ballot ballot;  // the one promised
+  KeeperIdentity keeper;
+  Ballot accepted;       // what was accepted last; zero: nothing yet
+  std::string topology;  // empty: nothing, or what was accepted at `known`
+  bool operator==(const RegisterPromise&) const = default;
+};
+
+/// Registrar to keepers, phase 2: accept this.
+struct RegisterAccept {
+  Ballot ballot;
+  std::string topology;
+  bool operator==(const RegisterAccept&) const = default;
+};
+
+/// The answer, once it is on disk.
+struct RegisterAccepted {
+  Ballot ballot;
+  KeeperIdentity keeper;
+  bool operator==(const RegisterAccepted&) const = default;
+};
+
+/// Keeper to registrar, instead of either answer: a higher ballot was promised.
+struct RegisterNack {
+  Ballot ballot;  // the refused one
+  Ballot promised;
+  bool operator==(const RegisterNack&) const = default;
+};
+
+/// Registrar to keepers, every second: what have you accepted? It changes nothing there.
+struct RegisterPoll {
+  std::uint64_t process = 0;  // of this run of the asker
+  std::uint64_t request = 0;
+  Ballot known;
+  bool operator==(const RegisterPoll&) const = default;
+};
+
+/// The answer.
+struct RegisterState {
+  std::uint64_t process = 0;
+  std::uint64_t request = 0;
+  KeeperIdentity keeper;
+  Ballot accepted;
+  std::string topology;  // as a promise's
+  bool operator==(const RegisterState&) const = default;
+};
+
+/// Registrar to every other node's: this was chosen.
+struct RegisterChosen {
+  Ballot ballot;  // at which a majority accepted it
+  std::string topology;
+  bool operator==(const RegisterChosen&) const = default;
+};
+
+using Body = std::variant<ReplicaAck, PullRequest, PullReply, SnapshotRequest, SnapshotReply, RegisterPrepare,
+                          RegisterPromise, RegisterAccept, RegisterAccepted, RegisterNack, RegisterPoll,
+                          RegisterState, RegisterChosen>;
 
 struct Message {
   NodeId from;

@@ -14,13 +14,15 @@ enum class Role : std::uint8_t {
   member,      ///< one per node and shard placed on it: its shard actor or its replica actor
   log,         ///< beside each member: makes frames durable, reads them back
   checkpoint,  ///< beside each member: writes frozen memtables to the store
+  keeper,      ///< on a keeper's node: an acceptor of the register
+  registrar,   ///< one per node: proposes changes to the register, learns what it holds
   client,      ///< not an actor: whoever asked through a door of this node
 };
 
 struct Address {
   NodeId node;
   Role role = Role::router;
-  ShardId shard;  // zero for router and client
+  ShardId shard;  // zero but for member, log and checkpoint
   auto operator<=>(const Address&) const = default;
 };
 

@@ -16,6 +16,10 @@ const char* name_of(Role role) {
       return "log";
     case Role::checkpoint:
       return "checkpoint";
+    case Role::keeper:
+      return "keeper";
+    case Role::registrar:
+      return "registrar";
     case Role::client:
       return "client";
   }
@@ -24,14 +28,17 @@ const char* name_of(Role role) {
 
 // In the order of the variant's alternatives.
 constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
-    "TopologyChanged",   "ClientRequest",   "ClientReply",      "PartRequest",   "PartReply",
-    "StatusQuery",       "StatusReport",    "EventFrame",       "ReplicaAck",    "PullRequest",
-    "PullReply",         "SnapshotRequest", "SnapshotReply",    "OpenLog",       "LogRecovered",
-    "ContinueRecovery",  "LogOpened",       "ResetLog",         "AppendFrame",   "Durable",
-    "TrimLog",           "ReadLog",         "LogRead",          "LogReadFailed", "LogBlocked",
-    "LogFailed",         "CutLog",          "ReadEpochs",       "LogEpochs",     "WriteCheckpoint",
-    "CheckpointWritten", "DiscardMemtable", "CheckpointFailed", "BeginImport",   "ImportBegun",
-    "ImportRecords",     "RecordsImported", "ImportFailed"};
+    "TopologyChanged",   "ClientRequest",    "ClientReply",      "PartRequest",     "PartReply",
+    "StatusQuery",       "StatusReport",     "EventFrame",       "ReplicaAck",      "PullRequest",
+    "PullReply",         "SnapshotRequest",  "SnapshotReply",    "OpenLog",         "LogRecovered",
+    "ContinueRecovery",  "LogOpened",        "ResetLog",         "AppendFrame",     "Durable",
+    "TrimLog",           "ReadLog",          "LogRead",          "LogReadFailed",   "LogBlocked",
+    "LogFailed",         "CutLog",           "ReadEpochs",       "LogEpochs",       "WriteCheckpoint",
+    "CheckpointWritten", "DiscardMemtable",  "CheckpointFailed", "BeginImport",     "ImportBegun",
+    "ImportRecords",     "RecordsImported",  "ImportFailed",     "RegisterPrepare", "RegisterPromise",
+    "RegisterAccept",    "RegisterAccepted", "RegisterNack",     "RegisterPoll",    "RegisterState",
+    "RegisterChosen",    "ProposeChange",    "ChangeSettled",    "ReadRegister",    "RegisterRead",
+    "RegisterReach",     "TopologyChosen"};
 
 }  // namespace
 

@@ -15,6 +15,7 @@
 #include "messages/peer.hpp"
 #include "messages/rpc.hpp"
 #include "messages/status.hpp"
+#include "topology/change.hpp"
 #include "topology/topology.hpp"
 
 namespace dkv {
@@ -28,7 +29,9 @@ struct Origin {
   std::string connection;
 };
 
-/// world -> router, members: the topology that holds from now on. The first one comes before all else.
+/// world -> router, members; registrar -> its listeners, of the register's newest, after its first full round
+/// (R11), and never an older one than before: the topology that holds from now on. The first one comes before
+/// all else.
 struct TopologyChanged {
   TopologyPtr topology;
 };
@@ -230,13 +233,62 @@ struct ImportFailed {
   Error error;
 };
 
-using Message = std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
-                             StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
-                             peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered,
-                             ContinueRecovery, LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog,
-                             LogRead, LogReadFailed, LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs,
-                             WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed,
-                             BeginImport, ImportBegun, ImportRecords, RecordsImported, ImportFailed>;
+/// any local actor -> registrar: make this change, which is tried until its outcome is known. Nothing else
+/// may be assumed until then (R13).
+struct ProposeChange {
+  TopologyChange change;
+};
+
+enum class ChangeOutcome : std::uint8_t {
+  chosen,     ///< it is in the register's history
+  lost,       ///< it is not, and never will be
+  overtaken,  ///< it may be or not, but others have changed its shards since: only the topology says what
+              ///< holds
+  refused,    ///< nothing was tried: it breaks a rule, or too many wait
+};
+
+/// registrar -> whoever proposed it, once.
+struct ChangeSettled {
+  std::uint64_t change = 0;
+  ChangeOutcome outcome = ChangeOutcome::refused;
+  TopologyPtr
+      topology;  // the newest chosen, by which it was decided; nullptr when refused before there is one
+  Error error;   // when refused
+};
+
+/// any local actor -> registrar: a full round, begun after this came.
+struct ReadRegister {
+  std::uint64_t token = 0;
+};
+
+/// registrar -> whoever asked.
+struct RegisterRead {
+  std::uint64_t token = 0;
+  TopologyPtr topology;
+};
+
+/// registrar -> its listeners, when it changes: whether a majority of the keepers has answered lately.
+struct RegisterReach {
+  bool isolated = true;
+};
+
+/// registrar -> the keeper beside it: this was chosen at that ballot.
+struct TopologyChosen {
+  Ballot ballot;
+  TopologyPtr topology;
+};
+
+using Message =
+    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
+                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery,
+                 LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed,
+                 LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs, WriteCheckpoint, CheckpointWritten,
+                 DiscardMemtable, CheckpointFailed, BeginImport, ImportBegun, ImportRecords, RecordsImported,
+                 ImportFailed, peer::RegisterPrepare, peer::RegisterPromise, peer::RegisterAccept,
+                 peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
+                 peer::RegisterChosen, ProposeChange, ChangeSettled, ReadRegister, RegisterRead,
+                 RegisterReach, TopologyChosen>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

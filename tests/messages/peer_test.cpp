@@ -12,7 +12,33 @@ namespace {
 std::uint64_t any() { return *rc::gen::arbitrary<std::uint64_t>(); }
 Position any_position() { return {Epoch{any()}, Seq{any()}}; }
 
+Ballot any_ballot() { return {any(), NodeId{*rc::gen::arbitrary<std::uint32_t>()}, any()}; }
+std::string any_bytes() { return *rc::gen::arbitrary<std::string>(); }
+
+peer::Body any_register_body() {
+  const peer::KeeperIdentity keeper{any(), any()};
+  switch (*rc::gen::inRange(0, 8)) {
+    case 0:
+      return peer::RegisterPrepare{any_ballot(), any_ballot()};
+    case 1:
+      return peer::RegisterPromise{any_ballot(), keeper, any_ballot(), any_bytes()};
+    case 2:
+      return peer::RegisterAccept{any_ballot(), any_bytes()};
+    case 3:
+      return peer::RegisterAccepted{any_ballot(), keeper};
+    case 4:
+      return peer::RegisterNack{any_ballot(), any_ballot()};
+    case 5:
+      return peer::RegisterPoll{any(), any(), any_ballot()};
+    case 6:
+      return peer::RegisterState{any(), any(), keeper, any_ballot(), any_bytes()};
+    default:
+      return peer::RegisterChosen{any_ballot(), any_bytes()};
+  }
+}
+
 peer::Body any_body() {
+  if (*rc::gen::arbitrary<bool>()) return any_register_body();
   const ShardId shard{*rc::gen::arbitrary<std::uint32_t>()};
   switch (*rc::gen::inRange(0, 4)) {
     case 0:

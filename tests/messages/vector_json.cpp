@@ -92,7 +92,34 @@ NodeStatus status_of(const json& meaning) {
   return status;
 }
 
+Ballot ballot_of(const json& ballot) { return {ballot.at(0), NodeId{ballot.at(1)}, ballot.at(2)}; }
+
+peer::KeeperIdentity keeper_of(const json& message) {
+  return {message.at("incarnation"), message.at("since")};
+}
+
+peer::Body register_body_of(const std::string& type, const json& message) {
+  const auto ballot = [&](const char* name) { return ballot_of(message.at(name)); };
+  const auto topology = [&] { return from_hex(message.at("topology_hex")); };
+  if (type == "register_prepare") return peer::RegisterPrepare{ballot("ballot"), ballot("known")};
+  if (type == "register_promise")
+    return peer::RegisterPromise{ballot("ballot"), keeper_of(message), ballot("accepted"), topology()};
+  if (type == "register_accept") return peer::RegisterAccept{ballot("ballot"), topology()};
+  if (type == "register_accepted") return peer::RegisterAccepted{ballot("ballot"), keeper_of(message)};
+  if (type == "register_nack") return peer::RegisterNack{ballot("ballot"), ballot("promised")};
+  if (type == "register_poll")
+    return peer::RegisterPoll{message.at("process"), message.at("request"), ballot("known")};
+  if (type == "register_state") {
+    return peer::RegisterState{message.at("process"), message.at("request"), keeper_of(message),
+                               ballot("accepted"), topology()};
+  }
+  return peer::RegisterChosen{ballot("ballot"), topology()};
+}
+
 peer::Body body_of(const json& meaning) {
+  for (const auto& [type, message] : meaning.items()) {
+    if (type.starts_with("register_")) return register_body_of(type, message);
+  }
   if (meaning.contains("replica_ack")) {
     const json& ack = meaning.at("replica_ack");
     return peer::ReplicaAck{ShardId{ack.at("shard")},

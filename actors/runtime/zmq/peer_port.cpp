@@ -1,6 +1,7 @@
 #include "actors/runtime/zmq/peer_port.hpp"
 
 #include <optional>
+#include <type_traits>
 
 #include "messages/limits.hpp"
 #include "messages/peer.hpp"
@@ -23,15 +24,54 @@ constexpr int kConnectTimeoutMs = 2'000;
 /// The body that crosses the network, if this is such a message.
 std::optional<peer::Body> to_body(Message message) {
   return std::visit(
-      Overloaded{
-          [](peer::ReplicaAck& body) { return std::optional<peer::Body>(std::move(body)); },
-          [](peer::PullRequest& body) { return std::optional<peer::Body>(std::move(body)); },
-          [](peer::PullReply& body) { return std::optional<peer::Body>(std::move(body)); },
-          [](peer::SnapshotRequest& body) { return std::optional<peer::Body>(std::move(body)); },
-          [](peer::SnapshotReply& body) { return std::optional<peer::Body>(std::move(body)); },
-          [](auto&) { return std::optional<peer::Body>(); },
+      [](auto& body) -> std::optional<peer::Body> {
+        if constexpr (std::is_constructible_v<peer::Body, decltype(std::move(body))>) {
+          return std::move(body);
+        } else {
+          return std::nullopt;
+        }
       },
       message);
+}
+
+/// Which actors speak to which by a message.
+struct Route {
+  Role from;
+  Role to;
+  ShardId shard;
+};
+
+Route route_of(const peer::Body& body) {
+  return std::visit(Overloaded{
+                        [](const peer::RegisterPrepare&) {
+                          return Route{Role::registrar, Role::keeper, {}};
+                        },
+                        [](const peer::RegisterAccept&) {
+                          return Route{Role::registrar, Role::keeper, {}};
+                        },
+                        [](const peer::RegisterPoll&) {
+                          return Route{Role::registrar, Role::keeper, {}};
+                        },
+                        [](const peer::RegisterPromise&) {
+                          return Route{Role::keeper, Role::registrar, {}};
+                        },
+                        [](const peer::RegisterAccepted&) {
+                          return Route{Role::keeper, Role::registrar, {}};
+                        },
+                        [](const peer::RegisterNack&) {
+                          return Route{Role::keeper, Role::registrar, {}};
+                        },
+                        [](const peer::RegisterState&) {
+                          return Route{Role::keeper, Role::registrar, {}};
+                        },
+                        [](const peer::RegisterChosen&) {
+                          return Route{Role::registrar, Role::registrar, {}};
+                        },
+                        [](const auto& of_a_shard) {
+                          return Route{Role::member, Role::member, of_a_shard.shard};
+                        },
+                    },
+                    body);
 }
 
 }  // namespace
@@ -88,8 +128,9 @@ void PeerPort::take(std::string_view bytes, std::vector<Envelope>& arrived) {
   if (outgoing_.find(from) == outgoing_.end()) {
     return refuse("its sender, node " + std::to_string(from.value) + ", is not in the topology");
   }
-  const ShardId shard = std::visit([](const auto& body) { return body.shard; }, message->body);
-  arrived.push_back({Address{from, Role::member, shard}, Address{shared_.options.self, Role::member, shard},
+  const Route route = route_of(message->body);
+  arrived.push_back({Address{from, route.from, route.shard},
+                     Address{shared_.options.self, route.to, route.shard},
                      std::visit([](auto& body) { return Message(std::move(body)); }, message->body)});
 }
 
