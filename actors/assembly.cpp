@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "actors/keeper/keeper_actor.hpp"
+#include "actors/keeper/register_actor.hpp"
 #include "actors/router/router_actor.hpp"
 #include "actors/runtime/memory_disk.hpp"
 #include "actors/shard/checkpoint_actor.hpp"
@@ -31,7 +33,8 @@ NodeOptions volatile_limits(NodeOptions limits) {
 }  // namespace
 
 Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node,
-                                               const NodeOptions& options, const OpenStorage& open_storage) {
+                                               const NodeOptions& options, const OpenStorage& open_storage,
+                                               const OpenKeeper& open_keeper) {
   std::vector<PlacedActor> actors;
   const Address router{node, Role::router, {}};
   actors.push_back({"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
@@ -67,7 +70,30 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     actors.push_back(
         {"checkpoint-" + number, checkpoint, std::make_unique<CheckpointActor>(checkpoint, storage->store)});
   }
+  if (options.has_register) {
+    if (auto placed = place_register(actors, topology, node, options, {}, open_keeper); !placed)
+      return placed.error();
+  }
   return actors;
+}
+
+Result<void> place_register(std::vector<PlacedActor>& actors, const Topology& file, NodeId node,
+                            const NodeOptions& options, const std::vector<Address>& listeners,
+                            const OpenKeeper& open_keeper) {
+  const Address registrar{node, Role::registrar, {}};
+  actors.push_back(
+      {"main", registrar,
+       std::make_unique<RegisterActor>(registrar, std::make_shared<const Topology>(file),
+                                       RegisterOptions{options.process, options.register_rules, listeners})});
+  if (find_keeper(file, node) == nullptr) return {};
+  auto disk = open_keeper();
+  if (!disk) return disk.error();
+  const Address keeper{node, Role::keeper, {}};
+  actors.push_back(
+      {"keeper", keeper,
+       std::make_unique<KeeperActor>(keeper, std::move(*disk),
+                                     KeeperOptions{file.id, options.process, options.register_rules})});
+  return {};
 }
 
 }  // namespace dkv

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/keeper/rules.hpp"
 #include "actors/replica/replica_actor.hpp"
 #include "actors/runtime/actor.hpp"
 #include "actors/runtime/disk.hpp"
@@ -25,6 +26,9 @@ struct NodeOptions {
   /// A number that clients cannot know, different in every run of the process.
   std::uint64_t process = 0;
   ReplicaRules replica_rules;
+  /// Whether the node takes part in the register. Its members do not follow that yet.
+  bool has_register = false;
+  RegisterRules register_rules;
 };
 
 /// Opens what a member keeps on disk.
@@ -34,6 +38,9 @@ struct MemberStorage {
 };
 using OpenStorage = std::function<Result<MemberStorage>(const ShardInfo& shard)>;
 
+/// Opens the folder of the node's keeper, made if missing.
+using OpenKeeper = std::function<Result<std::unique_ptr<Disk>>()>;
+
 struct PlacedActor {
   std::string thread;  // "main": the thread with the sockets; every other name has a thread of its own
   Address address;
@@ -41,8 +48,15 @@ struct PlacedActor {
 };
 
 /// All actors of `node`. Each of the router and the members still has to get TopologyChanged before all
-/// else. Errors: whatever `open_storage` reports.
+/// else. `open_keeper` is needed where options.has_register. Errors: whatever it or `open_storage` reports.
 Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node,
-                                               const NodeOptions& options, const OpenStorage& open_storage);
+                                               const NodeOptions& options, const OpenStorage& open_storage,
+                                               const OpenKeeper& open_keeper = {});
+
+/// Of these, those that make the register: a registrar on every node, which tells `listeners` what it learns,
+/// and a keeper on a keeper's.
+Result<void> place_register(std::vector<PlacedActor>& actors, const Topology& file, NodeId node,
+                            const NodeOptions& options, const std::vector<Address>& listeners,
+                            const OpenKeeper& open_keeper);
 
 }  // namespace dkv
