@@ -24,7 +24,7 @@ class SimFile : public File {
     platter_.step();
     settle();
     DKV_ASSERT(offset <= size());
-    FileState::Write write{offset, {}};
+    FileState::Write write{offset, {}, watch_.now + watch_.spent};
     for (const std::string_view part : parts) write.bytes.append(part);
     const std::size_t end = offset + write.bytes.size();
     const std::size_t grows = end > size() ? end - size() : 0;
@@ -87,6 +87,7 @@ void Platter::crash(TimePoint now, std::size_t sector_bytes, const Kept& kept) {
     if (!lies && now >= file.sync_ends) file.settle(std::exchange(file.syncing, 0));
     for (std::size_t n = 0; n < file.unsynced.size(); ++n) {
       const FileState::Write& write = file.unsynced[n];
+      if (write.begun > now) continue;
       const std::size_t end = write.offset + write.bytes.size();
       for (std::size_t at = write.offset; at < end;) {
         const std::size_t next = std::min((at / sector_bytes + 1) * sector_bytes, end);

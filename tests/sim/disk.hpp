@@ -27,6 +27,7 @@ struct FileState {
   struct Write {
     std::size_t offset = 0;
     std::string bytes;
+    TimePoint begun{};  // within a turn time goes on: a crash before it means that it never happened
   };
   std::vector<Write> unsynced;  // oldest first
   std::size_t syncing = 0;      // that many of them are being synced, which ends at sync_ends
@@ -44,7 +45,7 @@ struct PowerLoss {};
 /// One folder's platters. Changes of names are durable at once.
 struct Platter {
   std::map<std::string, FileState> files;
-  bool lies = false;  // sync() returns without having done anything (to see that this would be noticed)
+  bool lies = false;        // sync() returns without having done anything (to see that this would be noticed)
   bool sync_fails = false;  // and forgets what it should have synced, though reads still show it
   std::size_t capacity = SIZE_MAX;           // bytes of all files; past it, disk_full
   std::uint64_t steps = 0;                   // operations that change something, so far

@@ -17,8 +17,8 @@ OperationResult single_result(const rpc::Reply& reply) {
   return std::get<std::vector<OperationResult>>(reply.body).at(0);
 }
 
-SimWorld::SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options)
-    : random_(seed), topology_(std::move(topology)), options_(options) {
+SimWorld::SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options, Assemble assemble)
+    : random_(seed), topology_(std::move(topology)), options_(options), assemble_(std::move(assemble)) {
   now_ = TimePoint{} + 1s;
   for (const NodeInfo& node : topology_->nodes) nodes_[node.id];
 }
@@ -40,11 +40,17 @@ void SimWorld::start(NodeId id) {
   NodeOptions options = options_;
   options.process = random_.next();
   options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
-  auto placed = assemble_node(*topology_, id, options, [&](const ShardInfo& shard) -> Result<MemberStorage> {
+  const auto open_storage = [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
     if (!store) store = std::make_shared<SimStore>(random_);
     return MemberStorage{std::make_unique<SimDisk>(node.platters[shard.id], watch_, random_), store};
-  });
+  };
+  const auto open_keeper = [&]() -> Result<std::unique_ptr<Disk>> {
+    Platter& platter = node.platters[ShardId{}];
+    platter.sync_fails = false;
+    return std::unique_ptr<Disk>(std::make_unique<SimDisk>(platter, watch_, random_));
+  };
+  auto placed = assemble_(*topology_, id, options, open_storage, open_keeper);
   DKV_ASSERT(placed.has_value());
   for (PlacedActor& one : *placed) {
     node.thread_of[one.address] = one.thread;
@@ -56,6 +62,7 @@ void SimWorld::start(NodeId id) {
       deliver({address, address, TopologyChanged{topology_}});
     }
   }
+  for (const auto& [name, thread] : node.threads) schedule_turn(id, name, now_);
 }
 
 void SimWorld::crash(NodeId id) {
@@ -96,6 +103,7 @@ void SimWorld::unlimit_disks(NodeId id) {
 void SimWorld::make_disks_lie() {
   for (auto& [id, node] : nodes_) {
     for (const ShardInfo& shard : topology_->shards) node.platters[shard.id].lies = true;
+    node.platters[ShardId{}].lies = true;
   }
 }
 
@@ -160,6 +168,13 @@ void SimWorld::take_turn(NodeId id, const std::string& thread_name) {
   const auto touch = [&](const Address& address) {
     if (std::find(touched.begin(), touched.end(), address) == touched.end()) touched.push_back(address);
   };
+  if (!std::exchange(thread.started, true)) {
+    for (const Address& address : thread.actors) {
+      touch(address);
+      node.actors.at(address)->on_start(now_, effects);
+      carry_out(id, address, thread, effects);
+    }
+  }
   for (const Address& address : thread.actors) {
     Actor& actor = *node.actors.at(address);
     if (actor.wake_at() > now_) continue;

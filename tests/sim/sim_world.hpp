@@ -33,7 +33,12 @@ OperationResult single_result(const rpc::Reply& reply);
 
 class SimWorld {
  public:
-  SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options);
+  /// Which actors make a node: assemble_node, or what a test wants instead.
+  using Assemble = std::function<Result<std::vector<PlacedActor>>(
+      const Topology& topology, NodeId node, const NodeOptions& options, const OpenStorage& open_storage,
+      const OpenKeeper& open_keeper)>;
+
+  SimWorld(std::uint64_t seed, TopologyPtr topology, NodeOptions options, Assemble assemble = assemble_node);
 
   /// Starts every node that is down.
   void start_all();
@@ -51,6 +56,8 @@ class SimWorld {
   void limit_disks(NodeId node, std::size_t room);
   /// There is as much room as anybody wants.
   void unlimit_disks(NodeId node);
+  /// Until its next start, syncs of its keeper fail.
+  void break_keeper_disk(NodeId node) { nodes_.at(node).platters[ShardId{}].sync_fails = true; }
   /// Every sync from now on lies.
   void make_disks_lie();
 
@@ -86,6 +93,7 @@ class SimWorld {
     std::deque<Envelope> inbox;
     TimePoint busy_until{};
     TimePoint turn_at = kNever;  // a turn is due then
+    bool started = false;
   };
   struct Node {
     bool up = false;
@@ -94,7 +102,7 @@ class SimWorld {
     std::map<Address, std::unique_ptr<Actor>> actors;
     std::map<Address, std::string> thread_of;
     std::map<std::string, Thread> threads;
-    std::map<ShardId, Platter> platters;
+    std::map<ShardId, Platter> platters;  // of shard 0: its keeper's
     std::map<ShardId, std::shared_ptr<SimStore>> stores;
     std::map<std::string, Done> waiting;  // by connection
   };
@@ -126,6 +134,7 @@ class SimWorld {
   Random random_;
   TopologyPtr topology_;
   NodeOptions options_;
+  Assemble assemble_;
   NetworkFaults faults_;
   TimePoint now_{};
   Stopwatch watch_;

@@ -1,0 +1,97 @@
+// The register under faults, in simulation. The environment's DKV_SIM_SEEDS sets how many seeds are run.
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <iostream>
+
+#include "tests/sim/register_run.hpp"
+
+namespace dkv::sim {
+namespace {
+
+std::uint64_t seed_count() {
+  const char* set = std::getenv("DKV_SIM_SEEDS");
+  return set != nullptr ? std::strtoull(set, nullptr, 10) : DKV_SIM_SEEDS;
+}
+
+std::string all_of(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += "\n  " + line;
+  return text;
+}
+
+TEST(SimulatedRegister, IsOneChainUnderFaultsAndReplaysEachSeedToTheSameTrace) {
+  RegisterRunResult total;
+  for (std::uint64_t seed = 1; seed <= seed_count(); ++seed) {
+    RegisterRunOptions options;
+    options.seed = seed;
+    options.is_rough = seed % 2 == 0;
+    const RegisterRunResult result = run_register(options);
+    ASSERT_TRUE(result.violations.empty()) << "seed " << seed << all_of(result.violations);
+    if (seed % 5 == 0) {
+      ASSERT_EQ(result.trace_hash, run_register(options).trace_hash) << "seed " << seed;
+    }
+    total.versions += result.versions;
+    total.chosen += result.chosen;
+    total.lost += result.lost;
+    total.overtaken += result.overtaken;
+    total.reads += result.reads;
+    total.faults += result.faults;
+    total.wiped += result.wiped;
+    total.restarts += result.restarts;
+  }
+  std::cout << seed_count() << " seeds: " << total.versions << " versions, changes: " << total.chosen
+            << " chosen, " << total.lost << " lost, " << total.overtaken << " overtaken; " << total.reads
+            << " reads, " << total.faults << " faults, " << total.wiped << " folders lost, " << total.restarts
+            << " restarts of all\n";
+}
+
+/// The first seed at which a broken rule is noticed, or 0.
+std::uint64_t first_seed_that_notices(const RegisterRules& rules) {
+  RegisterRunOptions options;
+  options.rules = rules;
+  options.is_rough = true;
+  for (options.seed = 1; options.seed <= 400; ++options.seed) {
+    const auto result = run_register(options);
+    if (!result.violations.empty()) {
+      std::cout << "seed " << options.seed << ": " << result.violations[0] << "\n";
+      return options.seed;
+    }
+  }
+  return 0;
+}
+
+TEST(SimulatedRegister, NoticesPromisesThatAreNotPersisted) {
+  RegisterRules rules;
+  rules.persist_promises = false;
+  EXPECT_NE(first_seed_that_notices(rules), 0U);
+}
+
+TEST(SimulatedRegister, NoticesAKeeperThatCountsThoughItLostItsFolder) {
+  RegisterRules rules;
+  rules.tell_folders_apart = false;
+  EXPECT_NE(first_seed_that_notices(rules), 0U);
+}
+
+TEST(SimulatedRegister, NoticesQuorumsThatAreNoMajority) {
+  RegisterRules rules;
+  rules.need_majority = false;
+  EXPECT_NE(first_seed_that_notices(rules), 0U);
+}
+
+TEST(SimulatedRegister, NoticesBallotsThatAreUsedTwice) {
+  RegisterRules rules;
+  rules.fresh_ballots = false;
+  EXPECT_NE(first_seed_that_notices(rules), 0U);
+}
+
+TEST(SimulatedRegister, SettlesTheChangesOf64NodesThatStartAtOnce) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const Duration time = time_to_settle(seed, 64, 5);
+    std::cout << "seed " << seed << ": "
+              << std::chrono::duration_cast<std::chrono::milliseconds>(time).count() << " ms\n";
+    EXPECT_LT(time, 10s);
+  }
+}
+
+}  // namespace
+}  // namespace dkv::sim
