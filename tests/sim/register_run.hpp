@@ -14,7 +14,7 @@ namespace dkv::sim {
 
 struct RegisterRunOptions {
   std::uint64_t seed = 1;
-  Duration length = 20s;
+  Duration length = 15s;
   RegisterRules rules;  // what is broken, to see that it would be noticed
   /// More of what finds a broken rule: keepers that crash, and a network that is slow and partitioned.
   bool is_rough = false;

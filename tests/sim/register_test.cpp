@@ -39,18 +39,27 @@ TEST(SimulatedRegister, IsOneChainUnderFaultsAndReplaysEachSeedToTheSameTrace) {
     total.wiped += result.wiped;
     total.restarts += result.restarts;
   }
+  // Faults must not have kept anybody from doing anything, and must have been felt.
+  EXPECT_GT(total.chosen, seed_count() * 30);
+  EXPECT_GT(total.lost, seed_count() * 5);
+  EXPECT_GT(total.overtaken, seed_count());
+  EXPECT_GT(total.reads, seed_count() * 10);
+  EXPECT_GT(total.faults, seed_count() * 5);
+  EXPECT_GT(total.wiped, seed_count() / 2);
+  EXPECT_GT(total.restarts, seed_count() / 5);
   std::cout << seed_count() << " seeds: " << total.versions << " versions, changes: " << total.chosen
             << " chosen, " << total.lost << " lost, " << total.overtaken << " overtaken; " << total.reads
             << " reads, " << total.faults << " faults, " << total.wiped << " folders lost, " << total.restarts
             << " restarts of all\n";
 }
 
-/// The first seed at which a broken rule is noticed, or 0.
+/// The first seed at which a broken rule is noticed, or 0. The other two rules want a sequence of events that
+/// is too rare here: see register_scenario_test.cpp.
 std::uint64_t first_seed_that_notices(const RegisterRules& rules) {
   RegisterRunOptions options;
   options.rules = rules;
   options.is_rough = true;
-  for (options.seed = 1; options.seed <= 400; ++options.seed) {
+  for (options.seed = 1; options.seed <= 50; ++options.seed) {
     const auto result = run_register(options);
     if (!result.violations.empty()) {
       std::cout << "seed " << options.seed << ": " << result.violations[0] << "\n";
@@ -58,12 +67,6 @@ std::uint64_t first_seed_that_notices(const RegisterRules& rules) {
     }
   }
   return 0;
-}
-
-TEST(SimulatedRegister, NoticesPromisesThatAreNotPersisted) {
-  RegisterRules rules;
-  rules.persist_promises = false;
-  EXPECT_NE(first_seed_that_notices(rules), 0U);
 }
 
 TEST(SimulatedRegister, NoticesAKeeperThatCountsThoughItLostItsFolder) {
@@ -78,14 +81,8 @@ TEST(SimulatedRegister, NoticesQuorumsThatAreNoMajority) {
   EXPECT_NE(first_seed_that_notices(rules), 0U);
 }
 
-TEST(SimulatedRegister, NoticesBallotsThatAreUsedTwice) {
-  RegisterRules rules;
-  rules.fresh_ballots = false;
-  EXPECT_NE(first_seed_that_notices(rules), 0U);
-}
-
 TEST(SimulatedRegister, SettlesTheChangesOf64NodesThatStartAtOnce) {
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
     const Duration time = time_to_settle(seed, 64, 5);
     std::cout << "seed " << seed << ": "
               << std::chrono::duration_cast<std::chrono::milliseconds>(time).count() << " ms\n";

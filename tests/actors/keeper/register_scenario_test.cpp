@@ -1,5 +1,6 @@
 // The one sequence of events that each rule of the register is for: with the rule the second change is not
 // acknowledged on top of the first, without it is. A test that only passes says nothing about its rule.
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <set>
@@ -73,6 +74,31 @@ class Table {
     while (deliver_first([](const Envelope&) { return true; })) {
     }
   }
+  /// The id of the change that made the shard what it is, as a registrar reads it from these keepers alone.
+  std::uint64_t read(std::uint32_t node, const std::set<std::uint32_t>& keepers) {
+    hand_over({{}, {NodeId{node}, Role::registrar, {}}, ReadRegister{1}});
+    for (int round = 0; round < 10 && !read_; ++round) {
+      prepare(node, keepers);
+      accept(node, keepers);
+      pass(node, 1s);
+    }
+    return read_ ? read_->shards[0].change : 0;
+  }
+  /// The oldest message of type T to that keeper; likewise lost.
+  template <class T>
+  void deliver(std::uint32_t keeper) {
+    EXPECT_TRUE(deliver_first([&](const Envelope& one) {
+      return one.to.node.value == keeper && std::holds_alternative<T>(one.message);
+    }));
+  }
+  template <class T>
+  void drop_first(std::uint32_t keeper) {
+    const auto at = std::find_if(under_way_.begin(), under_way_.end(), [&](const Envelope& one) {
+      return one.to.node.value == keeper && std::holds_alternative<T>(one.message);
+    });
+    ASSERT_NE(at, under_way_.end());
+    under_way_.erase(at);
+  }
   template <class T>
   void drop() {
     std::erase_if(under_way_, [](const Envelope& one) { return std::holds_alternative<T>(one.message); });
@@ -116,6 +142,8 @@ class Table {
     for (auto& [to, message] : out.sends) {
       if (const auto* settled = std::get_if<ChangeSettled>(&message)) {
         if (settled->outcome == ChangeOutcome::chosen) acknowledged_.insert(settled->change);
+      } else if (const auto* read = std::get_if<RegisterRead>(&message)) {
+        read_ = read->topology;
       } else if (!std::holds_alternative<peer::RegisterPoll>(message) &&
                  !std::holds_alternative<peer::RegisterChosen>(message)) {
         under_way_.push_back({from, to, std::move(message)});
@@ -131,6 +159,7 @@ class Table {
   std::map<std::uint32_t, std::unique_ptr<RegisterActor>> registrars_;
   std::deque<Envelope> under_way_;
   std::set<std::uint64_t> acknowledged_;
+  TopologyPtr read_;
 };
 
 using Acknowledged = std::set<std::uint64_t>;
@@ -178,6 +207,28 @@ Acknowledged after_a_partition(const RegisterRules& rules) {
   return table.acknowledged();
 }
 
+/// Node 2 has its change accepted by keeper 1 and starts anew, with another change, at a counter that keeper
+/// 3 tells it. What its first life told keeper 3 arrives late, and the answer is taken by its second. The
+/// change that is in the register when node 1 asks keepers 1 and 3; the second one has been acknowledged.
+std::uint64_t in_the_register_after_a_restart(const RegisterRules& rules) {
+  Table table(rules);
+  table.propose(2, kFirst);
+  table.prepare(2, {1, 2});
+  table.accept(2, {1});
+  table.start_registrar(2);
+  table.drop<peer::RegisterPrepare>();
+  table.propose(2, kOther);
+  table.pass(2, 1s);  // it gives up the round that nobody heard of
+  table.pass(2, 1s);
+  table.prepare(2, {2, 3});
+  table.drop_first<peer::RegisterAccept>(2);  // the first life's
+  table.deliver<peer::RegisterAccept>(2);
+  table.deliver<peer::RegisterAccept>(3);  // the first life's
+  table.accept(2, {2, 3});
+  EXPECT_EQ(table.acknowledged(), Acknowledged{kOther});
+  return table.read(1, {1, 3});
+}
+
 RegisterRules without(bool RegisterRules::*rule) {
   RegisterRules rules;
   rules.*rule = false;
@@ -199,6 +250,11 @@ TEST(RegisterRule, AKeeperWithoutItsFolderDoesNotCount) {
 TEST(RegisterRule, AQuorumIsAMajority) {
   EXPECT_EQ(after_a_partition({}), Acknowledged{});
   EXPECT_EQ(after_a_partition(without(&RegisterRules::need_majority)), kBoth);
+}
+
+TEST(RegisterRule, ABallotIsUsedOnce) {
+  EXPECT_EQ(in_the_register_after_a_restart({}), kOther);
+  EXPECT_EQ(in_the_register_after_a_restart(without(&RegisterRules::fresh_ballots)), kFirst);
 }
 
 }  // namespace

@@ -68,6 +68,42 @@ TEST(PeerPort, CarriesMessagesBetweenTheMembersOfAShard) {
   EXPECT_TRUE(std::get<peer::PullReply>(at_one[0].body) == large);
 }
 
+/// An actor of the register on one node asks its counterpart on the other, until that one is answered.
+TEST(PeerPort, BringsTheRegistersMessagesToItsActors) {
+  const auto topology = make_topology(2);
+  TestWorld one(topology, kOne);
+  TestWorld two(topology, kTwo);
+  const Address registrar{kOne, Role::registrar, {}};
+  const Address keeper{kTwo, Role::keeper, {}};
+  const peer::RegisterAccept question{{7, kOne, 8}, std::string(1'000'000, 't')};
+  const auto answered = std::make_shared<Seen<Got>>();
+  Script asks;
+  const auto next = std::make_shared<TimePoint>();
+  asks.wake_at = [next] { return *next; };
+  asks.on_wake = [=](TimePoint now, Effects& out) {
+    *next = now + 20ms;
+    out.send(keeper, question);
+  };
+  asks.on_message = [answered](Envelope envelope, TimePoint, Effects&) {
+    if (auto* body = std::get_if<peer::RegisterAccepted>(&envelope.message))
+      answered->add({envelope.from, *body});
+  };
+  Script answers;
+  answers.on_message = [question](Envelope envelope, TimePoint, Effects& out) {
+    const auto* asked = std::get_if<peer::RegisterAccept>(&envelope.message);
+    if (asked != nullptr && *asked == question)
+      out.send(envelope.from, peer::RegisterAccepted{asked->ballot, {9, 1}});
+  };
+  one.spawn(kMainThread, registrar, std::move(asks));
+  two.spawn("keeper", keeper, std::move(answers));
+  one.start();
+  two.start();
+  const auto got = answered->wait_for(1);
+  ASSERT_GE(got.size(), 1U);
+  EXPECT_EQ(got[0].from, keeper);
+  EXPECT_EQ(std::get<peer::RegisterAccepted>(got[0].body), (peer::RegisterAccepted{{7, kOne, 8}, {9, 1}}));
+}
+
 TEST(PeerPort, FindsANodeAgainThatCameBack) {
   const auto topology = make_topology(2);
   TestWorld one(topology, kOne);
