@@ -38,6 +38,7 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
   std::vector<PlacedActor> actors;
   const Address router{node, Role::router, {}};
   actors.push_back({"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
+  std::vector<Address> listeners{router};
   for (const ShardInfo& shard : topology.shards) {
     const bool is_primary = shard.primary == node;
     const bool is_replica =
@@ -51,15 +52,21 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     const Address log{node, Role::log, shard.id};
     const Address checkpoint{node, Role::checkpoint, shard.id};
     std::unique_ptr<Actor> member_actor;
-    if (is_primary) {
-      ShardOptions shard_options = limits.shard;
-      shard_options.process = limits.process;
-      shard_options.snapshot_chunk_bytes = limits.snapshot_chunk_bytes;
+    ShardOptions shard_options = limits.shard;
+    shard_options.process = limits.process;
+    shard_options.snapshot_chunk_bytes = limits.snapshot_chunk_bytes;
+    const ReplicaOptions replica_options{options.process, options.replica_rules, options.snapshot_chunk_bytes,
+                                         options.has_register};
+    if (options.has_register) {
+      member_actor = std::make_unique<MemberActor>(
+          member, storage->store,
+          MemberOptions{limits.copy, shard_options, replica_options, options.timing, options.process,
+                        storage->incarnation, options.member_rules});
+      listeners.push_back(member);
+    } else if (is_primary) {
       member_actor = std::make_unique<ShardActor>(member, storage->store, limits.copy, shard_options);
     } else {
-      member_actor = std::make_unique<ReplicaActor>(
-          member, storage->store, limits.copy,
-          ReplicaOptions{options.process, options.replica_rules, options.snapshot_chunk_bytes});
+      member_actor = std::make_unique<ReplicaActor>(member, storage->store, limits.copy, replica_options);
     }
     // Thread names show in tools and hold 15 characters.
     const std::string number = std::to_string(shard.id.value);
@@ -71,7 +78,7 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
         {"checkpoint-" + number, checkpoint, std::make_unique<CheckpointActor>(checkpoint, storage->store)});
   }
   if (options.has_register) {
-    if (auto placed = place_register(actors, topology, node, options, {}, open_keeper); !placed)
+    if (auto placed = place_register(actors, topology, node, options, listeners, open_keeper); !placed)
       return placed.error();
   }
   return actors;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/keeper/rules.hpp"
+#include "actors/member/member_actor.hpp"
 #include "actors/replica/replica_actor.hpp"
 #include "actors/runtime/actor.hpp"
 #include "actors/runtime/disk.hpp"
@@ -26,15 +27,18 @@ struct NodeOptions {
   /// A number that clients cannot know, different in every run of the process.
   std::uint64_t process = 0;
   ReplicaRules replica_rules;
-  /// Whether the node takes part in the register. Its members do not follow that yet.
+  /// Whether the register says who is primary, or the topology file for ever.
   bool has_register = false;
   RegisterRules register_rules;
+  LeaseTiming timing;
+  MemberRules member_rules;
 };
 
 /// Opens what a member keeps on disk.
 struct MemberStorage {
   std::unique_ptr<Disk> log;
   std::shared_ptr<Store> store;
+  std::uint64_t incarnation = 0;  // of the folder that both are in
 };
 using OpenStorage = std::function<Result<MemberStorage>(const ShardInfo& shard)>;
 

@@ -19,6 +19,8 @@ inline constexpr std::size_t kMaxReplyValueBytes = kMaxRequestBytes;
 inline constexpr std::size_t kTargetFrameBytes = std::size_t{1} << 20;
 /// No frame is larger: the target, passed by one event.
 inline constexpr std::size_t kMaxFrameBytes = kTargetFrameBytes + kMaxValueBytes + (std::size_t{64} << 10);
+/// The epochs that a log remembers: a crash loop makes one at each start.
+inline constexpr std::size_t kMaxLogEpochs = 1000;
 /// The bytes of log that one pull asks for, so that catch-up never blocks what shares its socket for long.
 inline constexpr std::size_t kMaxPullBytes = std::size_t{1} << 20;
 /// The records in one chunk of a snapshot, about; a larger one has a chunk of its own. Reading and packing so

@@ -8,7 +8,8 @@ namespace dkv::peer {
 
 namespace {
 
-constexpr std::size_t kMaxTokens = 32;
+// A pull's answer with the most epochs, four each.
+constexpr std::size_t kMaxTokens = 32 + 4 * kMaxLogEpochs;
 
 enum class Type : std::uint8_t {
   replica_ack = 1,
@@ -23,7 +24,9 @@ enum class Type : std::uint8_t {
   register_nack = 10,
   register_poll = 11,
   register_state = 12,
-  register_chosen = 13
+  register_chosen = 13,
+  heartbeat = 14,
+  lease_grant = 15
 };
 
 void pack_position(Packer& out, const Position& position) {
@@ -77,10 +80,12 @@ void pack(Packer& out, const PullRequest& body) {
 }
 
 void pack(Packer& out, const PullReply& body) {
-  out.array(9).uint(body.shard.value).uint(body.process).uint(body.request);
+  out.array(10).uint(body.shard.value).uint(body.process).uint(body.request);
   out.uint(static_cast<std::uint64_t>(body.outcome)).uint(body.epoch.value);
   pack_position(out, body.head);
-  out.uint(body.commit.value).bytes(body.frames);
+  out.uint(body.commit.value).bytes(body.frames).array(body.epochs.size());
+  for (const EpochRange& range : body.epochs)
+    out.array(3).uint(range.epoch.value).uint(range.first.value).uint(range.last.value);
 }
 
 void pack(Packer& out, const SnapshotRequest& body) {
@@ -93,6 +98,15 @@ void pack(Packer& out, const SnapshotReply& body) {
   out.uint(static_cast<std::uint64_t>(body.outcome)).uint(body.epoch.value);
   pack_position(out, body.at);
   out.bytes(body.next_key).bytes(body.records);
+}
+
+void pack(Packer& out, const Heartbeat& body) {
+  out.array(4).uint(body.shard.value).uint(body.epoch.value).uint(body.process).uint(body.sent_ns);
+}
+
+void pack(Packer& out, const LeaseGrant& body) {
+  out.array(5).uint(body.shard.value).uint(body.epoch.value).uint(body.process).uint(body.sent_ns);
+  out.uint(body.incarnation);
 }
 
 void pack(Packer& out, const RegisterPrepare& body) {
@@ -150,6 +164,8 @@ Type type_of(const PullRequest&) { return Type::pull_request; }
 Type type_of(const PullReply&) { return Type::pull_reply; }
 Type type_of(const SnapshotRequest&) { return Type::snapshot_request; }
 Type type_of(const SnapshotReply&) { return Type::snapshot_reply; }
+Type type_of(const Heartbeat&) { return Type::heartbeat; }
+Type type_of(const LeaseGrant&) { return Type::lease_grant; }
 Type type_of(const RegisterPrepare&) { return Type::register_prepare; }
 Type type_of(const RegisterPromise&) { return Type::register_promise; }
 Type type_of(const RegisterAccept&) { return Type::register_accept; }
@@ -182,7 +198,7 @@ PullRequest read_pull_request(Unpacker& in) {
 
 PullReply read_pull_reply(Unpacker& in) {
   PullReply body;
-  in.array(9);
+  in.array(10);
   body.shard = read_shard(in);
   body.process = in.uint();
   body.request = in.uint();
@@ -191,6 +207,15 @@ PullReply read_pull_reply(Unpacker& in) {
   body.head = read_position(in);
   body.commit = Seq{in.uint()};
   body.frames = std::string(in.bytes(kMaxMessageBytes));
+  const std::size_t epochs = in.array();
+  if (epochs > kMaxLogEpochs) in.fail();
+  for (std::size_t i = 0; i < epochs && in.ok(); ++i) {
+    in.array(3);
+    EpochRange& range = body.epochs.emplace_back();
+    range.epoch = Epoch{in.uint()};
+    range.first = Seq{in.uint()};
+    range.last = Seq{in.uint()};
+  }
   return body;
 }
 
@@ -217,6 +242,27 @@ SnapshotReply read_snapshot_reply(Unpacker& in) {
   body.at = read_position(in);
   body.next_key = std::string(in.bytes(kMaxKeyBytes));
   body.records = std::string(in.bytes(kMaxMessageBytes));
+  return body;
+}
+
+Heartbeat read_heartbeat(Unpacker& in) {
+  Heartbeat body;
+  in.array(4);
+  body.shard = read_shard(in);
+  body.epoch = Epoch{in.uint()};
+  body.process = in.uint();
+  body.sent_ns = in.uint();
+  return body;
+}
+
+LeaseGrant read_lease_grant(Unpacker& in) {
+  LeaseGrant body;
+  in.array(5);
+  body.shard = read_shard(in);
+  body.epoch = Epoch{in.uint()};
+  body.process = in.uint();
+  body.sent_ns = in.uint();
+  body.incarnation = in.uint();
   return body;
 }
 
@@ -318,6 +364,10 @@ Body read_body(Type type, Unpacker& in) {
       return read_register_state(in);
     case Type::register_chosen:
       return read_register_chosen(in);
+    case Type::heartbeat:
+      return read_heartbeat(in);
+    case Type::lease_grant:
+      return read_lease_grant(in);
   }
   in.fail();
   return {};

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "messages/ballot.hpp"
 #include "messages/ids.hpp"
@@ -51,6 +52,8 @@ struct PullReply {
   Position head;  // its last durable event
   Seq commit;
   std::string frames;  // whole frames, one after the other
+  std::vector<EpochRange>
+      epochs{};  // diverged: what the primary's log holds, for the asker to find where they part
   bool operator==(const PullReply&) const = default;
 };
 
@@ -83,6 +86,28 @@ struct SnapshotReply {
   std::string next_key;  // empty: there are no more records
   std::string records;   // see records.hpp
   bool operator==(const SnapshotReply&) const = default;
+};
+
+// The lease: see actors/member/README.md.
+
+/// Primary to each of its replicas, every 100 ms: do you still follow me?
+struct Heartbeat {
+  ShardId shard;
+  Epoch epoch;
+  std::uint64_t process = 0;  // of this run of the sender
+  std::uint64_t sent_ns = 0;  // when, by the sender's clock
+  bool operator==(const Heartbeat&) const = default;
+};
+
+/// The answer: this replica takes over from nobody who has that epoch until the lease's length after it was
+/// sent.
+struct LeaseGrant {
+  ShardId shard;
+  Epoch epoch;
+  std::uint64_t process = 0;
+  std::uint64_t sent_ns = 0;
+  std::uint64_t incarnation = 0;  // of the replica's folder
+  bool operator==(const LeaseGrant&) const = default;
 };
 
 // The register: see actors/keeper/README.md. A topology is its encoding.
@@ -159,7 +184,7 @@ struct RegisterChosen {
 
 using Body = std::variant<ReplicaAck, PullRequest, PullReply, SnapshotRequest, SnapshotReply, RegisterPrepare,
                           RegisterPromise, RegisterAccept, RegisterAccepted, RegisterNack, RegisterPoll,
-                          RegisterState, RegisterChosen>;
+                          RegisterState, RegisterChosen, Heartbeat, LeaseGrant>;
 
 struct Message {
   NodeId from;

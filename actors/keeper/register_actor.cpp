@@ -84,7 +84,7 @@ void RegisterActor::ask_again(TimePoint now, Effects& out) {
     if (round_->accepting()) {
       out.send(keeper_at(keeper), peer::RegisterAccept{round_->ballot(), round_->proposed_bytes()});
     } else {
-      out.send(keeper_at(keeper), peer::RegisterPrepare{round_->ballot(), known_.ballot});
+      out.send(keeper_at(keeper), peer::RegisterPrepare{round_->ballot(), round_->known()});
     }
   }
 }

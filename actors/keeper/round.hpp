@@ -25,6 +25,8 @@ class Round {
       : ballot_(ballot), known_(std::move(known)), file_(std::move(file)), rules_(rules) {}
 
   const Ballot& ballot() const { return ballot_; }
+  /// What the answers may leave out.
+  const Ballot& known() const { return known_.ballot; }
   bool accepting() const { return !bytes_.empty(); }
 
   /// Anything that is no answer to this round, or came before, is ignored. Errors: bad_request, a keeper gave

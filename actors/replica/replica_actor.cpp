@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/shard/epoch_history.hpp"
 #include "messages/limits.hpp"
 
 namespace dkv {
@@ -51,12 +52,13 @@ TimePoint ReplicaActor::wake_at() const {
 
 // ---- start
 
-void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint, Effects& out) {
+void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint now, Effects& out) {
   topology_ = std::move(message.topology);
   const ShardInfo* shard = topology_->find_shard(self_.shard);
   DKV_ASSERT(shard != nullptr);
+  if (state_ != State::waiting) return follow(shard->primary, shard->epoch, now, out);
   primary_ = {shard->primary, Role::member, self_.shard};
-  if (state_ != State::waiting) return;
+  highest_epoch_ = shard->epoch;
   state_ = State::opening;
   const Address log{self_.node, Role::log, self_.shard};
   if (taker_.store_is_partial() && !taker_.progress().begun) {
@@ -65,6 +67,27 @@ void ReplicaActor::handle(TopologyChanged message, const Address&, TimePoint, Ef
   } else {
     out.send(log, OpenLog{copy_.store_applied(), copy_.store_reached()});
   }
+}
+
+/// R4: what an earlier primary has yet to say is not listened to.
+void ReplicaActor::follow(NodeId primary, Epoch epoch, TimePoint now, Effects& out) {
+  const bool is_another = primary != primary_.node;
+  primary_ = {primary, Role::member, self_.shard};
+  if (epoch > highest_epoch_) raise_epoch(epoch, now);
+  if (!is_another || state_ == State::opening || state_ == State::failed) return;
+  aligned_epoch_ = Epoch{};
+  pull_request_ = 0;
+  if (primary == self_.node) return;
+  out.subscribe(primary);
+  want_pull();
+}
+
+Inheritance ReplicaActor::hand_over() {
+  DKV_ASSERT(can_lead());
+  Inheritance all{std::move(copy_), head_, durable_, commit_, {}, topology_};
+  for (Unapplied& one : unapplied_) all.unapplied.push_back(std::move(one.bytes));
+  state_ = State::failed;
+  return all;
 }
 
 void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint now, Effects& out) {
@@ -84,12 +107,14 @@ void ReplicaActor::handle(LogRecovered message, const Address&, TimePoint now, E
 void ReplicaActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
   blocked_.clear();
   if (state_ == State::resetting) return begin_anew(message.head, out);
+  if (state_ == State::cutting) return tail_was_cut(message.head);
   if (state_ != State::opening) return;
   head_ = durable_ = message.head;
-  highest_epoch_ = head_.epoch;
+  highest_epoch_ = std::max(highest_epoch_, head_.epoch);
   commit_ = std::max(commit_, copy_.store_reached().seq);
   apply_committed();
   state_ = State::following;
+  if (primary_.node == self_.node) return;  // until the register says whom to follow
   // Subscribe first, then ask: what is published in between is stashed, not lost.
   out.subscribe(primary_.node);
   want_pull();
@@ -228,6 +253,7 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
     return take_snapshot("the primary's log no longer holds what follows " + to_string(head_), now, out);
   }
   if (message.outcome == peer::PullOutcome::diverged) {
+    if (options_.has_register && !is_volatile()) return find_common(std::move(message.epochs), out);
     // What a volatile shard had is gone when its primary says so; that a durable one's is, only people can.
     if (!is_volatile()) return diverge(now, out);
     foreign_ = true;
@@ -253,6 +279,44 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   reached_head_ = reached_head_ || head_.seq >= message.head.seq;
   pull_wanted_ = head_.seq < message.head.seq || !stash_.empty();
   if (!message.frames.empty()) pull_due_at_ = now;
+}
+
+/// The last events of this log are not in the new primary's: they never were committed, and go.
+void ReplicaActor::find_common(std::vector<EpochRange> theirs, Effects& out) {
+  state_ = State::cutting;
+  aligned_epoch_ = Epoch{};
+  stash_.clear();
+  stash_bytes_ = 0;
+  primary_epochs_ = std::move(theirs);
+  out.send({self_.node, Role::log, self_.shard}, ReadEpochs{next_request_++});
+}
+
+/// R5: at the first difference, and nothing that is known to be committed.
+void ReplicaActor::handle(LogEpochs message, const Address&, TimePoint now, Effects& out) {
+  if (state_ != State::cutting) return;
+  const auto common = last_common(message.epochs, std::exchange(primary_epochs_, {}));
+  if (!common) {
+    return take_snapshot(
+        "the primary's log and this one, up to " + to_string(head_) + ", have no event in common", now, out);
+  }
+  if (common->seq < std::min(commit_, message.epochs.back().last)) return diverge(now, out);
+  out.send({self_.node, Role::log, self_.shard}, CutLog{*common});
+}
+
+void ReplicaActor::handle(LogReadFailed, const Address&, TimePoint, Effects&) {
+  if (state_ != State::cutting) return;
+  state_ = State::following;
+  want_pull();
+}
+
+void ReplicaActor::tail_was_cut(Position head) {
+  state_ = State::following;
+  head_ = durable_ = head;
+  while (!unapplied_.empty() && unapplied_.back().last > head) {
+    unapplied_bytes_ -= unapplied_.back().bytes->size();
+    unapplied_.pop_back();
+  }
+  want_pull();
 }
 
 void ReplicaActor::diverge(TimePoint now, Effects& out) {
@@ -285,7 +349,8 @@ void ReplicaActor::append_pulled(std::string_view frames, Effects& out) {
 }
 
 bool ReplicaActor::may_pull() const {
-  return (pull_wanted_ || pull_request_ != 0) && has_room() && !taker_.waits_for_first();
+  return (pull_wanted_ || pull_request_ != 0) && has_room() && !taker_.waits_for_first() &&
+         primary_.node != self_.node;
 }
 
 void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
@@ -483,6 +548,9 @@ MemberStatus ReplicaActor::status(TimePoint now) const {
       status.state = status.ready ? "following" : "catching_up";
       break;
     case State::resetting:
+      break;
+    case State::cutting:
+      status.state = "aligning";
       break;
     case State::diverged:
       status.state = "diverged";

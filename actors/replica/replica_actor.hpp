@@ -16,6 +16,7 @@
 
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/recovery_progress.hpp"
+#include "actors/shard/shard_actor.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
 #include "actors/shard/snapshot_taker.hpp"
@@ -32,6 +33,9 @@ struct ReplicaOptions {
   std::uint64_t process = 0;  // different in every run: an answer to an earlier run's pull must not count
   ReplicaRules rules;
   std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
+  /// The shard's primary changes by the cluster's register: a new topology says whom to follow, and an
+  /// uncommitted tail is cut.
+  bool has_register = false;
 };
 
 class ReplicaActor : public Actor {
@@ -43,6 +47,18 @@ class ReplicaActor : public Actor {
   void on_turn_end(TimePoint now, Effects& out) override;
   TimePoint wake_at() const override;
 
+  /// It has opened its log, and what it has is a whole copy: it could be primary.
+  bool can_lead() const { return state_ == State::following && !taker_.store_is_partial() && !foreign_; }
+  /// Gives up its copy, which the caller goes on with. Requires can_lead(); this is of no use any more then.
+  Inheritance hand_over();
+  /// R18: events that its primary sends come to this disk, sooner or later. Else a commit that waits for this
+  /// replica waits for ever: while it takes a copy, its own log does not grow, and the primary's chunks wait
+  /// for commit.
+  bool makes_progress() const {
+    const bool follows = state_ == State::following || state_ == State::cutting || state_ == State::opening;
+    return follows && !taker_.active() && blocked_.empty();
+  }
+
   /// For tests: the copy's content, and how far it got.
   ShardCopy& copy() { return copy_; }
   Position head() const { return head_; }
@@ -50,7 +66,7 @@ class ReplicaActor : public Actor {
   std::uint64_t gaps_repaired() const { return gaps_repaired_; }
 
  private:
-  enum class State { waiting, opening, following, resetting, diverged, failed };
+  enum class State { waiting, opening, following, resetting, cutting, diverged, failed };
 
   void handle(TopologyChanged message, const Address& from, TimePoint now, Effects& out);
   void handle(ClientRequest message, const Address& from, TimePoint now, Effects& out);
@@ -59,6 +75,8 @@ class ReplicaActor : public Actor {
   void handle(LogRecovered message, const Address& from, TimePoint now, Effects& out);
   void handle(LogOpened message, const Address& from, TimePoint now, Effects& out);
   void handle(Durable message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogEpochs message, const Address& from, TimePoint now, Effects& out);
+  void handle(LogReadFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(LogBlocked message, const Address& from, TimePoint now, Effects& out);
   void handle(LogFailed message, const Address& from, TimePoint now, Effects& out);
   void handle(CheckpointWritten message, const Address& from, TimePoint now, Effects& out);
@@ -74,6 +92,7 @@ class ReplicaActor : public Actor {
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
+  void follow(NodeId primary, Epoch epoch, TimePoint now, Effects& out);
   rpc::Reply answer(const rpc::Request& request);
   void take_live(FrameBytes bytes, const FrameView& frame, Effects& out);
   void append(FrameBytes bytes, const FrameView& frame, Effects& out);
@@ -89,6 +108,8 @@ class ReplicaActor : public Actor {
   /// Has a whole copy, which nothing is changing.
   bool can_refill() const { return answers_reads() && (!taker_.active() || taker_.waits_for_first()); }
   void diverge(TimePoint now, Effects& out);
+  void find_common(std::vector<EpochRange> theirs, Effects& out);
+  void tail_was_cut(Position head);
   void take_snapshot(const std::string& why, TimePoint now, Effects& out);
   void forget(Effects& out);
   void say_copied(Effects& out);
@@ -136,7 +157,8 @@ class ReplicaActor : public Actor {
   Position pull_from_;              // what it asked about
   Duration pull_timeout_{};
   std::uint64_t next_request_ = 1;
-  TimePoint pull_due_at_{};  // when to ask next, at the earliest
+  TimePoint pull_due_at_{};                 // when to ask next, at the earliest
+  std::vector<EpochRange> primary_epochs_;  // while cutting: to find where the histories part
   TimePoint acknowledged_at_{};
   bool acknowledge_wanted_ = false;
   std::uint64_t gaps_repaired_ = 0;

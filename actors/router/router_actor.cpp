@@ -14,6 +14,7 @@ void RouterActor::on_message(Envelope envelope, TimePoint, Effects& out) {
 }
 
 void RouterActor::handle(TopologyChanged message, Effects&) {
+  if (topology_ && message.topology->version < topology_->version) return;
   topology_ = std::move(message.topology);
   encoded_topology_ = encode(*topology_);
   places_.clear();

@@ -37,8 +37,8 @@ constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
     "CheckpointWritten", "DiscardMemtable",  "CheckpointFailed", "BeginImport",     "ImportBegun",
     "ImportRecords",     "RecordsImported",  "ImportFailed",     "RegisterPrepare", "RegisterPromise",
     "RegisterAccept",    "RegisterAccepted", "RegisterNack",     "RegisterPoll",    "RegisterState",
-    "RegisterChosen",    "ProposeChange",    "ChangeSettled",    "ReadRegister",    "RegisterRead",
-    "RegisterReach",     "TopologyChosen"};
+    "RegisterChosen",    "Heartbeat",        "LeaseGrant",       "ProposeChange",   "ChangeSettled",
+    "ReadRegister",      "RegisterRead",     "RegisterReach",    "TopologyChosen"};
 
 }  // namespace
 

@@ -76,8 +76,9 @@ struct EventFrame {
   FrameBytes bytes;
 };
 
-/// member -> log, once at start: open the log and replay what lies above `applied`; it must reach to
-/// `reached` at least.
+/// member -> log, at start, and again when it has ceased to be primary: open the log and replay what lies
+/// above `applied`; it must reach to `reached` at least. What was to be appended and is not on disk yet is
+/// dropped.
 struct OpenLog {
   Position applied;
   Position reached;
@@ -155,6 +156,7 @@ struct LogRead {
   LogReach reach = LogReach::unknown;  // of `from`
   Position head;
   std::string frames;
+  std::vector<EpochRange> epochs{};  // where `from` is unknown: of what the log holds, see EpochHistory
 };
 
 /// member -> log: which epochs are its durable events of?
@@ -287,8 +289,8 @@ using Message =
                  DiscardMemtable, CheckpointFailed, BeginImport, ImportBegun, ImportRecords, RecordsImported,
                  ImportFailed, peer::RegisterPrepare, peer::RegisterPromise, peer::RegisterAccept,
                  peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
-                 peer::RegisterChosen, ProposeChange, ChangeSettled, ReadRegister, RegisterRead,
-                 RegisterReach, TopologyChosen>;
+                 peer::RegisterChosen, peer::Heartbeat, peer::LeaseGrant, ProposeChange, ChangeSettled,
+                 ReadRegister, RegisterRead, RegisterReach, TopologyChosen>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "messages/ids.hpp"
+#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -17,7 +18,7 @@ namespace dkv {
 class EpochHistory {
  public:
   /// A crash loop makes an epoch at each start: the oldest are forgotten. 24 kB, also as a message.
-  static constexpr std::size_t kMaxEpochs = 1000;
+  static constexpr std::size_t kMaxEpochs = kMaxLogEpochs;
 
   /// Of a log that has no events and begins after `begin`.
   explicit EpochHistory(Position begin = {}) : ranges_{{begin.epoch, begin.seq, begin.seq}} {}

@@ -138,6 +138,8 @@ Result<void> Log::remove_spares(std::size_t kept) {
 }
 
 Result<void> Log::open(Position applied) {
+  segments_.clear();
+  spares_.clear();
   if (auto opened = open_segments(); !opened) return opened;
   replaying_.emplace().applied = applied;
   head_ = {};

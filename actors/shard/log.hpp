@@ -60,7 +60,7 @@ class Log {
         options_(options),
         zeros_(static_cast<std::size_t>(options.segment_bytes / kGrowthsOfASegment), '\0') {}
 
-  /// Opens the log; replay() must follow. Once, before all else. Errors: corrupt (with file and offset),
+  /// Opens the log; replay() must follow. Before all else, and again at any time later. Errors: corrupt (with file and offset),
   /// io_error.
   Result<void> open(Position applied);
   /// Calls `take` with each frame that has events above `applied`, in order: with about `max_bytes` of them

@@ -22,7 +22,12 @@ void LogActor::on_message(Envelope envelope, TimePoint, Effects& out) {
 }
 
 void LogActor::handle(OpenLog message, Effects& out) {
-  DKV_ASSERT(!opened_);
+  if (failed_) return;
+  // Again, by a member that was primary: what has not got to disk is of no use any more.
+  drop_batches();
+  reset_at_.reset();
+  retry_at_ = kNever;
+  opened_ = false;
   must_reach_ = message.reached;
   store_reach_ = std::max(message.applied.seq, message.reached.seq);
   if (auto opened = log_.open(message.applied); !opened) return fail(opened.error(), out);
@@ -94,7 +99,9 @@ void LogActor::handle(ReadLog message, Effects& out) {
   if (is_changing()) return out.send(member_, LogReadFailed{message.token, being_changed()});
   auto read = log_.read_after(message.from, message.max_bytes);
   if (!read) return out.send(member_, LogReadFailed{message.token, read.error()});
-  out.send(member_, LogRead{message.token, read->reach, log_.head(), std::move(read->frames)});
+  LogRead answer{message.token, read->reach, log_.head(), std::move(read->frames), {}};
+  if (read->reach == LogReach::unknown) answer.epochs = log_.epochs();
+  out.send(member_, std::move(answer));
 }
 
 void LogActor::handle(ReadEpochs message, Effects& out) {

@@ -25,6 +25,27 @@ ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions c
       copy_(self, std::move(store), copy_options),
       refill_(self, options.process, options.snapshot_chunk_bytes) {}
 
+ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epoch epoch,
+                       std::vector<NodeId> counted, Effects& out)
+    : self_(self),
+      options_(options),
+      copy_(std::move(from.copy)),
+      topology_(std::move(from.topology)),
+      shard_(topology_->find_shard(self.shard)),
+      has_register_(true),
+      counted_(std::move(counted)),
+      lease_until_(TimePoint{}),
+      refill_(self, options.process, options.snapshot_chunk_bytes) {
+  for (const FrameBytes& bytes : from.unapplied) {
+    const auto frame = decode_frame(*bytes);
+    DKV_ASSERT(frame.has_value());  // it was checked when it was taken
+    copy_.apply(*frame);
+  }
+  commit_ = from.commit;
+  begin_epoch(from.head, epoch, out);
+  durable_ = from.durable;
+}
+
 void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
   std::visit([&](auto& message) { handle(std::move(message), envelope.from, now, out); }, envelope.message);
 }
@@ -32,7 +53,7 @@ void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
 TimePoint ShardActor::wake_at() const {
   // One chunk of a snapshot is read in a turn; the next one in the next.
   if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
-  const TimePoint heartbeat = state_ == State::serving ? published_at_ + kHeartbeatInterval : kNever;
+  const TimePoint heartbeat = leads() ? published_at_ + kHeartbeatInterval : kNever;
   return std::min({heartbeat, copy_.wake_at(), refill_.wake_at()});
 }
 
@@ -67,19 +88,30 @@ void ShardActor::handle(LogOpened message, const Address&, TimePoint now, Effect
     state_ = State::refilling;
     return refill_.begin(shard_->replicas, now);
   }
-  begin_epoch(message.head, out);
+  choose_epoch(message.head, out);
 }
 
-void ShardActor::begin_epoch(Position head, Effects& out) {
+void ShardActor::choose_epoch(Position head, Effects& out) {
+  // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
+  // seen, or that a replica which was not reached has.
+  began_empty_ = head == Position{};
+  Epoch epoch{std::max(head.epoch, refill_.highest_epoch()).value + 1};
+  if (began_empty_ || is_volatile()) epoch = std::max(epoch, options_.first_epoch);
+  begin_epoch(head, epoch, out);
+}
+
+void ShardActor::begin_epoch(Position head, Epoch epoch, Effects& out) {
   head_ = packed_ = durable_ = published_ = head;
   commit_ = std::max(commit_, copy_.store_reached().seq);
   // So that a log that finds no room for even the next event knows what it may give back.
   trim_log(false, out);
-  // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
-  // seen, or that a replica which was not reached has.
-  began_empty_ = head_ == Position{};
-  epoch_ = Epoch{std::max(head_.epoch, refill_.highest_epoch()).value + 1};
-  if (began_empty_ || is_volatile()) epoch_ = std::max(epoch_, options_.first_epoch);
+  if (epoch <= head.epoch) {
+    return fail("the data in this folder is of a newer epoch, " + std::to_string(head.epoch.value) +
+                    ", than the cluster's register gives it, " + std::to_string(epoch.value) +
+                    ": it belongs to another cluster, or the keepers' folders are old",
+                out);
+  }
+  epoch_ = epoch;
   state_ = State::beginning;
   append({EventType::epoch_start, {}, {}}, out);
   serves_from_ = head_.seq;
@@ -118,14 +150,12 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
     waiting.reply.body =
         Error{Errc::unavailable, state_ == State::failed ? "the shard has stopped: " + problem_
                                                          : "the shard is starting: try again in a moment"};
-    ready_.push_back(std::move(waiting));
-    return;
+    return reply(std::move(waiting), out);
   }
   if (owed_bytes() >= options_.max_owed_bytes) {
     waiting.reply.body =
         Error{Errc::overloaded, "too many replies are waiting to leave: try again in a moment"};
-    ready_.push_back(std::move(waiting));
-    return;
+    return reply(std::move(waiting), out);
   }
   std::vector<OperationResult> results;
   results.reserve(request.operations.size());
@@ -245,7 +275,7 @@ void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
 }
 
 void ShardActor::on_turn_end(TimePoint now, Effects& out) {
-  if (state_ == State::refilling && refill_.end_turn(now, out)) begin_epoch(refill_.at(), out);
+  if (state_ == State::refilling && refill_.end_turn(now, out)) choose_epoch(refill_.at(), out);
   if (state_ == State::beginning || state_ == State::serving) {
     seal_frame(out);
     publish_durable(out);
@@ -254,12 +284,16 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
   if (state_ == State::serving) {
     if (owed_bytes() < options_.max_owed_bytes) snapshots_.read(copy_, head_, epoch_, out);
     snapshots_.release(commit_, out);
+  }
+  if (leads()) {
     const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
     if (idle_commit || now >= published_at_ + kHeartbeatInterval) publish_heartbeat(now, out);
   }
-  for (Waiting& waiting : ready_) reply(std::move(waiting), out);
-  ready_.clear();
-  copy_.end_turn(commit_, now, out);
+  if (now < lease_until_) {  // R7
+    for (Waiting& waiting : ready_) reply(std::move(waiting), out);
+    ready_.clear();
+  }
+  if (state_ != State::deposed) copy_.end_turn(commit_, now, out);
 }
 
 /// Only what is durable here is published: a replica must never hold what its primary may yet lose.
@@ -277,11 +311,14 @@ void ShardActor::publish_durable(Effects& out) {
 /// What the local log and every in-sync replica have on disk.
 Seq ShardActor::in_sync_has() const {
   Seq least = durable_.seq;
-  for (const NodeId node : shard_->in_sync) {
-    const auto replica = replicas_.find(node);
-    least = std::min(least, replica == replicas_.end() ? Seq{} : replica->second.durable);
-  }
+  for (const NodeId node : has_register_ ? counted_ : shard_->in_sync)
+    least = std::min(least, durable_on(node));
   return least;
+}
+
+Seq ShardActor::durable_on(NodeId node) const {
+  const auto replica = replicas_.find(node);
+  return replica == replicas_.end() ? Seq{} : replica->second.durable;
 }
 
 /// R1: commit is the least durable position of the local log and every in-sync replica.
@@ -313,17 +350,30 @@ void ShardActor::fail(const std::string& problem, Effects& out) {
   if (state_ == State::failed) return;
   state_ = State::failed;
   problem_ = problem;
-  snapshots_.refuse_all(out);
   out.log(LogLevel::error, "shard " + shard_->name + " has stopped: " + problem);
+  give_up_all("the shard has stopped: " + problem, out);
+}
+
+void ShardActor::step_down(const std::string& why, Effects& out) {
+  give_up_all(why, out);
+  state_ = State::deposed;
+}
+
+/// Ends all that waits. Whether a write among it is committed nobody can say here.
+void ShardActor::give_up_all(const std::string& why, Effects& out) {
+  snapshots_.refuse_all(out);
+  for (const auto& [token, pull] : pulls_) refuse(pull, out);
+  pulls_.clear();
   const auto give_up = [&](std::vector<Waiting>& all) {
     for (Waiting& waiting : all) {
-      waiting.reply.body =
-          waiting.writes ? Error{Errc::unknown_outcome, "the write may or may not be on disk: " + problem}
-                         : Error{Errc::unavailable, "the shard has stopped: " + problem};
-      ready_.push_back(std::move(waiting));
+      waiting.reply.body = waiting.writes
+                               ? Error{Errc::unknown_outcome, "the write may have happened or not: " + why}
+                               : Error{Errc::unavailable, why};
+      reply(std::move(waiting), out);
     }
     all.clear();
   };
+  give_up(ready_);
   for (InFlight& frame : in_flight_) {
     give_up(frame.for_durable);
     give_up(frame.for_commit);
@@ -362,14 +412,14 @@ void ShardActor::handle(peer::ReplicaAck message, const Address& from, TimePoint
 }
 
 void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoint, Effects& out) {
-  if (state_ == State::serving && message.from.epoch > epoch_) {
+  if (state_ == State::serving && message.from.epoch > epoch_ && !has_register_) {
     // R4: never serve below the highest epoch seen.
     fail("node " + std::to_string(from.node.value) + " holds a newer history, up to " +
              to_string(message.from) +
              ": this data folder is old or was emptied. Stop the node and put the right folder back",
          out);
   }
-  if (state_ != State::serving || pulls_.size() >= kMaxPulls) {
+  if (!leads() || message.from.epoch > epoch_ || pulls_.size() >= kMaxPulls) {
     return refuse({from, message}, out);
   }
   for (const auto& [token, pull] : pulls_) {
@@ -409,15 +459,13 @@ void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out
   // Older than all that this history, which began here, has ever had.
   const bool foreign = message.reach == LogReach::unknown ||
                        (message.reach == LogReach::too_old && from != Position{} && from.epoch < epoch_);
-  if (began_empty_ && foreign && !is_volatile()) {
+  if (began_empty_ && foreign && !is_volatile() && !has_register_) {
     fail("node " + std::to_string(pull->second.asker.node.value) + " holds a history up to " +
              to_string(from) +
              ", but this node began with an empty data folder: its data "
              "was lost or moved. Stop this node and put its folder back, or copy the replica's",
          out);
-    refuse(pull->second, out);
-    pulls_.erase(pull);
-    return;
+    return;  // which has refused this pull with all others
   }
   peer::PullReply answer;
   answer.shard = self_.shard;
@@ -430,6 +478,7 @@ void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out
   answer.head = message.head;
   answer.commit = commit_;
   answer.frames = std::move(message.frames);
+  answer.epochs = std::move(message.epochs);
   out.send(pull->second.asker, std::move(answer));
   pulls_.erase(pull);
 }
@@ -454,7 +503,8 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.shard = self_.shard;
   status.primary = true;
   status.ready = state_ == State::serving;
-  constexpr const char* kNames[] = {"starting", "recovering", "refilling", "starting", "serving", "failed"};
+  constexpr const char* kNames[] = {"starting", "recovering", "refilling",    "starting",
+                                    "serving",  "failed",     "stepping_down"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   if (state_ == State::opening && status.problem.empty()) status.problem = recovery_.text();

@@ -3,7 +3,9 @@
 // durable; a reply leaves once commit has reached the event that it depends on. So group commit,
 // pipelining and linearizable reads are one rule (the commit rule, R1).
 //
-// Begins a new epoch at every start (R6): nothing is answered before its first event is committed.
+// Begins a new epoch at every start (R6): nothing is answered before its first event is committed. In a
+// cluster that has a register its member tells it which epoch, who counts, and how long its lease holds (see
+// actors/member/); else it chooses for itself.
 // A volatile shard's takes its data back from a replica before that, see refill.hpp.
 // After a log failure it has failed for good: what was pending is of unknown outcome.
 #pragma once
@@ -39,20 +41,49 @@ struct ShardOptions {
   std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
 };
 
+/// What a replica that becomes primary has: its copy, and what follows it in its log, committed or not. All
+/// of it stays.
+struct Inheritance {
+  ShardCopy copy;
+  Position head;                      // the last event handed to the log
+  Position durable;                   // the last event on this disk
+  Seq commit;                         // known committed
+  std::vector<FrameBytes> unapplied;  // in the log, not in the copy
+  TopologyPtr topology;
+};
+
 class ShardActor : public Actor {
  public:
   ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options, ShardOptions options);
+  /// The primary of an epoch that the register has given to this process. Its log is open.
+  ShardActor(Address self, Inheritance from, ShardOptions options, Epoch epoch, std::vector<NodeId> counted,
+             Effects& out);
 
   void on_message(Envelope envelope, TimePoint now, Effects& out) override;
   void on_wake(TimePoint, Effects&) override {}  // what is due is done at the turn's end
   void on_turn_end(TimePoint now, Effects& out) override;
   TimePoint wake_at() const override;
 
+  // What its member tells a primary that has its epoch from the register, at any time.
+
+  /// R1: whose disks a committed event must have reached, beside its own.
+  void count(std::vector<NodeId> nodes) { counted_ = std::move(nodes); }
+  /// R7: without a lease nothing is acknowledged, and nothing that was read leaves.
+  void set_lease(TimePoint until) { lease_until_ = until; }
+  /// Somebody else is primary, or another epoch begins: what was pending is given up. It only waits for its
+  /// store to be written then.
+  void step_down(const std::string& why, Effects& out);
+  /// Of this epoch, on the disk of `node`.
+  Seq durable_on(NodeId node) const;
+  /// The last event sent to replicas.
+  Position published() const { return published_; }
+  bool has_failed() const { return state_ == State::failed; }
+
   /// For tests: the copy's content.
   ShardCopy& copy() { return copy_; }
 
  private:
-  enum class State { waiting, opening, refilling, beginning, serving, failed };
+  enum class State { waiting, opening, refilling, beginning, serving, failed, deposed };
 
   /// Whom a reply goes to: a client, or the router that put a request together from parts.
   using Asker = std::variant<Origin, std::uint64_t>;
@@ -102,7 +133,11 @@ class ShardActor : public Actor {
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
-  void begin_epoch(Position head, Effects& out);
+  void begin_epoch(Position head, Epoch epoch, Effects& out);
+  void choose_epoch(Position head, Effects& out);
+  void give_up_all(const std::string& why, Effects& out);
+  /// Speaks to its replicas: it has an epoch, though its first event may not be committed yet.
+  bool leads() const { return state_ == State::serving || (has_register_ && state_ == State::beginning); }
   bool is_volatile() const { return shard_ != nullptr && shard_->store == StoreKind::memory; }
   void answer(Asker asker, rpc::Request& request, Effects& out);
   void prefetch(const std::vector<Operation>& operations);
@@ -127,6 +162,9 @@ class ShardActor : public Actor {
   ShardCopy copy_;
   TopologyPtr topology_;
   const ShardInfo* shard_ = nullptr;  // in topology_
+  bool has_register_ = false;         // and all of these from it
+  std::vector<NodeId> counted_;
+  TimePoint lease_until_ = kNever;
   State state_ = State::waiting;
   std::string problem_;
   std::string blocked_;  // why the log does not move: not empty while the disk is full

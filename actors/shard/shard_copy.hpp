@@ -78,6 +78,8 @@ class ShardCopy {
   void drop(Effects& out);
   /// The store's records are those of another copy, or none yet; its events follow `at`.
   void restart(Position at);
+  /// The store is being written.
+  bool is_writing() const { return writing_; }
   /// What the store will hold once the checkpoint that is under way is through.
   Position store_will_have() const { return writing_ ? frozen_last_ : store_applied_; }
 

@@ -40,7 +40,7 @@ peer::Body any_register_body() {
 peer::Body any_body() {
   if (*rc::gen::arbitrary<bool>()) return any_register_body();
   const ShardId shard{*rc::gen::arbitrary<std::uint32_t>()};
-  switch (*rc::gen::inRange(0, 4)) {
+  switch (*rc::gen::inRange(0, 7)) {
     case 0:
       return peer::ReplicaAck{shard, Epoch{any()}, any_position(), Seq{any()}};
     case 1:
@@ -57,10 +57,20 @@ peer::Body any_body() {
                                  any_position(),
                                  *rc::gen::arbitrary<std::string>(),
                                  *rc::gen::arbitrary<std::string>()};
+    case 4:
+      return peer::Heartbeat{shard, Epoch{any()}, any(), any()};
+    case 5:
+      return peer::LeaseGrant{shard, Epoch{any()}, any(), any(), any()};
     default:
-      return peer::PullReply{
-          shard,        any(),          any(),      static_cast<peer::PullOutcome>(*rc::gen::inRange(0, 3)),
-          Epoch{any()}, any_position(), Seq{any()}, *rc::gen::arbitrary<std::string>()};
+      return peer::PullReply{shard,
+                             any(),
+                             any(),
+                             static_cast<peer::PullOutcome>(*rc::gen::inRange(0, 4)),
+                             Epoch{any()},
+                             any_position(),
+                             Seq{any()},
+                             *rc::gen::arbitrary<std::string>(),
+                             {{Epoch{any()}, Seq{any()}, Seq{any()}}}};
   }
 }
 

@@ -156,17 +156,31 @@ peer::Body body_of(const json& meaning) {
                                from_hex(chunk.at("next_key_hex")),
                                from_hex(chunk.at("records_hex"))};
   }
+  if (meaning.contains("heartbeat")) {
+    const json& beat = meaning.at("heartbeat");
+    return peer::Heartbeat{ShardId{beat.at("shard")}, Epoch{beat.at("epoch")}, beat.at("process"),
+                           beat.at("sent_ns")};
+  }
+  if (meaning.contains("lease_grant")) {
+    const json& grant = meaning.at("lease_grant");
+    return peer::LeaseGrant{ShardId{grant.at("shard")}, Epoch{grant.at("epoch")}, grant.at("process"),
+                            grant.at("sent_ns"), grant.at("incarnation")};
+  }
   const json& reply = meaning.at("pull_reply");
   const std::string outcome = reply.at("outcome");
   const auto code = outcome == "ok"         ? peer::PullOutcome::ok
                     : outcome == "diverged" ? peer::PullOutcome::diverged
                     : outcome == "too_old"  ? peer::PullOutcome::too_old
                                             : peer::PullOutcome::refused;
+  std::vector<EpochRange> epochs;
+  for (const json& range : reply.value("epochs", json::array()))
+    epochs.push_back({Epoch{range.at(0)}, Seq{range.at(1)}, Seq{range.at(2)}});
   return peer::PullReply{
       ShardId{reply.at("shard")}, reply.at("process"),
       reply.at("request"),        code,
       Epoch{reply.at("epoch")},   {Epoch{reply.at("head_epoch")}, Seq{reply.at("head_seq")}},
-      Seq{reply.at("commit")},    from_hex(reply.at("frames_hex"))};
+      Seq{reply.at("commit")},    from_hex(reply.at("frames_hex")),
+      std::move(epochs)};
 }
 
 }  // namespace

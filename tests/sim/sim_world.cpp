@@ -43,7 +43,10 @@ void SimWorld::start(NodeId id) {
   const auto open_storage = [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
     if (!store) store = std::make_shared<SimStore>(random_);
-    return MemberStorage{std::make_unique<SimDisk>(node.platters[shard.id], watch_, random_), store};
+    std::uint64_t& incarnation = node.incarnations[shard.id];
+    if (incarnation == 0) incarnation = random_.next() | 1;
+    return MemberStorage{std::make_unique<SimDisk>(node.platters[shard.id], watch_, random_), store,
+                         incarnation};
   };
   const auto open_keeper = [&]() -> Result<std::unique_ptr<Disk>> {
     Platter& platter = node.platters[ShardId{}];
@@ -85,6 +88,7 @@ void SimWorld::wipe(NodeId id) {
   Node& node = nodes_.at(id);
   DKV_ASSERT(!node.up);
   node.platters.clear();
+  node.incarnations.clear();
   node.stores.clear();
 }
 

@@ -104,7 +104,8 @@ class SimWorld {
     std::map<std::string, Thread> threads;
     std::map<ShardId, Platter> platters;  // of shard 0: its keeper's
     std::map<ShardId, std::shared_ptr<SimStore>> stores;
-    std::map<std::string, Done> waiting;  // by connection
+    std::map<ShardId, std::uint64_t> incarnations;  // of members' folders
+    std::map<std::string, Done> waiting;            // by connection
   };
   /// A member's subscription to a publisher: effective once connected, anew after the publisher restarts.
   struct Subscription {

@@ -1,0 +1,371 @@
+#include "actors/member/member_actor.hpp"
+
+#include <algorithm>
+
+#include "actors/runtime/jitter.hpp"
+
+namespace dkv {
+
+namespace {
+// A replica that is counted delays every commit until it has what was written before: so it is counted only
+// when it is about this close.
+constexpr std::uint64_t kCloseEvents = 10'000;
+// Replicas that could take over at the same time are apart by their place in the in-sync set.
+constexpr Duration kTakeOverSpread = 150ms;
+
+std::uint64_t to_ns(TimePoint time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+TimePoint from_ns(std::uint64_t ns) { return TimePoint{} + Duration{static_cast<Duration::rep>(ns)}; }
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+const MemberFolder* folder_of(const ShardInfo& shard, NodeId node) {
+  const auto found = std::find_if(shard.folders.begin(), shard.folders.end(),
+                                  [&](const MemberFolder& folder) { return folder.node == node; });
+  return found == shard.folders.end() ? nullptr : &*found;
+}
+
+void set_folder(ShardInfo& shard, NodeId node, std::uint64_t incarnation) {
+  std::erase_if(shard.folders, [&](const MemberFolder& folder) { return folder.node == node; });
+  const auto place =
+      std::lower_bound(shard.folders.begin(), shard.folders.end(), node,
+                       [](const MemberFolder& folder, NodeId key) { return folder.node < key; });
+  shard.folders.insert(place, {node, incarnation});
+}
+
+}  // namespace
+
+MemberActor::MemberActor(Address self, std::shared_ptr<Store> store, MemberOptions options)
+    : self_(self), store_(std::move(store)), options_(std::move(options)), lease_(options_.timing.lease) {
+  options_.replica.has_register = true;
+}
+
+void MemberActor::on_start(TimePoint now, Effects&) { started_ = quiet_since_ = now; }
+
+Actor* MemberActor::part() const {
+  if (primary_) return primary_.get();
+  return replica_.get();
+}
+
+void MemberActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
+  const bool taken =
+      std::visit([&](auto& message) { return handle(message, envelope.from, now, out); }, envelope.message);
+  if (taken || part() == nullptr) return;
+  part()->on_message(std::move(envelope), now, out);
+}
+
+template <class Other>
+bool MemberActor::handle(Other&, const Address&, TimePoint, Effects&) {
+  // R10: a taker hears nothing of the one it takes over from.
+  constexpr bool kFromPrimary = std::is_same_v<Other, EventFrame> || std::is_same_v<Other, peer::PullReply> ||
+                                std::is_same_v<Other, peer::SnapshotReply>;
+  return kFromPrimary && taking() && options_.rules.silence;
+}
+
+void MemberActor::on_wake(TimePoint now, Effects& out) {
+  if (part() != nullptr && part()->wake_at() <= now) part()->on_wake(now, out);
+}
+
+TimePoint MemberActor::wake_at() const {
+  TimePoint wake = part() == nullptr ? kNever : part()->wake_at();
+  if (leading()) wake = std::min(wake, heartbeat_due_);
+  if (replica_) wake = std::min(wake, take_over_at());
+  return wake;
+}
+
+void MemberActor::on_turn_end(TimePoint now, Effects& out) {
+  if (topology_) reconsider(now, out);
+  if (leading()) tend_followers(now, out);
+  if (part() != nullptr) part()->on_turn_end(now, out);
+  if (stepping_down_ && !primary_->copy().is_writing()) become_replica(now, out);
+}
+
+// ---- what the register says
+
+bool MemberActor::handle(TopologyChanged& message, const Address& from, TimePoint now, Effects& out) {
+  // The world gives the file's topology to every member: here only the register's counts (R11).
+  if (from.role == Role::registrar) learn(message.topology, now, out);
+  return true;
+}
+
+bool MemberActor::handle(RegisterReach& message, const Address&, TimePoint, Effects&) {
+  isolated_ = message.isolated;
+  return true;
+}
+
+bool MemberActor::handle(ChangeSettled& message, const Address&, TimePoint now, Effects& out) {
+  if (!pending_ || message.change != pending_->change) return true;
+  const Pending settled = *std::exchange(pending_, std::nullopt);
+  if (settled.kind == Pending::Kind::begin || settled.kind == Pending::Kind::take) {
+    const ShardInfo* shard = message.topology ? message.topology->find_shard(self_.shard) : nullptr;
+    // R6: an epoch is led by the process that began it, and R12: only if nothing has come after that.
+    if (message.outcome == ChangeOutcome::chosen && shard->change == settled.change) {
+      begun_epoch_ = shard->epoch;
+      begun_first_ = settled.first;
+    }
+    quiet_since_ = now;  // R9: what came meanwhile was not listened to
+  } else if (admitting_ == settled.node) {
+    admitting_.reset();  // the topology says whether it counts
+  }
+  if (message.outcome == ChangeOutcome::refused) {
+    out.log(LogLevel::error,
+            "shard " + shard_->name + ": the register refused a change: " + message.error.message);
+  }
+  if (message.topology) learn(message.topology, now, out);
+  return true;
+}
+
+void MemberActor::learn(const TopologyPtr& topology, TimePoint now, Effects& out) {
+  if (topology_ && topology->version < topology_->version) return;
+  const Epoch before = shard_ == nullptr ? Epoch{} : shard_->epoch;
+  topology_ = topology;
+  shard_ = topology_->find_shard(self_.shard);
+  DKV_ASSERT(shard_ != nullptr);
+  if (shard_->epoch != before) quiet_since_ = now;
+  if (part() == nullptr) {
+    replica_ = std::make_unique<ReplicaActor>(self_, store_, options_.copy, options_.replica);
+  }
+  if (!taking()) part()->on_message({self_, self_, TopologyChanged{topology_}}, now, out);
+  if (leading()) update_counted();
+}
+
+/// What this member is to do, by all that it knows.
+void MemberActor::reconsider(TimePoint now, Effects& out) {
+  const bool registered = shard_->primary == self_.node;
+  if (leading()) {
+    if (registered && shard_->epoch == epoch_) return;
+    return step_down(registered ? "the shard begins a new epoch" : "another node is the shard's primary now",
+                     out);
+  }
+  if (stepping_down_ || pending_ || !replica_->can_lead()) return;
+  if (registered && begun_epoch_ == shard_->epoch && begun_epoch_ != Epoch{}) return lead(now, out);
+  if (registered && may_begin()) return propose_to_lead(Pending::Kind::begin, out);
+  if (now >= take_over_at()) propose_to_lead(Pending::Kind::take, out);
+}
+
+// ---- becoming primary, and ceasing to be
+
+/// The folder that the register knows. Nobody's, before it knows any.
+bool MemberActor::owns_registered_folder() const {
+  const MemberFolder* folder = folder_of(*shard_, self_.node);
+  return folder != nullptr && folder->incarnation == options_.incarnation;
+}
+
+/// The registered primary's process has just started, or lost its epoch. With another folder it has lost what
+/// it acknowledged; only where nothing has ever been acknowledged does any folder do.
+bool MemberActor::may_begin() const { return owns_registered_folder() || shard_->epoch == Epoch{}; }
+
+/// R9, R14. Never, for who may not.
+TimePoint MemberActor::take_over_at() const {
+  if (shard_ == nullptr || !replica_ || pending_ || isolated_ || shard_->primary == self_.node) return kNever;
+  const auto place = std::find(shard_->in_sync.begin(), shard_->in_sync.end(), self_.node);
+  const bool may = place != shard_->in_sync.end() && owns_registered_folder();
+  if (!replica_->can_lead() || (!may && options_.rules.in_sync_only)) return kNever;
+  const Duration grace = options_.rules.grace ? options_.timing.grace : options_.timing.lease / 4;
+  return quiet_since_ + grace + (place - shard_->in_sync.begin()) * kTakeOverSpread;
+}
+
+void MemberActor::propose_to_lead(Pending::Kind kind, Effects& out) {
+  ShardInfo next = *shard_;
+  if (kind == Pending::Kind::take) {
+    out.log(LogLevel::warning, "shard " + shard_->name + ": nothing heard from its primary, node " +
+                                   topology_->find_node(shard_->primary)->name + ": taking over");
+    std::erase(next.replicas, self_.node);
+    std::erase(next.in_sync, self_.node);
+    next.replicas.push_back(next.primary);
+    next.primary = self_.node;
+  }
+  set_folder(next, self_.node, options_.incarnation);
+  propose(kind, std::move(next), true, self_.node, out);
+}
+
+void MemberActor::propose(Pending::Kind kind, ShardInfo next, bool begins_epoch, NodeId node, Effects& out) {
+  // Unlike any other process's, and any other shard's.
+  const std::uint64_t number = ++changes_ << 16 ^ std::uint64_t{self_.shard.value} << 48;
+  const std::uint64_t id = SplitMix64(options_.process ^ number).next() | 1;
+  pending_ = Pending{kind, id, node, shard_->epoch == Epoch{}};
+  TopologyChange change{id, {ShardEdit{shard_->change, std::move(next), begins_epoch}}};
+  out.send({self_.node, Role::registrar, {}}, ProposeChange{std::move(change)});
+}
+
+/// All that this member's log has stays, and is committed in the new epoch.
+void MemberActor::lead(TimePoint now, Effects& out) {
+  epoch_ = begun_epoch_;
+  led_since_ = now;
+  lease_ = Lease(options_.timing.lease);
+  followers_.clear();
+  admitting_.reset();
+  counted_ = shard_->in_sync;
+  heartbeat_due_ = now;
+  // R10: an answer that this member, or an earlier process of it, gave to another primary is a lease still.
+  const TimePoint last = options_.rules.silence ? std::max(last_grant_, started_) : TimePoint{};
+  const bool had_another = !begun_first_ && !shard_->replicas.empty();
+  serves_from_ = had_another ? last + options_.timing.grace : now;
+  Inheritance all = replica_->hand_over();
+  replica_.reset();
+  out.log(LogLevel::info, "shard " + shard_->name + ": primary from now on, in epoch " +
+                              std::to_string(epoch_.value) + ", after " + to_string(all.head));
+  primary_ = std::make_unique<ShardActor>(self_, std::move(all), options_.shard, epoch_, counted_, out);
+}
+
+void MemberActor::step_down(const std::string& why, Effects& out) {
+  out.log(LogLevel::warning, "shard " + shard_->name + ": stepping down: " + why);
+  primary_->step_down(why + ": ask again", out);
+  stepping_down_ = true;
+}
+
+/// What was executed and not committed is in this copy's memory: it is built anew from the log.
+void MemberActor::become_replica(TimePoint now, Effects& out) {
+  stepping_down_ = false;
+  primary_.reset();
+  replica_ = std::make_unique<ReplicaActor>(self_, store_, options_.copy, options_.replica);
+  replica_->on_message({self_, self_, TopologyChanged{topology_}}, now, out);
+  quiet_since_ = now;
+}
+
+// ---- leases
+
+bool MemberActor::handle(peer::Heartbeat& message, const Address& from, TimePoint now, Effects& out) {
+  if (!replica_ || shard_ == nullptr) return true;
+  if ((taking() && options_.rules.silence) || message.epoch < std::max(heard_epoch_, shard_->epoch))
+    return true;
+  if (message.epoch == shard_->epoch && from.node != shard_->primary) return true;
+  heard_epoch_ = message.epoch;
+  quiet_since_ = now;
+  if (!replica_->makes_progress() && options_.rules.quiet) return true;  // R18
+  last_grant_ = now;
+  out.send(from, peer::LeaseGrant{message.shard, message.epoch, message.process, message.sent_ns,
+                                  options_.incarnation});
+  return true;
+}
+
+bool MemberActor::handle(peer::LeaseGrant& message, const Address& from, TimePoint now, Effects&) {
+  if (!leading() || message.epoch != epoch_ || message.process != options_.process) return true;
+  const TimePoint sent = from_ns(message.sent_ns);
+  if (sent > now) return true;
+  followers_[from.node].incarnation = message.incarnation;
+  // Of an in-sync replica that has lost its folder nothing counts: it must be dropped, and admitted anew.
+  const MemberFolder* folder = folder_of(*shard_, from.node);
+  const bool is_lost = contains(shard_->in_sync, from.node) &&
+                       (folder == nullptr || folder->incarnation != message.incarnation);
+  if (!is_lost) lease_.granted(from.node, options_.rules.lease_from_sending ? sent : now);
+  return true;
+}
+
+bool MemberActor::handle(peer::ReplicaAck& message, const Address& from, TimePoint, Effects&) {
+  if (leading()) followers_[from.node].epoch = message.epoch;
+  return false;
+}
+
+void MemberActor::tend_followers(TimePoint now, Effects& out) {
+  if (primary_->has_failed()) return;  // R18: another may take over
+  if (now >= heartbeat_due_) send_heartbeats(now, out);
+  judge_followers(now, out);
+  primary_->set_lease(lease_ends_at(now));
+}
+
+void MemberActor::send_heartbeats(TimePoint now, Effects& out) {
+  heartbeat_due_ = now + options_.timing.heartbeat;
+  for (const NodeId node : shard_->replicas) {
+    out.send({node, Role::member, self_.shard},
+             peer::Heartbeat{self_.shard, epoch_, options_.process, to_ns(now)});
+  }
+}
+
+TimePoint MemberActor::lease_ends_at(TimePoint now) const {
+  if (now < serves_from_) return {};
+  return options_.rules.lease_all ? lease_.until(counted_) : kNever;
+}
+
+void MemberActor::update_counted() {
+  counted_ = shard_->in_sync;
+  if (admitting_ && options_.rules.count_first && !contains(counted_, *admitting_))
+    counted_.push_back(*admitting_);
+  primary_->count(options_.rules.all_ack ? counted_ : std::vector<NodeId>{});
+}
+
+/// Who is silent is dropped from the in-sync set; who has caught up is counted, then admitted.
+void MemberActor::judge_followers(TimePoint now, Effects& out) {
+  if (pending_) return;
+  for (const NodeId node : shard_->in_sync) {
+    if (now < std::max(lease_.until(node), led_since_ + options_.timing.lease)) continue;
+    out.log(LogLevel::warning, "shard " + shard_->name + ": replica " + topology_->find_node(node)->name +
+                                   " is silent: dropping it from the in-sync set");
+    ShardInfo next = *shard_;
+    std::erase(next.in_sync, node);
+    return propose(Pending::Kind::drop, std::move(next), false, node, out);
+  }
+  if (admitting_ && now >= lease_.until(*admitting_)) {
+    admitting_.reset();  // nothing has been proposed for it
+    update_counted();
+  }
+  for (const NodeId node : shard_->replicas) {
+    if (admitting_ || contains(shard_->in_sync, node) || !is_close(node) || now >= lease_.until(node))
+      continue;
+    admitting_ = node;  // R15: in commit and in lease from now on
+    admit_from_ = primary_->published().seq;
+    update_counted();
+  }
+  if (!admitting_ || primary_->durable_on(*admitting_) < admit_from_) return;
+  ShardInfo next = *shard_;
+  next.in_sync.push_back(*admitting_);
+  set_folder(next, *admitting_, followers_[*admitting_].incarnation);
+  propose(Pending::Kind::admit, std::move(next), false, *admitting_, out);
+}
+
+bool MemberActor::is_close(NodeId node) const {
+  const auto follower = followers_.find(node);
+  if (follower == followers_.end() || follower->second.incarnation == 0 || follower->second.epoch != epoch_)
+    return false;
+  const Seq durable = primary_->durable_on(node);
+  return durable.value + kCloseEvents >= primary_->published().seq.value;
+}
+
+// ---- requests
+
+namespace {
+bool needs_primary(const rpc::Request& request) {
+  return request.read != ReadMode::replica ||
+         std::any_of(request.operations.begin(), request.operations.end(),
+                     [](const Operation& operation) { return operation.code != OpCode::get; });
+}
+}  // namespace
+
+/// The router goes by a topology that this member may know more than, or less.
+std::optional<Error> MemberActor::why_not(const rpc::Request& request) const {
+  if (part() == nullptr) {
+    return Error{Errc::unavailable, "this node has not reached a majority of the cluster's keepers yet"};
+  }
+  if (stepping_down_ || (replica_ && needs_primary(request)))
+    return Error{Errc::unavailable, "the shard is changing its primary: try again in a moment"};
+  return std::nullopt;
+}
+
+bool MemberActor::handle(ClientRequest& message, const Address&, TimePoint, Effects& out) {
+  auto refusal = why_not(message.request);
+  if (!refusal) return false;
+  out.send({self_.node, Role::client, {}},
+           ClientReply{std::move(message.origin), {message.request.request_id, std::move(*refusal)}});
+  return true;
+}
+
+bool MemberActor::handle(PartRequest& message, const Address&, TimePoint, Effects& out) {
+  auto refusal = why_not(message.request);
+  if (!refusal) return false;
+  out.send({self_.node, Role::router, {}},
+           PartReply{message.token, {message.request.request_id, std::move(*refusal)}});
+  return true;
+}
+
+bool MemberActor::handle(StatusQuery& message, const Address& from, TimePoint, Effects& out) {
+  if (part() != nullptr) return false;
+  MemberStatus status;
+  status.shard = self_.shard;
+  status.state = "starting";
+  status.problem = "waiting for a majority of the cluster's keepers";
+  out.send(from, StatusReport{message.token, std::move(status)});
+  return true;
+}
+
+}  // namespace dkv
