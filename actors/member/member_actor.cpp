@@ -139,7 +139,9 @@ void MemberActor::reconsider(TimePoint now, Effects& out) {
                      out);
   }
   if (stepping_down_ || pending_ || !replica_->can_lead()) return;
-  if (registered && begun_epoch_ == shard_->epoch && begun_epoch_ != Epoch{}) return lead(now, out);
+  // R4: who has heard of a newer epoch will soon learn of its topology.
+  const bool is_newest = begun_epoch_ == shard_->epoch && begun_epoch_ >= heard_epoch_;
+  if (registered && is_newest && begun_epoch_ != Epoch{}) return lead(now, out);
   if (registered && may_begin()) return propose_to_lead(Pending::Kind::begin, out);
   if (now >= take_over_at()) propose_to_lead(Pending::Kind::take, out);
 }
@@ -244,7 +246,14 @@ bool MemberActor::handle(peer::LeaseGrant& message, const Address& from, TimePoi
   if (!leading() || message.epoch != epoch_ || message.process != options_.process) return true;
   const TimePoint sent = from_ns(message.sent_ns);
   if (sent > now) return true;
-  followers_[from.node].incarnation = message.incarnation;
+  Follower& follower = followers_[from.node];
+  if (follower.incarnation != message.incarnation) {
+    // What another folder had does not count for this one.
+    if (follower.incarnation != 0) primary_->forget(from.node);
+    if (admitting_ == from.node && !pending_) admitting_.reset();
+    follower = {message.incarnation, {}};
+    update_counted();
+  }
   // Of an in-sync replica that has lost its folder nothing counts: it must be dropped, and admitted anew.
   const MemberFolder* folder = folder_of(*shard_, from.node);
   const bool is_lost = contains(shard_->in_sync, from.node) &&

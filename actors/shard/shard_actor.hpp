@@ -73,6 +73,8 @@ class ShardActor : public Actor {
   /// Somebody else is primary, or another epoch begins: what was pending is given up. It only waits for its
   /// store to be written then.
   void step_down(const std::string& why, Effects& out);
+  /// `node` has another folder than before: what it has acknowledged is gone.
+  void forget(NodeId node) { replicas_.erase(node); }
   /// Of this epoch, on the disk of `node`.
   Seq durable_on(NodeId node) const;
   /// The last event sent to replicas.

@@ -27,7 +27,7 @@ TEST(Failover, NothingAcknowledgedIsLostWhateverHappens) {
     ASSERT_EQ(text_of(result), "") << "seed " << seed;
     take_overs += result.take_overs;
   }
-  EXPECT_GT(take_overs, std::uint64_t{DKV_SIM_SEEDS});
+  EXPECT_GT(take_overs, std::uint64_t{DKV_SIM_SEEDS} / 2);
 }
 
 TEST(Failover, TheSameSeedIsTheSameLife) {
