@@ -1,4 +1,6 @@
+#include <cstdio>
 #include <gtest/gtest.h>
+#include <utility>
 
 #include "tests/sim/failover_run.hpp"
 
@@ -34,6 +36,29 @@ TEST(Failover, TheSameSeedIsTheSameLife) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed)
     EXPECT_EQ(run_failover({.seed = seed}).trace_hash, run_failover({.seed = seed}).trace_hash);
 }
+
+/// A rule that is broken must show within the seeds that hold with it.
+class BrokenRule : public testing::TestWithParam<std::pair<const char*, bool MemberRules::*>> {};
+
+TEST_P(BrokenRule, IsNoticed) {
+  constexpr std::uint64_t kSeeds = 100;
+  if (DKV_SIM_SEEDS < kSeeds) GTEST_SKIP() << "a sanitizer looks at the code, not at the seeds";
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    FailoverOptions options;
+    options.seed = seed;
+    options.rules.*GetParam().second = false;
+    if (run_failover(options).violations.empty()) continue;
+    std::printf("%s: noticed with seed %llu\n", GetParam().first, static_cast<unsigned long long>(seed));
+    return;
+  }
+  FAIL() << GetParam().first << " makes no difference";
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, BrokenRule,
+                         testing::Values(std::pair{"R1 all-ack", &MemberRules::all_ack},
+                                         std::pair{"R7 lease-all", &MemberRules::lease_all},
+                                         std::pair{"R14 in-sync-only", &MemberRules::in_sync_only},
+                                         std::pair{"R18 quiet", &MemberRules::quiet}));
 
 }  // namespace
 }  // namespace dkv::sim
