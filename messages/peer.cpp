@@ -2,6 +2,7 @@
 
 #include "messages/limits.hpp"
 #include "messages/pack.hpp"
+#include "messages/pack_ballot.hpp"
 #include "messages/unpack.hpp"
 
 namespace dkv::peer {
@@ -41,19 +42,6 @@ Position read_position(Unpacker& in) {
 }
 
 ShardId read_shard(Unpacker& in) { return ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))}; }
-
-void pack_ballot(Packer& out, const Ballot& ballot) {
-  out.array(3).uint(ballot.counter).uint(ballot.node.value).uint(ballot.process);
-}
-
-Ballot read_ballot(Unpacker& in) {
-  Ballot ballot;
-  in.array(3);
-  ballot.counter = in.uint();
-  ballot.node = NodeId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
-  ballot.process = in.uint();
-  return ballot;
-}
 
 void pack_keeper(Packer& out, const KeeperIdentity& keeper) {
   out.array(2).uint(keeper.incarnation).uint(keeper.since);

@@ -51,9 +51,8 @@ struct PullReply {
   Epoch epoch;    // of the primary
   Position head;  // its last durable event
   Seq commit;
-  std::string frames;  // whole frames, one after the other
-  std::vector<EpochRange>
-      epochs{};  // diverged: what the primary's log holds, for the asker to find where they part
+  std::string frames;                // whole frames, one after the other
+  std::vector<EpochRange> epochs{};  // diverged: of the primary's log, to find where the two part
   bool operator==(const PullReply&) const = default;
 };
 

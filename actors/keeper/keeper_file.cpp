@@ -6,6 +6,7 @@
 #include "messages/limits.hpp"
 #include "messages/little_endian.hpp"
 #include "messages/pack.hpp"
+#include "messages/pack_ballot.hpp"
 #include "messages/unpack.hpp"
 
 namespace dkv {
@@ -18,19 +19,6 @@ constexpr std::size_t kHeaderBytes = 4 + 4 + 8;
 constexpr std::size_t kMaxBodyBytes = kMaxTopologyBytes + 256;
 constexpr std::size_t kMaxTokens = 32;
 constexpr std::array<const char*, 2> kNames = {"keeper-a", "keeper-b"};
-
-void pack_ballot(Packer& out, const Ballot& ballot) {
-  out.array(3).uint(ballot.counter).uint(ballot.node.value).uint(ballot.process);
-}
-
-Ballot read_ballot(Unpacker& in) {
-  Ballot ballot;
-  in.array(3);
-  ballot.counter = in.uint();
-  ballot.node = NodeId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
-  ballot.process = in.uint();
-  return ballot;
-}
 
 /// The body, if the file holds a whole one.
 std::optional<std::string_view> body_of(std::string_view bytes) {

@@ -38,7 +38,7 @@ void set_folder(ShardInfo& shard, NodeId node, std::uint64_t incarnation) {
 
 MemberActor::MemberActor(Address self, std::shared_ptr<Store> store, MemberOptions options)
     : self_(self), store_(std::move(store)), options_(std::move(options)), lease_(options_.timing.lease) {
-  options_.replica.has_register = true;
+  DKV_ASSERT(options_.replica.has_register);
 }
 
 void MemberActor::on_start(TimePoint now, Effects&) { started_ = quiet_since_ = now; }

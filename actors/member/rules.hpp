@@ -6,7 +6,6 @@ namespace dkv {
 /// All true in the product.
 struct MemberRules {
   bool all_ack = true;             // R1: commit counts every counted member
-  bool fresh_epoch = true;         // R6: a primary that starts again begins an epoch
   bool lease_all = true;           // R7: nothing is acknowledged without a lease from every counted member
   bool lease_from_sending = true;  // R8: a lease counts from when its heartbeat was sent
   bool grace = true;               // R9: a replica takes over only after the grace time

@@ -6,6 +6,7 @@
 #include "tests/sim/prefix_check.hpp"
 #include "tests/sim/replica_reads.hpp"
 #include "tests/sim/sim_world.hpp"
+#include "tests/sim/small_limits.hpp"
 #include "topology/placement.hpp"
 
 namespace dkv::sim {
@@ -51,16 +52,6 @@ TopologyPtr make_topology(Random& random, StoreKind store) {
   return topology;
 }
 
-NodeOptions small_limits() {
-  NodeOptions options;
-  options.copy.freeze_bytes = 6 << 10;
-  options.copy.freeze_log_bytes = 8 << 10;
-  options.copy.max_bytes = 64 << 10;
-  options.log_segment_bytes = 4 << 10;
-  options.snapshot_chunk_bytes = 300;
-  return options;
-}
-
 class Run {
  public:
   explicit Run(const RunOptions& options)
@@ -81,7 +72,7 @@ class Run {
     world_.at(world_.now() + kCalmBefore, [this] { cause_trouble(); });
     check_prefixes();
     world_.run_until(end_ - kFaultsEndBefore);
-    heal();
+    world_.heal();
     world_.run_until(end_);
     check_final_state();
     if (!options_.is_volatile) check_linearizability();
@@ -92,9 +83,7 @@ class Run {
 
  private:
   static NodeOptions node_options(const RunOptions& options) {
-    NodeOptions node = small_limits();
-    // From a log that is short, so that replicas often take a copy of the whole shard, to one that is long.
-    node.log_retain_bytes = std::uint64_t{1} << (10 + options.seed % 8);
+    NodeOptions node = small_limits(options.seed);
     node.replica_rules = options.replica_rules;
     return node;
   }
@@ -300,15 +289,6 @@ class Run {
     world_.limit_disks(node, random().below(2000));
     world_.at(world_.now() + random().between(Duration{100ms}, Duration{4s}),
               [this, node] { world_.unlimit_disks(node); });
-  }
-
-  void heal() {
-    world_.set_faults({});
-    for (const NodeInfo& a : world_.topology().nodes) {
-      for (const NodeInfo& b : world_.topology().nodes) world_.cut(a.id, b.id, false);
-    }
-    for (const NodeInfo& node : world_.topology().nodes) world_.unlimit_disks(node.id);
-    world_.start_all();
   }
 
   // ---- what must hold at any time

@@ -5,6 +5,7 @@
 
 #include "tests/linearizability/check.hpp"
 #include "tests/sim/sim_world.hpp"
+#include "tests/sim/small_limits.hpp"
 #include "topology/placement.hpp"
 
 namespace dkv::sim {
@@ -76,7 +77,7 @@ class FailoverRun {
     if (options_.causes_faults) world_.at(world_.now() + kCalmBefore, [this] { cause_trouble(); });
     check_leases();
     world_.run_until(end_ - kFaultsEndBefore);
-    heal();
+    world_.heal();
     world_.run_until(end_ - kClientsRestBefore);
     for (std::size_t key = 0; key < kKeys; ++key) read_in_the_end("key-" + std::to_string(key));
     world_.run_until(end_);
@@ -90,13 +91,7 @@ class FailoverRun {
 
  private:
   static NodeOptions node_options(const FailoverOptions& options) {
-    NodeOptions node;
-    node.copy.freeze_bytes = 6 << 10;
-    node.copy.freeze_log_bytes = 8 << 10;
-    node.copy.max_bytes = 64 << 10;
-    node.log_segment_bytes = 4 << 10;
-    node.snapshot_chunk_bytes = 300;
-    node.log_retain_bytes = std::uint64_t{1} << (10 + options.seed % 8);
+    NodeOptions node = small_limits(options.seed);
     node.has_register = true;
     node.member_rules = options.rules;
     node.register_rules = options.register_rules;
@@ -263,15 +258,6 @@ class FailoverRun {
     world_.limit_disks(node, random().below(2000));
     world_.at(world_.now() + random().between(Duration{100ms}, Duration{4s}),
               [this, node] { world_.unlimit_disks(node); });
-  }
-
-  void heal() {
-    world_.set_faults({});
-    for (const NodeInfo& a : world_.topology().nodes) {
-      for (const NodeInfo& b : world_.topology().nodes) world_.cut(a.id, b.id, false);
-      world_.unlimit_disks(a.id);
-    }
-    world_.start_all();
   }
 
   // ---- what must hold at any time

@@ -3,20 +3,15 @@
 #include <utility>
 
 #include "tests/sim/failover_run.hpp"
+#include "tests/sim/seeds.hpp"
 
 namespace dkv::sim {
 namespace {
 
-std::string text_of(const FailoverResult& result) {
-  std::string text;
-  for (const std::string& violation : result.violations) text += violation + "\n";
-  return text;
-}
-
 TEST(Failover, ACalmClusterServes) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const FailoverResult result = run_failover({.seed = seed, .length = 40s, .causes_faults = false});
-    EXPECT_EQ(text_of(result), "") << "seed " << seed;
+    EXPECT_EQ(all_of(result.violations), "") << "seed " << seed;
     EXPECT_GT(result.acknowledged_writes, 500U) << "seed " << seed;
     EXPECT_EQ(result.take_overs, 0U) << "seed " << seed;
   }
@@ -24,12 +19,12 @@ TEST(Failover, ACalmClusterServes) {
 
 TEST(Failover, NothingAcknowledgedIsLostWhateverHappens) {
   std::uint64_t take_overs = 0;
-  for (std::uint64_t seed = 1; seed <= DKV_SIM_SEEDS; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seed_count(); ++seed) {
     const FailoverResult result = run_failover({.seed = seed});
-    ASSERT_EQ(text_of(result), "") << "seed " << seed;
+    ASSERT_EQ(all_of(result.violations), "") << "seed " << seed;
     take_overs += result.take_overs;
   }
-  EXPECT_GT(take_overs, std::uint64_t{DKV_SIM_SEEDS} / 2);
+  EXPECT_GT(take_overs, seed_count() / 2);
 }
 
 TEST(Failover, TheSameSeedIsTheSameLife) {
@@ -42,7 +37,7 @@ class BrokenRule : public testing::TestWithParam<std::pair<const char*, bool Mem
 
 TEST_P(BrokenRule, IsNoticed) {
   constexpr std::uint64_t kSeeds = 100;
-  if (DKV_SIM_SEEDS < kSeeds) GTEST_SKIP() << "a sanitizer looks at the code, not at the seeds";
+  if (seed_count() < kSeeds) GTEST_SKIP() << "a sanitizer looks at the code, not at the seeds";
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     FailoverOptions options;
     options.seed = seed;

@@ -340,13 +340,11 @@ class RegisterRun {
   }
 
   void heal() {
-    world_.set_faults({});
-    for (const NodeInfo& a : world_.topology().nodes) {
-      for (const NodeInfo& b : world_.topology().nodes) world_.cut(a.id, b.id, false);
-      const KeeperActor* keeper = sim_.keeper(a.id);
-      if (keeper != nullptr && keeper->has_failed()) world_.crash(a.id);
+    for (const NodeInfo& node : world_.topology().nodes) {
+      const KeeperActor* keeper = sim_.keeper(node.id);
+      if (keeper != nullptr && keeper->has_failed()) world_.crash(node.id);
     }
-    world_.start_all();
+    world_.heal();
   }
 
   // ---- in the end

@@ -1,23 +1,12 @@
 // The register under faults, in simulation. The environment's DKV_SIM_SEEDS sets how many seeds are run.
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <iostream>
 
 #include "tests/sim/register_run.hpp"
+#include "tests/sim/seeds.hpp"
 
 namespace dkv::sim {
 namespace {
-
-std::uint64_t seed_count() {
-  const char* set = std::getenv("DKV_SIM_SEEDS");
-  return set != nullptr ? std::strtoull(set, nullptr, 10) : DKV_SIM_SEEDS;
-}
-
-std::string all_of(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += "\n  " + line;
-  return text;
-}
 
 TEST(SimulatedRegister, IsOneChainUnderFaultsAndReplaysEachSeedToTheSameTrace) {
   RegisterRunResult total;

@@ -1,5 +1,4 @@
 // Replication under faults, in simulation. The environment's DKV_SIM_SEEDS sets how many seeds are run.
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <iostream>
 #include <set>
@@ -7,21 +6,11 @@
 #include "tests/actors/conversation.hpp"
 #include "tests/linearizability/check.hpp"
 #include "tests/sim/cluster_run.hpp"
+#include "tests/sim/seeds.hpp"
 #include "tests/sim/sim_world.hpp"
 
 namespace dkv::sim {
 namespace {
-
-std::uint64_t seed_count() {
-  const char* set = std::getenv("DKV_SIM_SEEDS");
-  return set != nullptr ? std::strtoull(set, nullptr, 10) : DKV_SIM_SEEDS;
-}
-
-std::string all_of(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += "\n  " + line;
-  return text;
-}
 
 TEST(SimulatedCluster, KeepsItsPromisesUnderFaultsAndReplaysEachSeedToTheSameTrace) {
   RunResult total;

@@ -104,6 +104,13 @@ void SimWorld::unlimit_disks(NodeId id) {
   for (auto& [shard, platter] : nodes_.at(id).platters) platter.capacity = SIZE_MAX;
 }
 
+void SimWorld::heal() {
+  faults_ = {};
+  cuts_.clear();
+  for (const auto& [id, node] : nodes_) unlimit_disks(id);
+  start_all();
+}
+
 void SimWorld::make_disks_lie() {
   for (auto& [id, node] : nodes_) {
     for (const ShardInfo& shard : topology_->shards) node.platters[shard.id].lies = true;

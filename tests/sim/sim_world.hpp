@@ -58,6 +58,8 @@ class SimWorld {
   void unlimit_disks(NodeId node);
   /// Until its next start, syncs of its keeper fail.
   void break_keeper_disk(NodeId node) { nodes_.at(node).platters[ShardId{}].sync_fails = true; }
+  /// Ends all faults but lying disks, and starts every node that is down.
+  void heal();
   /// Every sync from now on lies.
   void make_disks_lie();
 
