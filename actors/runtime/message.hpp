@@ -71,6 +71,25 @@ struct StatusReport {
   MemberStatus status;
 };
 
+/// router -> member: an operator wants the shard's primary, who is this member, to hand over to the in-sync
+/// replica on `to`, or to any where that is zero.
+struct HandOver {
+  std::uint64_t token = 0;
+  NodeId to;
+};
+
+/// router -> member: an operator wants this copy to be primary, in sync or not, and knows what that may lose.
+struct ForcePromotion {
+  std::uint64_t token = 0;
+};
+
+/// member -> router, the answer to either once its outcome is known.
+struct ControlReport {
+  std::uint64_t token = 0;
+  Errc code = Errc::ok;
+  std::string text;  // for people: what was done, or why not
+};
+
 /// world -> member: a frame arrived on a subscription. Unchecked bytes.
 struct EventFrame {
   FrameBytes bytes;
@@ -280,17 +299,16 @@ struct TopologyChosen {
   TopologyPtr topology;
 };
 
-using Message =
-    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
-                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
-                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery,
-                 LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed,
-                 LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs, WriteCheckpoint, CheckpointWritten,
-                 DiscardMemtable, CheckpointFailed, BeginImport, ImportBegun, ImportRecords, RecordsImported,
-                 ImportFailed, peer::RegisterPrepare, peer::RegisterPromise, peer::RegisterAccept,
-                 peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
-                 peer::RegisterChosen, peer::Heartbeat, peer::LeaseGrant, ProposeChange, ChangeSettled,
-                 ReadRegister, RegisterRead, RegisterReach, TopologyChosen>;
+using Message = std::variant<
+    TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery, StatusReport,
+    EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply, peer::SnapshotRequest,
+    peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery, LogOpened, ResetLog, AppendFrame, Durable,
+    TrimLog, ReadLog, LogRead, LogReadFailed, LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs,
+    WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed, BeginImport, ImportBegun,
+    ImportRecords, RecordsImported, ImportFailed, peer::RegisterPrepare, peer::RegisterPromise,
+    peer::RegisterAccept, peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
+    peer::RegisterChosen, peer::Heartbeat, peer::LeaseGrant, ProposeChange, ChangeSettled, ReadRegister,
+    RegisterRead, RegisterReach, TopologyChosen, HandOver, ForcePromotion, ControlReport>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);
