@@ -1,7 +1,5 @@
 #include "actors/assembly.hpp"
 
-#include <algorithm>
-
 #include "actors/keeper/keeper_actor.hpp"
 #include "actors/keeper/register_actor.hpp"
 #include "actors/router/router_actor.hpp"
@@ -14,9 +12,9 @@ namespace dkv {
 
 namespace {
 
-/// Of a volatile shard: nothing on disk.
-Result<MemberStorage> volatile_storage() {
-  return MemberStorage{std::make_unique<MemoryDisk>(), std::make_shared<MemoryStore>()};
+/// Of a volatile shard: nothing on disk, so that every process begins with a new, empty folder.
+Result<MemberStorage> volatile_storage(std::uint64_t process) {
+  return MemberStorage{std::make_unique<MemoryDisk>(), std::make_shared<MemoryStore>(), process | 1};
 }
 
 /// Its log and memtables are memory beside its store, and a checkpoint costs it little: so they are smaller.
@@ -41,11 +39,9 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
   std::vector<Address> listeners{router};
   for (const ShardInfo& shard : topology.shards) {
     const bool is_primary = shard.primary == node;
-    const bool is_replica =
-        std::find(shard.replicas.begin(), shard.replicas.end(), node) != shard.replicas.end();
-    if (!is_primary && !is_replica) continue;
+    if (!is_member(shard, node)) continue;
     const bool is_volatile = shard.store == StoreKind::memory;
-    auto storage = is_volatile ? volatile_storage() : open_storage(shard);
+    auto storage = is_volatile ? volatile_storage(options.process) : open_storage(shard);
     if (!storage) return storage.error();
     const NodeOptions limits = is_volatile ? volatile_limits(options) : options;
     const Address member{node, Role::member, shard.id};

@@ -70,10 +70,7 @@ Result<void> check_register_part(const Topology& topology, const ShardInfo& shar
   if (shard.epoch.value > topology.version) return broken(who + " has an epoch above the topology's version");
   NodeId before;
   for (const MemberFolder& folder : shard.folders) {
-    const bool is_member =
-        folder.node == shard.primary ||
-        std::find(shard.replicas.begin(), shard.replicas.end(), folder.node) != shard.replicas.end();
-    if (!is_member || folder.node <= before || folder.incarnation == 0)
+    if (!is_member(shard, folder.node) || folder.node <= before || folder.incarnation == 0)
       return broken(who + " has folders that are not its members' in order");
     before = folder.node;
   }

@@ -39,6 +39,11 @@ const NodeInfo* Topology::find_node(std::string_view node) const { return find_b
 const ShardInfo* Topology::find_shard(ShardId shard) const { return find_by_id(shards, shard); }
 const ShardInfo* Topology::find_shard(std::string_view shard) const { return find_by_name(shards, shard); }
 
+bool is_member(const ShardInfo& shard, NodeId node) {
+  return shard.primary == node ||
+         std::find(shard.replicas.begin(), shard.replicas.end(), node) != shard.replicas.end();
+}
+
 SlotId slot_of(std::string_view key) {
   const std::string_view part = hash_part(key);
   return SlotId{static_cast<std::uint16_t>(XXH3_64bits(part.data(), part.size()) % kSlotCount)};

@@ -87,6 +87,9 @@ struct Topology {
   bool operator==(const Topology&) const = default;
 };
 
+/// Whether a node has a copy of the shard, whichever part it has.
+bool is_member(const ShardInfo& shard, NodeId node);
+
 using TopologyPtr = std::shared_ptr<const Topology>;
 
 /// The slot of a key: XXH3-64 of its hash part, modulo 16384. The hash part is what stands between the

@@ -215,8 +215,20 @@ void RegisterActor::learn(const Balloted& chosen, Effects& out) {
   if (ready_) announce(out);
 }
 
+/// The newest, with the addresses that the file has now: the register keeps those of the day it began on, and
+/// a cluster may have moved since.
+TopologyPtr RegisterActor::with_addresses() const {
+  auto topology = std::make_shared<Topology>(*known_.topology);
+  for (NodeInfo& node : topology->nodes) {
+    const NodeInfo* in_file = file_->find_node(node.name);
+    if (in_file != nullptr && in_file->id == node.id) node = *in_file;
+  }
+  return topology;
+}
+
 void RegisterActor::announce(Effects& out) {
-  for (const Address& listener : options_.listeners) out.send(listener, TopologyChanged{known_.topology});
+  const TopologyPtr topology = with_addresses();
+  for (const Address& listener : options_.listeners) out.send(listener, TopologyChanged{topology});
 }
 
 void RegisterActor::push(const Balloted& chosen, Effects& out) {

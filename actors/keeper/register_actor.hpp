@@ -75,6 +75,7 @@ class RegisterActor final : public Actor {
   // Learning.
   void learn(const Balloted& chosen, Effects& out);
   void push(const Balloted& chosen, Effects& out);
+  TopologyPtr with_addresses() const;
   void announce(Effects& out);
   void settle(PendingChanges::Settled settled, Effects& out);
   void begin_poll(TimePoint now, Effects& out);

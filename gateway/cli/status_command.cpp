@@ -25,11 +25,6 @@ const MemberStatus* find_member(const Answer& answer, ShardId shard) {
   return nullptr;
 }
 
-bool is_member(const ShardInfo& shard, NodeId node) {
-  return shard.primary == node ||
-         std::find(shard.replicas.begin(), shard.replicas.end(), node) != shard.replicas.end();
-}
-
 std::string text_of(std::uint64_t number) { return std::to_string(number); }
 
 void add_row(Table& table, const ShardInfo& shard, const Answer& answer) {

@@ -26,10 +26,9 @@ Result<TopologyPtr> find_topology(const Options& options) {
 std::string roles_of(const Topology& topology, NodeId node) {
   std::string roles;
   for (const ShardInfo& shard : topology.shards) {
-    const bool replica =
-        std::find(shard.replicas.begin(), shard.replicas.end(), node) != shard.replicas.end();
-    if (shard.primary != node && !replica) continue;
-    roles += (roles.empty() ? "" : ",") + std::string(replica ? "replica:" : "primary:") + shard.name;
+    if (!is_member(shard, node)) continue;
+    roles += (roles.empty() ? "" : ",") + std::string(shard.primary == node ? "primary:" : "replica:") +
+             shard.name;
   }
   return roles.empty() ? "-" : roles;
 }

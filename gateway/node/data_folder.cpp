@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
@@ -20,11 +21,12 @@ namespace dkv {
 
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
+constexpr std::uint64_t kFormat = 2;
 constexpr std::string_view kShardPrefix = "shard-";
 constexpr const char* kLockFile = "lock";
 constexpr const char* kIdentityFile = "node.json";
-constexpr const char* kNewIdentityFile = "node.json.new";
+constexpr const char* kKeeperFolder = "keeper";
+constexpr const char* kIncarnationFile = "incarnation";
 /// A node.json has some 200 bytes.
 constexpr std::size_t kMaxIdentityBytes = 64 << 10;
 
@@ -48,16 +50,20 @@ Result<std::optional<std::string>> read_small_file(const std::string& path) {
   return std::optional<std::string>(std::move(text));
 }
 
-/// Writes and syncs a new file of this content.
+std::string new_name(const std::string& path) { return path + ".new"; }
+
+/// A new file of this content, which is there as a whole or not at all.
 Result<void> write_small_file(const std::string& path, const std::string& text) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  const std::string new_path = new_name(path);
+  const int file = ::open(new_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (file < 0) return system_error(errno, "cannot create", path);
   const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const bool synced = written && ::fsync(file) == 0;
   const int code = errno;
   ::close(file);
   if (!synced) return system_error(written ? code : ENOSPC, "cannot write", path);
-  return {};
+  if (::rename(new_path.c_str(), path.c_str()) != 0) return system_error(errno, "cannot create", path);
+  return sync_folder(path.substr(0, path.rfind('/')));
 }
 
 /// Whether the folder holds something, but nothing that a first start could have left behind.
@@ -68,7 +74,7 @@ Result<bool> is_somebody_elses(const std::string& path) {
        entry.increment(code)) {
     const std::string name = entry->path().filename().string();
     if (name == kIdentityFile) return false;
-    foreign = foreign || (name != kLockFile && name != kNewIdentityFile);
+    foreign = foreign || (name != kLockFile && name != new_name(kIdentityFile));
   }
   if (code) return system_error(code.value(), "cannot list folder", path);
   return foreign;
@@ -89,6 +95,27 @@ Result<void> make_folder(const std::string& path) {
     if (auto synced = sync_folder(folder->parent_path().string()); !synced) return synced;
   }
   return {};
+}
+
+/// Of a shard's folder, made where there is none.
+Result<std::uint64_t> incarnation_of(const std::string& folder) {
+  const std::string file = folder + "/" + kIncarnationFile;
+  const auto text = read_small_file(file);
+  if (!text) return text.error();
+  if (!*text) {
+    const std::uint64_t made = random_number() | 1;
+    if (auto written = write_small_file(file, to_hex(made) + "\n"); !written) return written.error();
+    return made;
+  }
+  std::uint64_t number = 0;
+  const char* end = (*text)->data() + (*text)->size();
+  const auto read = std::from_chars((*text)->data(), end, number, 16);
+  if (read.ec != std::errc() || number == 0 || std::string_view(read.ptr, end) != "\n")
+    return Error{Errc::corrupt,
+                 file +
+                     " holds no incarnation; it was damaged. Without it this copy of the shard "
+                     "is a new member: remove the file if another member has the shard's data"};
+  return number;
 }
 
 std::string without_trailing_slashes(std::string path) {
@@ -227,11 +254,7 @@ Result<void> DataFolder::write_identity(const std::string& node, std::uint64_t c
   incarnation_ = to_hex(random_number()) + to_hex(random_number());
   const nlohmann::ordered_json identity = {
       {"format", kFormat}, {"node", node}, {"cluster", to_hex(cluster_id)}, {"incarnation", incarnation_}};
-  const std::string new_file = path_ + "/" + kNewIdentityFile;
-  const std::string file = path_ + "/" + kIdentityFile;
-  if (auto written = write_small_file(new_file, identity.dump(2) + "\n"); !written) return written;
-  if (::rename(new_file.c_str(), file.c_str()) != 0) return system_error(errno, "cannot create", file);
-  return sync_folder(path_);
+  return write_small_file(path_ + "/" + kIdentityFile, identity.dump(2) + "\n");
 }
 
 DataFolder::ShardFolder DataFolder::shard_paths(const std::string& shard_name) const {
@@ -239,9 +262,18 @@ DataFolder::ShardFolder DataFolder::shard_paths(const std::string& shard_name) c
   return {log, log + "/store"};
 }
 
+Result<std::string> DataFolder::keeper_folder() const {
+  std::string folder = path_ + "/" + kKeeperFolder;
+  if (auto made = make_folder(folder); !made) return made.error();
+  return folder;
+}
+
 Result<DataFolder::ShardFolder> DataFolder::shard_folder(const std::string& shard_name) const {
   ShardFolder folder = shard_paths(shard_name);
   if (auto made = make_folder(folder.log); !made) return made.error();
+  const auto incarnation = incarnation_of(folder.log);
+  if (!incarnation) return incarnation.error();
+  folder.incarnation = *incarnation;
   if (auto made = make_folder(folder.store); !made) return made.error();
   return folder;
 }

@@ -1,7 +1,9 @@
 // A node's data folder: whose it is, and that only one process uses it. Layout:
 //   lock         held (flock) while the node runs; its pid
 //   node.json    format version, node, cluster and incarnation; written once, when the folder is first used
-//   shard-NAME/  one per shard placed here: log segments; store/ below it is the LMDB environment
+//   keeper/      on a keeper's node: what it has promised and accepted
+//   shard-NAME/  one per shard placed here: log segments, and its incarnation; store/ below it is the LMDB
+//                environment
 // LMDB and the log both break when two processes open them, and would serve anything that a wrong folder
 // holds: so both are checked before anything is opened, and a refusal changes nothing.
 #pragma once
@@ -30,15 +32,19 @@ class DataFolder {
   DataFolder& operator=(DataFolder&&) = delete;
 
   const std::string& path() const { return path_; }
-  /// Of one that was taken. Made with the folder, and like no other's: a wiped folder is a new member.
+  /// Of one that was taken. Made with the folder, and like no other's.
   const std::string& incarnation() const { return incarnation_; }
 
-  /// The folder of a shard's log, and in it that of its store; made durably if missing.
+  /// The folder of a shard's log, and in it that of its store; made durably if missing. Its incarnation is
+  /// made with it: a copy that was wiped is a new member of its shard. Errors: also corrupt.
   struct ShardFolder {
     std::string log;
     std::string store;
+    std::uint64_t incarnation = 0;  // 0 where it was not asked for
   };
   Result<ShardFolder> shard_folder(const std::string& shard_name) const;
+  /// The keeper's; made durably if missing.
+  Result<std::string> keeper_folder() const;
   /// The same, made or not.
   ShardFolder shard_paths(const std::string& shard_name) const;
   /// Those that are there, sorted. Errors: io_error.

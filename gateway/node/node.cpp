@@ -36,7 +36,13 @@ Result<MemberStorage> open_storage(const DataFolder& data, const ShardInfo& shar
   if (!folder) return folder.error();
   auto store = LmdbStore::open(folder->store, shard.id);
   if (!store) return store.error();
-  return MemberStorage{std::make_unique<PosixDisk>(folder->log), std::move(*store)};
+  return MemberStorage{std::make_unique<PosixDisk>(folder->log), std::move(*store), folder->incarnation};
+}
+
+Result<std::unique_ptr<Disk>> open_keeper(const DataFolder& data) {
+  auto folder = data.keeper_folder();
+  if (!folder) return folder.error();
+  return std::unique_ptr<Disk>(std::make_unique<PosixDisk>(std::move(*folder)));
 }
 
 HttpServerOptions http_options(const NodeInfo& self, const NodeOptions& limits) {
@@ -88,10 +94,7 @@ class Node::Impl {
   std::string description() const {
     std::string copies;
     for (const ShardInfo& shard : setup_.topology->shards) {
-      const bool replica =
-          std::find(shard.replicas.begin(), shard.replicas.end(), self_.id) != shard.replicas.end();
-      if (shard.primary != self_.id && !replica) continue;
-      copies += ", " + std::string(replica ? "replica" : "primary") + " of " + shard.name;
+      if (is_member(shard, self_.id)) copies += (copies.empty() ? "; copies of " : ", ") + shard.name;
     }
     return "http://" + self_.http + " (node " + self_.name + copies + "; rpc " + self_.rpc + ")";
   }
@@ -100,12 +103,11 @@ class Node::Impl {
   Result<void> spawn() {
     NodeOptions options = setup_.limits;
     options.process = random_number();
-    options.shard.first_epoch =
-        Epoch{static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                             std::chrono::system_clock::now().time_since_epoch())
-                                             .count())};
-    auto actors = assemble_node(*setup_.topology, self_.id, options,
-                                [this](const ShardInfo& shard) { return open_storage(data_, shard); });
+    options.has_register = true;
+    auto actors = assemble_node(
+        *setup_.topology, self_.id, options,
+        [this](const ShardInfo& shard) { return open_storage(data_, shard); },
+        [this] { return open_keeper(data_); });
     if (!actors) return actors.error();
     for (PlacedActor& one : *actors) world_.spawn(one.thread, one.address, std::move(one.actor));
     return {};

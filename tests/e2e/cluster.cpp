@@ -28,12 +28,6 @@ std::string with_network(std::string text, const std::string& network) {
   return text;
 }
 
-Layout india_on(const std::string& network) {
-  Layout layout = {with_network(read_file(DKV_SOURCE "/topology/india.toml"), network), {}};
-  for (const auto& [node, number] : hosts()) layout.hosts[node] = network + std::to_string(number);
-  return layout;
-}
-
 std::string last_lines(const std::string& text, int count) {
   std::size_t at = text.size();
   while (count-- >= 0 && at != 0 && at != std::string::npos) at = text.rfind('\n', at - 1);
@@ -50,6 +44,26 @@ std::string next_network() {
   return "127." + std::to_string(1 + (number >> 8) % 254) + "." + std::to_string(number & 255) + ".";
 }
 
+Layout india() {
+  const std::string network = next_network();
+  Layout layout = {with_network(read_file(DKV_SOURCE "/topology/india.toml"), network), {}};
+  for (const auto& [node, number] : hosts()) layout.hosts[node] = network + std::to_string(number);
+  return layout;
+}
+
+Layout city() {
+  const std::string network = next_network();
+  Layout layout;
+  layout.topology = "[cluster]\nname = \"city\"\nkeepers = [\"witness\"]\n";
+  int number = 2;
+  for (const std::string& node : kCity) {
+    layout.hosts[node] = network + std::to_string(number++);
+    layout.topology += "[[node]]\nname = \"" + node + "\"\nhost = \"" + layout.hosts[node] + "\"\n";
+  }
+  layout.topology += "[[shard]]\nname = \"delhi\"\nprimary = \"delhi\"\nreplicas = [\"delhi-replica\"]\n";
+  return layout;
+}
+
 std::vector<std::string> all_nodes() {
   std::vector<std::string> names = kCities;
   for (const std::string& city : kCities) names.push_back(city + "-replica");
@@ -60,8 +74,6 @@ std::uint64_t chosen_seed() {
   const char* given = std::getenv("DISTRIKV_SEED");
   return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
-
-Cluster::Cluster() : Cluster(india_on(next_network())) {}
 
 Cluster::Cluster(Layout layout) : hosts_(std::move(layout.hosts)) {
   write_file(topology_file(), layout.topology);
@@ -118,10 +130,11 @@ bool Cluster::wait_until_ready(const std::vector<std::string>& nodes) {
   return true;
 }
 
-bool Cluster::wait_until_level(const std::string& primary, const std::string& replica) const {
-  const std::uint64_t head = member_status(primary).at("head");
-  const bool level = eventually(10s, [&] {
-    const nlohmann::json status = member_status(replica);
+bool Cluster::wait_until_level(const std::string& primary, const std::string& replica,
+                               const std::string& shard) const {
+  const std::uint64_t head = member_status(primary, shard).at("head");
+  const bool level = eventually(kReadyTimeout, [&] {
+    const nlohmann::json status = member_status(replica, shard);
     return status.at("ready") == true && status.at("commit") == head && status.at("durable") == head;
   });
   if (!level) std::fprintf(stderr, "%s is not level: %s\n", replica.c_str(), status(replica).dump(1).c_str());
@@ -169,6 +182,25 @@ nlohmann::json Cluster::member_status(const std::string& node, const std::string
     if (member.at("shard") == shard) return member;
   }
   throw std::runtime_error(node + " has no copy of " + shard);
+}
+
+std::string Cluster::wait_for_primary(const std::string& shard) {
+  std::string primary;
+  const bool found = eventually(kReadyTimeout, [&] {
+    for (const auto& [node, host] : hosts_) {
+      if (!is_running(node)) continue;
+      const HttpResponse response = HttpClient(1s).once(http(node), "GET", "/v1/status");
+      const auto answer = nlohmann::json::parse(response.body, nullptr, false);
+      if (response.status != 200 || !answer.is_object()) continue;
+      for (const nlohmann::json& member : answer.at("members")) {
+        if (member.at("shard") == shard && member.at("role") == "primary" && member.at("ready") == true)
+          primary = node;
+      }
+    }
+    return !primary.empty();
+  });
+  if (!found) throw std::runtime_error("nobody leads shard " + shard);
+  return primary;
 }
 
 std::string Cluster::endpoint(const std::string& node, int port) const {

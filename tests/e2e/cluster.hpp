@@ -1,7 +1,7 @@
-// A real cluster for a test: the nodes of topology/india.toml as processes, on a loopback network of the
-// test's own (127.x.y.0/24), so that tests may run side by side and beside a user's cluster. Data and logs
-// are in a temporary folder. A failed test prints the ends of the logs. namespaces.hpp has one whose links
-// can be cut.
+// A real cluster for a test: the nodes of topology/india.toml, or a smaller one, as processes, on a loopback
+// network of the test's own (127.x.y.0/24), so that tests may run side by side and beside a user's cluster.
+// Data and logs are in a temporary folder. A failed test prints the ends of the logs. namespaces.hpp has one
+// whose links can be cut.
 #pragma once
 
 #include <filesystem>
@@ -38,10 +38,17 @@ struct Layout {
   std::map<std::string, std::string> hosts;
 };
 
+/// The four cities of india.toml.
+Layout india();
+/// One shard, delhi, on the nodes delhi and delhi-replica, and a third node, witness, which is the only
+/// keeper and is left alone: so either of the two may die.
+Layout city();
+inline const std::vector<std::string> kCity = {"delhi", "delhi-replica", "witness"};
+
 class Cluster {
  public:
-  /// Of india.toml. Writes the topology file; starts nothing.
-  Cluster();
+  /// Writes the topology file; starts nothing.
+  explicit Cluster(Layout layout = india());
   virtual ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -55,7 +62,8 @@ class Cluster {
   bool wait_until_ready(const std::vector<std::string>& nodes);
   bool start_and_wait(const std::vector<std::string>& nodes);
   /// Waits until a replica that is ready has all that its primary has by then, committed and on its own disk.
-  bool wait_until_level(const std::string& primary, const std::string& replica) const;
+  bool wait_until_level(const std::string& primary, const std::string& replica,
+                        const std::string& shard) const;
   /// kill -9.
   void kill(const std::string& node);
   /// SIGTERM; the exit code, -1 when it did not end within 10 s (then it is killed).
@@ -90,9 +98,10 @@ class Cluster {
   nlohmann::json status(const std::string& node) const;
   nlohmann::json member_status(const std::string& node) const;
   nlohmann::json member_status(const std::string& node, const std::string& shard) const;
+  /// The shard's primary, once one serves; the test ends with an exception when none does in time.
+  std::string wait_for_primary(const std::string& shard);
 
  protected:
-  explicit Cluster(Layout layout);
   /// What a node's program is started through: stands before it on the command line.
   virtual std::vector<std::string> launcher(const std::string&) const { return {}; }
   /// kill -9 for all, for destructors that take away what nodes run in.

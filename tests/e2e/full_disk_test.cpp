@@ -27,7 +27,7 @@ class FullDisk : public testing::Test {
     ASSERT_EQ(::mount("none", cluster_.data(kNode).c_str(), "tmpfs", 0, "size=24m"), 0)
         << std::strerror(errno);
     mounted_ = true;
-    ASSERT_TRUE(cluster_.start_and_wait({kNode}));
+    ASSERT_TRUE(cluster_.start_and_wait({"witness", kNode}));
     std::ofstream(ballast()) << std::string(std::size_t{12} << 20, 'x');  // half of it
   }
   void TearDown() override {
@@ -60,7 +60,7 @@ class FullDisk : public testing::Test {
     }
   }
 
-  Cluster cluster_;
+  Cluster cluster_{city()};
   bool mounted_ = false;
   std::map<std::string, std::string> acknowledged_;
 };

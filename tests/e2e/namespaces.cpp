@@ -104,9 +104,4 @@ std::vector<std::string> NamespaceCluster::launcher(const std::string& node) con
   return {"ip", "netns", "exec", network_.namespace_of(node)};
 }
 
-nlohmann::json NamespaceCluster::status_from_inside(const std::string& node) const {
-  const InsideNamespace inside(network_.namespace_of(node));
-  return status(node);
-}
-
 }  // namespace dkv::e2e

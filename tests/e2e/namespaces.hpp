@@ -99,8 +99,12 @@ class NamespaceCluster final : public Cluster {
   void heal(const std::string& a, const std::string& b) { network_.change({"heal", a, b}); }
   void heal_all() { network_.change({"heal"}); }
 
-  /// /v1/status of a node that may have been cut off from the client: asked from inside its namespace.
-  nlohmann::json status_from_inside(const std::string& node) const;
+  /// Calls `ask` from inside a node's namespace: for one that is cut off from the client.
+  template <class Ask>
+  auto from_inside(const std::string& node, Ask ask) const {
+    const InsideNamespace inside(network_.namespace_of(node));
+    return ask();
+  }
 
  protected:
   std::vector<std::string> launcher(const std::string& node) const override;

@@ -1,161 +1,131 @@
-// Links that are cut between real nodes, both ways and one way: what the nodes say, what a client is told,
-// and that all comes level once they are mended. Shard-1 has its primary on node-1 and its replica on node-4,
-// which also has one of shard-3, of node-3.
-#include <gtest/gtest.h>
+// Links that are cut between real nodes, both ways and one way: who leads then, what the nodes say, what a
+// client is told, and that all comes level once they are mended. Shard-1 is on node-1 and node-4, which also
+// has a copy of shard-3; every node has a keeper.
 #include <memory>
 
 #include "gateway/client/client.hpp"
 #include "tests/e2e/namespaces.hpp"
+#include "tests/e2e/shard_test.hpp"
 
 namespace dkv::e2e {
 namespace {
 
-const std::string kPrimary = "node-1";
-const std::string kReplica = "node-4";
-const std::string kShard = "shard-1";
-const std::string kOtherPrimary = "node-3";
-const std::string kOtherShard = "shard-3";
-
-// For what TCP has to send again: it waits up to about as long as the cut has lasted already.
+// Nodes without a copy of shard-1.
+const std::string kDoor = "node-2";
 constexpr auto kHealTimeout = 60s;
 
-class Partition : public testing::Test {
+class Partition : public ShardTest {
  protected:
+  Partition() : ShardTest("shard-1", {"node-1", "node-4"}, kDoor) {}
+  Cluster& cluster() override { return *cluster_; }
+
   void SetUp() override {
     try {
       cluster_ = std::make_unique<NamespaceCluster>();
     } catch (const NamespacesRefused& refused) {
       GTEST_SKIP() << refused.what();
     }
-    ASSERT_TRUE(cluster_->start_and_wait({"node-1", "node-2", "node-3", "node-4", "node-5"}));
-    for (int i = 0; keys_.size() < 20; ++i) {
-      const std::string key = "p" + std::to_string(i);
-      if (http_.once(cluster_->http(kPrimary), "HEAD", kv_path(key)).status == 404) keys_.push_back(key);
-    }
+    start({"node-1", "node-2", "node-3", "node-4", "node-5"}, 20);
   }
 
-  void write_all(const std::string& value) {
-    for (const std::string& key : keys_) {
-      const int status = http_.once(cluster_->http(kPrimary), "PUT", kv_path(key), value + key).status;
-      ASSERT_TRUE(status == 200 || status == 201) << status;
-    }
-  }
-
-  // The replica's own copy.
-  void expect_on_replica(const std::string& value) {
-    for (const std::string& key : keys_) {
-      const HttpResponse get = http_.once(cluster_->http(kReplica), "GET", kv_path(key) + "?read=replica");
-      ASSERT_EQ(get.status, 200) << key << get.body;
-      EXPECT_EQ(get.body, value + key);
-    }
-  }
-
-  bool replica_becomes(const std::string& state) {
-    return eventually(kHealTimeout,
-                      [&] { return cluster_->member_status(kReplica, kShard).at("state") == state; });
-  }
-
-  void expect_level() {
-    const std::uint64_t head = cluster_->member_status(kPrimary, kShard).at("head");
-    EXPECT_TRUE(eventually(kHealTimeout, [&] {
-      const nlohmann::json status = cluster_->member_status(kReplica, kShard);
-      return status.at("ready") == true && status.at("commit") == head && status.at("durable") == head;
-    })) << cluster_->status(kReplica).dump(1);
-  }
-
-  // Whatever is between primary and replica now, `mend` ends: until then the replica stays where it is and
-  // says why, and then it gets what it missed.
+  // Whatever is between the two members now, `mend` ends: until then one of them serves without the other.
   template <class Mend>
-  void expect_silence_then_recovery(Mend mend) {
-    ASSERT_TRUE(replica_becomes("primary_silent"));
+  void expect_service_then_recovery(Mend mend) {
+    EXPECT_TRUE(eventually(kHealTimeout, [&] { return !is_in_sync(); }));
     write_all("while cut ");
-    expect_on_replica("before ");
-    EXPECT_EQ(cluster_->member_status(kReplica, kShard).at("ready"), false);
-    EXPECT_EQ(http_.once(cluster_->http(kReplica), "GET", "/readyz").status, 503);
-    EXPECT_EQ(cluster_->member_status(kReplica, kOtherShard).at("state"), "following")
-        << "the link to its other primary is whole";
+    expect_all("while cut ");
     mend();
-    expect_level();
-    expect_on_replica("while cut ");
+    expect_on_both("while cut ");
     write_all("after ");
-    expect_level();
-    expect_on_replica("after ");
+    expect_on_both("after ");
   }
 
-  void write_before() {
-    write_all("before ");
-    expect_level();
-    expect_on_replica("before ");
+  /// A linearizable read of exactly that node, as somebody beside it gets it.
+  HttpResponse ask_from_inside(const std::string& node, const std::string& key) {
+    return cluster_->from_inside(
+        node, [&] { return HttpClient(5s).once(cluster_->http(node), "GET", kv_path(key)); });
   }
 
   // A client that knows the topology, and has a connection to the primary when it has asked it something.
-  Client make_client() const { return Client({.seeds = {cluster_->rpc(kReplica)}, .deadline = 2s}); }
+  Client make_client() const { return Client({.seeds = {cluster_->rpc(kDoor)}, .deadline = 2s}); }
 
   std::unique_ptr<NamespaceCluster> cluster_;
-  HttpClient http_;
-  std::vector<std::string> keys_;  // of shard-1
 };
 
-TEST_F(Partition, AReplicaThatIsCutOffSaysSoAndCatchesUpOnceHealed) {
-  write_before();
-  cluster_->cut(kPrimary, kReplica);
-  expect_silence_then_recovery([&] { cluster_->heal(kPrimary, kReplica); });
+TEST_F(Partition, OneOfTwoThatAreCutFromEachOtherServesAndTheOtherComesBack) {
+  write_all("before ");
+  cluster_->cut("node-1", "node-4");
+  expect_service_then_recovery([&] { cluster_->heal("node-1", "node-4"); });
 }
 
-TEST_F(Partition, AReplicaThatDoesNotHearItsPrimaryCatchesUpOnceHealed) {
-  write_before();
-  cluster_->cut_one_way(kPrimary, kReplica);
-  expect_silence_then_recovery([&] { cluster_->heal(kPrimary, kReplica); });
+TEST_F(Partition, AReplicaThatDoesNotHearItsPrimaryComesBackOnceHealed) {
+  write_all("before ");
+  cluster_->cut_one_way(primary(), replica());
+  expect_service_then_recovery([&] { cluster_->heal("node-1", "node-4"); });
 }
 
-TEST_F(Partition, AReplicaThatItsPrimaryDoesNotHearCatchesUpOnceHealed) {
-  write_before();
-  cluster_->cut_one_way(kReplica, kPrimary);
-  expect_silence_then_recovery([&] { cluster_->heal(kPrimary, kReplica); });
+TEST_F(Partition, AReplicaThatItsPrimaryDoesNotHearComesBackOnceHealed) {
+  write_all("before ");
+  cluster_->cut_one_way(replica(), primary());
+  expect_service_then_recovery([&] { cluster_->heal("node-1", "node-4"); });
 }
 
 TEST_F(Partition, LinksThatComeAndGoLoseNothing) {
-  write_before();
+  write_all("before ");
   for (int round = 0; round < 5; ++round) {
-    cluster_->cut(kPrimary, kReplica);
+    cluster_->cut("node-1", "node-4");
     write_all("round " + std::to_string(round));
-    cluster_->heal(kPrimary, kReplica);
+    cluster_->heal("node-1", "node-4");
     write_all("between " + std::to_string(round));
   }
-  expect_level();
-  expect_on_replica("between 4");
+  expect_on_both("between 4");
 }
 
-TEST_F(Partition, ANodeCutOffFromAllSaysSo) {
-  cluster_->cut(kReplica, NamespaceCluster::kAll);
-  for (const std::string& shard : {kShard, kOtherShard}) {
-    EXPECT_TRUE(eventually(kHealTimeout, [&] {
-      const nlohmann::json status = cluster_->status_from_inside(kReplica);
-      for (const nlohmann::json& member : status.at("members"))
-        if (member.at("shard") == shard) return member.at("state") == "primary_silent";
-      return false;
-    })) << shard;
-  }
-  EXPECT_FALSE(Socket(cluster_->http(kReplica), 500ms).open()) << "cut off from the client as well";
+TEST_F(Partition, APrimaryCutOffFromAllIsReplacedAndAnswersNothingOfItsOld) {
+  write_all("before ");
+  const std::string cut_off = primary();
+  const std::string heir = replica();
+  cluster_->cut(cut_off, NamespaceCluster::kAll);
   write_all("while cut ");
+  EXPECT_EQ(ask_from_inside(cut_off, keys_[0]).status, 503);
+  const nlohmann::json status = cluster_->from_inside(cut_off, [&] { return cluster_->status(cut_off); });
+  EXPECT_EQ(status.at("ready"), false) << status.dump(1);
   cluster_->heal_all();
-  expect_level();
-  expect_on_replica("while cut ");
+  expect_on_both("while cut ");
+  EXPECT_EQ(primary(), heir);
 }
 
-TEST_F(Partition, AFrozenPrimaryIsSilentUntilItGoesOn) {
-  write_before();
-  cluster_->freeze(kPrimary);
-  EXPECT_TRUE(replica_becomes("primary_silent"));
-  expect_on_replica("before ");
-  cluster_->thaw(kPrimary);
-  write_all("after ");
-  expect_level();
-  expect_on_replica("after ");
+TEST_F(Partition, APrimaryCutOffFromTheOtherKeepersServesWithItsReplica) {
+  write_all("before ");
+  const std::string leader = primary();
+  for (const std::string node : {"node-2", "node-3", "node-5"}) cluster_->cut(leader, node);
+  // The way to it is through the client's own network, which is whole; the door's is not.
+  for (const std::string& key : keys_) {
+    const int status =
+        HttpClient(5s).once(cluster_->http(leader), "PUT", kv_path(key), "alone " + key).status;
+    ASSERT_EQ(status, 200) << key;
+  }
+  cluster_->heal_all();
+  expect_on_both("alone ");
+}
+
+TEST_F(Partition, AFrozenPrimaryIsReplacedAndAnswersNothingOldWhenItGoesOn) {
+  write_all("before ");
+  const std::string frozen = primary();
+  const std::string heir = replica();
+  cluster_->freeze(frozen);
+  ASSERT_EQ(primary(), heir);
+  write_all("while frozen ");
+  cluster_->thaw(frozen);
+  const HttpResponse got = HttpClient(5s).once(cluster_->http(frozen), "GET", kv_path(keys_[0]));
+  EXPECT_TRUE(got.status == 307 || got.status == 503) << got.status << got.body;
+  expect_on_both("while frozen ");
+  EXPECT_EQ(primary(), heir);
 }
 
 TEST_F(Partition, AClientThatCannotReachThePrimaryIsToldThatNothingWasDone) {
-  cluster_->cut(NamespaceCluster::kClient, kPrimary);
+  const std::string leader = primary();
+  cluster_->cut(NamespaceCluster::kClient, leader);
   Client client = make_client();
   const Result<PutResult> put = client.put(keys_[0], "never");
   ASSERT_FALSE(put);
@@ -163,10 +133,10 @@ TEST_F(Partition, AClientThatCannotReachThePrimaryIsToldThatNothingWasDone) {
   const Result<GetResult> get = client.get(keys_[0]);
   ASSERT_FALSE(get);
   EXPECT_EQ(get.error().code, Errc::unavailable) << get.error().message;
-  const std::string reachable = key_of_shard(cluster_->http(kReplica), "shard-2", "q");
+  const std::string reachable = key_of_shard(cluster_->http(kDoor), "shard-2", "q");
   EXPECT_TRUE(client.put(reachable, "value")) << "the other shards are served";
 
-  cluster_->heal(NamespaceCluster::kClient, kPrimary);
+  cluster_->heal(NamespaceCluster::kClient, leader);
   EXPECT_TRUE(eventually(kHealTimeout, [&] {
     const Result<GetResult> after = client.get(keys_[0]);
     return !after && after.error().code == Errc::not_found;
@@ -174,13 +144,14 @@ TEST_F(Partition, AClientThatCannotReachThePrimaryIsToldThatNothingWasDone) {
 }
 
 TEST_F(Partition, AWriteWhoseAnswerIsLostIsOfUnknownOutcomeAndMayHaveHappened) {
+  const std::string leader = primary();
   Client client = make_client();
   ASSERT_TRUE(client.put(keys_[0], "old"));
-  cluster_->cut_one_way(kPrimary, NamespaceCluster::kClient);
+  cluster_->cut_one_way(leader, NamespaceCluster::kClient);
   const Result<PutResult> put = client.put(keys_[0], "new");
   ASSERT_FALSE(put);
   EXPECT_EQ(put.error().code, Errc::unknown_outcome) << put.error().message;
-  cluster_->heal(NamespaceCluster::kClient, kPrimary);
+  cluster_->heal(NamespaceCluster::kClient, leader);
   EXPECT_TRUE(eventually(kHealTimeout, [&] {
     const Result<GetResult> get = client.get(keys_[0]);
     return get && get->value == "new";
@@ -188,13 +159,14 @@ TEST_F(Partition, AWriteWhoseAnswerIsLostIsOfUnknownOutcomeAndMayHaveHappened) {
 }
 
 TEST_F(Partition, AWriteThatIsLostOnItsWayIsOfUnknownOutcome) {
+  const std::string leader = primary();
   Client client = make_client();
   ASSERT_TRUE(client.put(keys_[0], "old"));
-  cluster_->cut_one_way(NamespaceCluster::kClient, kPrimary);
+  cluster_->cut_one_way(NamespaceCluster::kClient, leader);
   const Result<PutResult> put = client.put(keys_[0], "new");
   ASSERT_FALSE(put);
   EXPECT_EQ(put.error().code, Errc::unknown_outcome) << put.error().message;
-  cluster_->heal(NamespaceCluster::kClient, kPrimary);
+  cluster_->heal(NamespaceCluster::kClient, leader);
   std::string value;
   EXPECT_TRUE(eventually(kHealTimeout, [&] {
     const Result<GetResult> get = client.get(keys_[0]);
@@ -205,14 +177,15 @@ TEST_F(Partition, AWriteThatIsLostOnItsWayIsOfUnknownOutcome) {
 }
 
 TEST_F(Partition, TheCommandLineEndsInTimeWhenThePrimaryIsOutOfReach) {
-  cluster_->cut(NamespaceCluster::kClient, kPrimary);
-  const Finished set = run(
-      {program("distrikv"), "set", "--node", cluster_->rpc(kReplica), "--timeout", "1", keys_[0], "value"});
+  const std::string leader = primary();
+  cluster_->cut(NamespaceCluster::kClient, leader);
+  const Finished set =
+      run({program("distrikv"), "set", "--node", cluster_->rpc(kDoor), "--timeout", "1", keys_[0], "value"});
   EXPECT_EQ(set.code, 3) << set.out << set.err;
   const Finished status =
-      run({program("distrikv"), "status", "--node", cluster_->rpc(kReplica), "--timeout", "1"});
+      run({program("distrikv"), "status", "--node", cluster_->rpc(kDoor), "--timeout", "1"});
   EXPECT_EQ(status.code, 3) << status.out << status.err;
-  EXPECT_NE(status.out.find(kPrimary + " does not answer"), std::string::npos) << status.out << status.err;
+  EXPECT_NE(status.out.find(leader + " does not answer"), std::string::npos) << status.out << status.err;
 }
 
 }  // namespace

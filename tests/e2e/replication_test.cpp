@@ -1,97 +1,102 @@
-// Replicas that miss something get it back: after being down, after losing their folder, after their
-// primary began a new epoch. One shard is enough for this: delhi and its replica.
-#include <gtest/gtest.h>
-
-#include "tests/e2e/cluster.hpp"
+// The copies of a shard come level again after whatever happens to one of them, and one leads on when the
+// other dies.
+#include "tests/e2e/shard_test.hpp"
 
 namespace dkv::e2e {
 namespace {
 
-const std::string kReplica = "delhi-replica";
-
-class Replication : public testing::Test {
+class Replication : public City {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(cluster_.start_and_wait({"delhi", kReplica}));
-    for (int i = 0; keys_.size() < 60; ++i) {
-      const std::string key = "r" + std::to_string(i);
-      if (client_.once(cluster_.http("delhi"), "HEAD", kv_path(key)).status == 404) keys_.push_back(key);
-    }
-  }
-
-  void write_all(const std::string& value) {
-    for (const std::string& key : keys_) {
-      const int status = client_.once(cluster_.http("delhi"), "PUT", kv_path(key), value + key).status;
-      ASSERT_TRUE(status == 200 || status == 201) << status;
-    }
-  }
-
-  // Every key on the replica's own copy, once it is level with its primary.
-  void expect_on_replica(const std::string& value) {
-    ASSERT_TRUE(cluster_.wait_until_ready({kReplica}));
-    EXPECT_TRUE(cluster_.wait_until_level("delhi", kReplica));
-    for (const std::string& key : keys_) {
-      const HttpResponse get = client_.once(cluster_.http(kReplica), "GET", kv_path(key) + "?read=replica");
-      ASSERT_EQ(get.status, 200) << key << get.body;
-      EXPECT_EQ(get.body, value + key);
-    }
-  }
-
-  Cluster cluster_;
-  HttpClient client_;
-  std::vector<std::string> keys_;  // of delhi
+  void SetUp() override { start(kCity); }
 };
 
 TEST_F(Replication, BringsWritesToTheReplica) {
   write_all("first ");
-  expect_on_replica("first ");
-  ASSERT_EQ(client_.once(cluster_.http("delhi"), "DELETE", kv_path(keys_[0])).status, 204);
-  EXPECT_TRUE(eventually(10s, [&] {
-    return client_.once(cluster_.http(kReplica), "GET", kv_path(keys_[0]) + "?read=replica").status == 404;
-  }));
+  expect_on_both("first ");
+  ASSERT_EQ(remove(keys_[0]), 204);
+  EXPECT_TRUE(eventually(10s, [&] { return read(replica(), keys_[0]).status == 404; }));
 }
 
 TEST_F(Replication, AReplicaThatWasDownGetsWhatItMissed) {
   write_all("before ");
-  expect_on_replica("before ");
-  cluster_.kill(kReplica);
+  const std::string down = replica();
+  cluster_.kill(down);
   write_all("while down ");
-  cluster_.start({kReplica});
-  expect_on_replica("while down ");
+  EXPECT_FALSE(is_in_sync()) << "or nothing could have been written";
+  cluster_.start({down});
+  expect_on_both("while down ");
   write_all("after ");
-  expect_on_replica("after ");
+  expect_on_both("after ");
+  EXPECT_TRUE(becomes_in_sync());
 }
 
-TEST_F(Replication, AReplicaWithAnEmptiedFolderCatchesUp) {
+TEST_F(Replication, AReplicaWithAnEmptiedFolderCatchesUpAndIsANewMember) {
   write_all("kept ");
-  expect_on_replica("kept ");
-  EXPECT_EQ(cluster_.stop(kReplica), 0);
-  cluster_.wipe(kReplica);
-  cluster_.start({kReplica});
-  expect_on_replica("kept ");
+  const std::string emptied = replica();
+  EXPECT_EQ(cluster_.stop(emptied), 0);
+  cluster_.wipe(emptied);
+  cluster_.start({emptied});
+  expect_on_both("kept ");
+  EXPECT_TRUE(becomes_in_sync());
 }
 
-TEST_F(Replication, ARestartedPrimaryBeginsANewEpochAndItsReplicaFollows) {
+TEST_F(Replication, ARestartedPrimaryLeadsNoLongerInItsOldEpoch) {
   write_all("old ");
-  expect_on_replica("old ");
-  const std::uint64_t epoch = cluster_.member_status("delhi").at("epoch");
-  cluster_.kill("delhi");
-  ASSERT_TRUE(cluster_.start_and_wait({"delhi"}));
-  const std::uint64_t next_epoch = cluster_.member_status("delhi").at("epoch");
-  EXPECT_GT(next_epoch, epoch);
-  expect_on_replica("old ");
-  EXPECT_EQ(cluster_.member_status(kReplica).at("epoch"), next_epoch);
+  const std::string restarted = primary();
+  const std::uint64_t epoch = cluster_.member_status(restarted).at("epoch");
+  cluster_.kill(restarted);
+  cluster_.start({restarted});
+  // Whichever of the two it is now.
+  EXPECT_GT(cluster_.member_status(primary()).at("epoch"), epoch);
+  expect_on_both("old ");
   write_all("new ");
-  expect_on_replica("new ");
+  expect_on_both("new ");
 }
 
-TEST_F(Replication, AReplicaAloneStillAnswersReplicaReads) {
+TEST_F(Replication, AReplicaTakesOverFromAPrimaryThatDied) {
+  write_all("old ");
+  const std::string dead = primary();
+  const std::string heir = replica();
+  cluster_.kill(dead);
+  expect_all("old ");
+  EXPECT_EQ(primary(), heir);
+  write_all("new ");
+  cluster_.start({dead});
+  expect_on_both("new ");
+  EXPECT_EQ(primary(), heir) << "a node that comes back follows";
+  EXPECT_TRUE(becomes_in_sync());
+}
+
+TEST_F(Replication, APrimaryThatLostItsFolderLeavesTheLeadToItsReplica) {
+  write_all("kept ");
+  const std::string emptied = primary();
+  const std::string heir = replica();
+  cluster_.kill(emptied);
+  cluster_.wipe(emptied);
+  cluster_.start({emptied});
+  expect_on_both("kept ");
+  EXPECT_EQ(primary(), heir);
+  EXPECT_TRUE(becomes_in_sync());
+}
+
+TEST_F(Replication, AllKilledAtOnceComeBackWithAllThatWasAcknowledged) {
+  write_all("kept ");
+  for (const std::string& node : kCity) cluster_.kill(node);
+  cluster_.start(kCity);
+  expect_all("kept ");
+  expect_on_both("kept ");
+}
+
+TEST_F(Replication, WithoutAMajorityOfTheKeepersAReplicaDoesNotTakeOver) {
   write_all("there ");
-  expect_on_replica("there ");
-  cluster_.kill("delhi");
-  const HttpResponse get = client_.once(cluster_.http(kReplica), "GET", kv_path(keys_[0]) + "?read=replica");
-  EXPECT_EQ(get.status, 200);
-  EXPECT_EQ(get.body, "there " + keys_[0]);
+  const std::string alone = replica();
+  cluster_.kill("witness");
+  cluster_.kill(primary());
+  EXPECT_EQ(read(alone, keys_[0]).body, "there " + keys_[0]) << "it answers for its own copy";
+  EXPECT_TRUE(eventually(kReadyTimeout, [&] { return cluster_.member_status(alone).at("ready") == false; }));
+  EXPECT_EQ(HttpClient(5s).once(cluster_.http(alone), "PUT", kv_path(keys_[0]), "x").status / 100, 3)
+      << "it knows of no other primary than the dead one";
+  EXPECT_NE(cluster_.member_status(alone).at("role"), "primary");
 }
 
 }  // namespace

@@ -9,6 +9,14 @@
 namespace dkv::e2e {
 namespace {
 
+/// A cluster whose one keeper is the node that is started, so that it serves alone.
+Layout with_keeper(const std::string& node) {
+  Layout layout = city();
+  const std::string keepers = "keepers = [\"witness\"]";
+  layout.topology.replace(layout.topology.find(keepers), keepers.size(), "keepers = [\"" + node + "\"]");
+  return layout;
+}
+
 class Start : public testing::Test {
  protected:
   // Runs a node that must refuse to start, and expects its message to hold all of `words`.
@@ -29,16 +37,16 @@ class Start : public testing::Test {
     return command;
   }
 
-  // A topology file that is india.toml with one text replaced, or with text added at its end.
+  // The topology file with one text replaced, or with text added at its end.
   std::string changed_topology(const std::string& from, const std::string& to) {
     std::string text = read_file(cluster_.topology_file());
     const std::size_t at = from.empty() ? text.size() : text.find(from);
-    if (at == std::string::npos) throw std::runtime_error("india.toml does not hold " + from);
+    if (at == std::string::npos) throw std::runtime_error("the topology file does not hold " + from);
     write_file(cluster_.folder() / "changed.toml", text.replace(at, from.size(), to));
     return (cluster_.folder() / "changed.toml").string();
   }
 
-  Cluster cluster_;
+  Cluster cluster_{with_keeper("delhi")};
 };
 
 TEST_F(Start, EndsCleanlyOnSigtermAndSigint) {
@@ -72,7 +80,7 @@ TEST_F(Start, RefusesADataFolderInUse) {
 TEST_F(Start, RefusesTheDataFolderOfAnotherNode) {
   ASSERT_TRUE(cluster_.start_and_wait({"delhi"}));
   EXPECT_EQ(cluster_.stop("delhi"), 0);
-  expect_refusal(command_with("mumbai", "--data", cluster_.data("delhi").string()), 3, {"delhi", "mumbai"});
+  expect_refusal(command_with("witness", "--data", cluster_.data("delhi").string()), 3, {"delhi", "witness"});
   EXPECT_TRUE(cluster_.start_and_wait({"delhi"})) << "its own node still takes the folder";
 }
 
@@ -85,7 +93,7 @@ TEST_F(Start, RefusesAFolderItCannotWriteTo) {
 }
 
 TEST_F(Start, RefusesAnUnknownNodeAndNamesThoseThereAre) {
-  expect_refusal(command_with("delhi", "--node", "atlantis"), 2, {"atlantis", "delhi", "mumbai"});
+  expect_refusal(command_with("delhi", "--node", "atlantis"), 2, {"atlantis", "delhi", "witness"});
 }
 
 TEST_F(Start, RefusesMissingAndUnknownOptions) {
@@ -137,7 +145,7 @@ TEST_F(Start, RefusesABadTopologyFileWithFileAndLine) {
   const auto line = std::count(text.begin(), text.end(), '\n');
   expect_refusal(command_with("delhi", "--topology", no_toml), 2, {no_toml + ":" + std::to_string(line)});
 
-  const std::string duplicate = changed_topology("name = \"mumbai\"", "name = \"delhi\"");
+  const std::string duplicate = changed_topology("name = \"witness\"", "name = \"delhi\"");
   expect_refusal(command_with("delhi", "--topology", duplicate), 2, {duplicate + ":", "delhi"});
   EXPECT_TRUE(std::filesystem::is_empty(cluster_.data("delhi"))) << "nothing was written";
 }

@@ -205,6 +205,18 @@ TEST_F(Registrar, LearnsFromThePollWhatAMajorityHasAccepted) {
   EXPECT_EQ(talk_.said<TopologyChanged>().topology->version, 7U);
 }
 
+TEST_F(Registrar, TellsTheAddressesOfItsFileWhateverTheRegisterBeganWith) {
+  get_ready();
+  auto moved = std::make_shared<Topology>(*version(5));
+  const std::string before = moved->nodes[1].rpc;
+  moved->nodes[1].rpc = "10.0.0.9:7001";
+  talk_.tell(peer::RegisterChosen{ballot(50, 3), encode(*moved)}, {NodeId{3}, Role::registrar, {}});
+  EXPECT_EQ(registrar_.known().topology->nodes[1].rpc, "10.0.0.9:7001") << "a change is made from what it is";
+  const auto told = talk_.said<TopologyChanged>().topology;
+  EXPECT_EQ(told->version, 5U);
+  EXPECT_EQ(told->nodes[1].rpc, before);
+}
+
 TEST_F(Registrar, SaysWhenItIsIsolatedAndWhenNotAnyMore) {
   get_ready();
   EXPECT_FALSE(registrar_.is_isolated());

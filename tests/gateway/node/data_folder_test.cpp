@@ -149,15 +149,15 @@ TEST_F(DataFolderTest, TakesWhatAFirstStartThatDiedLeftBehind) {
 
 TEST_F(DataFolderTest, RefusesAnIdentityThatIsDamaged) {
   for (const char* text : {"", "{", "[]", "{\"format\": \"1\"}", "\xff\xff",
-                           R"({"format":1,"node":"delhi","cluster":"0000000000005eed"})"}) {
+                           R"({"format":2,"node":"delhi","cluster":"0000000000005eed"})"}) {
     write("node.json", text);
     expect_refusal(take(), Errc::corrupt, {path_ + "/node.json"});
   }
 }
 
 TEST_F(DataFolderTest, RefusesAFormatItDoesNotKnow) {
-  write("node.json", R"({"format":2,"node":"delhi"})");
-  expect_refusal(take(), Errc::wrong_version, {path_ + "/node.json", "format 2"});
+  write("node.json", R"({"format":3,"node":"delhi"})");
+  expect_refusal(take(), Errc::wrong_version, {path_ + "/node.json", "format 3"});
 }
 
 TEST_F(DataFolderTest, RefusesAPathThatCanBeNoFolder) {
@@ -203,15 +203,42 @@ TEST_F(DataFolderTest, InspectsNothingButADataFolder) {
 
 TEST_F(DataFolderTest, InspectsAFolderWhoseIdentityIsDamaged) {
   { ASSERT_TRUE(take()); }
-  for (const char* text : {"", "{", R"({"format":1})", R"({"format":1,"node":"delhi"})"}) {
+  for (const char* text : {"", "{", R"({"format":2})", R"({"format":2,"node":"delhi"})"}) {
     write("node.json", text);
     EXPECT_EQ(DataFolder::inspect(path_)->node_name().error().code, Errc::corrupt) << text;
   }
-  write("node.json", R"({"format":2})");
+  write("node.json", R"({"format":3})");
   EXPECT_EQ(DataFolder::inspect(path_)->node_name().error().code, Errc::wrong_version);
 }
 
 TEST(RandomNumber, DiffersEveryTime) { EXPECT_NE(random_number(), random_number()); }
+
+TEST_F(DataFolderTest, AShardsFolderKeepsItsIncarnationUntilItIsWiped) {
+  const auto folder = take();
+  ASSERT_TRUE(folder);
+  const auto first = folder->shard_folder("delhi");
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_NE(first->incarnation, 0U);
+  EXPECT_TRUE(synced().contains(first->log + "/incarnation.new")) << "before it gets its name";
+  EXPECT_TRUE(synced().contains(first->log));
+  EXPECT_EQ(folder->shard_folder("delhi")->incarnation, first->incarnation);
+  EXPECT_NE(folder->shard_folder("mumbai")->incarnation, first->incarnation);
+  std::filesystem::remove_all(first->log);
+  EXPECT_NE(folder->shard_folder("delhi")->incarnation, first->incarnation);
+}
+
+TEST_F(DataFolderTest, RefusesADamagedIncarnationRatherThanBeANewMember) {
+  const auto folder = take();
+  ASSERT_TRUE(folder);
+  ASSERT_TRUE(folder->shard_folder("delhi"));
+  for (const char* text : {"", "0000000000000000\n", "12", "zz\n", "12345678901234567890\n"}) {
+    write("shard-delhi/incarnation", text);
+    const auto damaged = folder->shard_folder("delhi");
+    ASSERT_FALSE(damaged) << text;
+    EXPECT_EQ(damaged.error().code, Errc::corrupt);
+    EXPECT_NE(damaged.error().message.find("shard-delhi/incarnation"), std::string::npos);
+  }
+}
 
 }  // namespace
 }  // namespace dkv
