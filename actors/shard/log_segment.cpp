@@ -17,9 +17,9 @@ constexpr std::string_view kMarkerMagic = "dkvt";
 constexpr std::string_view kNamePrefix = "log-";
 constexpr std::size_t kReadAheadBytes = std::size_t{256} << 10;
 
-constexpr std::size_t kLengthOffset = 4;
-constexpr std::size_t kChecksumOffset = 8;
-constexpr std::size_t kSealOffset = 16;
+constexpr std::size_t kMarkerLengthOffset = 4;
+constexpr std::size_t kMarkerChecksumOffset = 8;
+constexpr std::size_t kMarkerSealOffset = 16;
 
 std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
@@ -41,13 +41,13 @@ class Hasher {
 std::uint64_t seal(std::string_view marker, std::uint64_t offset, std::uint64_t salt) {
   std::string sealed;
   append_little_endian(sealed, offset);
-  sealed.append(marker.substr(kLengthOffset, kSealOffset - kLengthOffset));
+  sealed.append(marker.substr(kMarkerLengthOffset, kMarkerSealOffset - kMarkerLengthOffset));
   return XXH3_64bits_withSeed(sealed.data(), sealed.size(), salt);
 }
 
 bool is_marker(std::string_view bytes, std::uint64_t offset, std::uint64_t salt) {
   return bytes.size() >= kMarkerBytes && bytes.starts_with(kMarkerMagic) &&
-         get_little_endian<std::uint64_t>(bytes, kSealOffset) == seal(bytes, offset, salt);
+         get_little_endian<std::uint64_t>(bytes, kMarkerSealOffset) == seal(bytes, offset, salt);
 }
 
 }  // namespace
@@ -126,7 +126,7 @@ Result<std::uint64_t> SegmentReader::begun_bytes() {
   auto bytes = window(end_, kMarkerBytes);
   if (!bytes) return bytes.error();
   if (!is_marker(*bytes, end_, header_.salt)) return std::uint64_t{0};
-  return kMarkerBytes + get_little_endian<std::uint32_t>(*bytes, kLengthOffset);
+  return kMarkerBytes + get_little_endian<std::uint32_t>(*bytes, kMarkerLengthOffset);
 }
 
 Result<bool> SegmentReader::extend() {
@@ -136,7 +136,7 @@ Result<bool> SegmentReader::extend() {
   const std::uint64_t turn_end = end_ + *begun;
   auto bytes = window(end_, kMarkerBytes);
   if (!bytes) return bytes.error();
-  const auto checksum_of_frames = get_little_endian<std::uint64_t>(*bytes, kChecksumOffset);
+  const auto checksum_of_frames = get_little_endian<std::uint64_t>(*bytes, kMarkerChecksumOffset);
   const Hasher hasher(header_.salt);
   std::uint64_t offset = end_ + kMarkerBytes;
   while (offset < turn_end) {

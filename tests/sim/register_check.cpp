@@ -6,7 +6,7 @@ namespace dkv::sim {
 
 namespace {
 
-constexpr std::size_t kMaxViolations = 10;
+constexpr std::size_t kMaxNoted = 10;
 
 const ShardEdit* edit_of(const TopologyChange& change, ShardId shard) {
   for (const ShardEdit& edit : change.shards) {
@@ -18,7 +18,7 @@ const ShardEdit* edit_of(const TopologyChange& change, ShardId shard) {
 }  // namespace
 
 void RegisterCheck::violated(const std::string& what) {
-  if (violations_.size() < kMaxViolations) violations_.push_back(what);
+  if (violations_.size() < kMaxNoted) violations_.push_back(what);
 }
 
 void RegisterCheck::proposed(const TopologyChange& change) { changes_[change.id] = change; }

@@ -17,8 +17,6 @@ constexpr int kFrameQueue = 256;
 constexpr std::uint64_t kMaxUnreadFrameBytes = kFrameQueue * kTargetFrameBytes * 5 / 4;
 /// Who subscribes sends a topic, nothing larger. libzmq keeps a tree node per byte of it.
 constexpr std::size_t kMaxSubscriptionBytes = 1'024;
-constexpr int kReconnectMs = 100;
-constexpr int kReconnectMaxMs = 1'000;
 
 }  // namespace
 
@@ -54,8 +52,7 @@ EventPort::Subscription::Subscription(zmq::context_t& context, const Address& as
   harden(socket, kMaxMessageBytes);
   add_heartbeats(socket);
   socket.set(zmq::sockopt::rcvhwm, kFrameQueue);
-  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
-  socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+  reconnect_soon(socket);
   socket.set(zmq::sockopt::subscribe, topic_of(member.shard));
 }
 

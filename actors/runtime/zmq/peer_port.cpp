@@ -17,8 +17,6 @@ constexpr int kSendQueue = 1'024;
 /// it they are dropped, as for a node that is away; acks always fit.
 constexpr std::uint64_t kMaxUnsentBytes = std::uint64_t{64} << 20;
 constexpr int kReceiveQueue = 1'024;
-constexpr int kReconnectMs = 100;
-constexpr int kReconnectMaxMs = 1'000;
 constexpr int kConnectTimeoutMs = 2'000;
 
 /// The body that crosses the network, if this is such a message.
@@ -95,8 +93,7 @@ void PeerPort::connect(zmq::context_t& context, const NodeInfo& node) {
   socket.set(zmq::sockopt::immediate, 1);
   socket.set(zmq::sockopt::sndhwm, kSendQueue);
   socket.set(zmq::sockopt::rcvhwm, 1);
-  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
-  socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
+  reconnect_soon(socket);
   socket.set(zmq::sockopt::connect_timeout, kConnectTimeoutMs);
   if (node.peer.front() == '[') socket.set(zmq::sockopt::ipv6, 1);
   socket.connect(tcp_address(node.peer));

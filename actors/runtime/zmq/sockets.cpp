@@ -17,6 +17,8 @@ constexpr int kHandshakeMs = 3'000;
 constexpr int kUnreadMs = 30'000;
 constexpr int kHeartbeatMs = 500;
 constexpr int kHeartbeatTimeoutMs = 1'500;
+constexpr int kReconnectMs = 100;
+constexpr int kReconnectMaxMs = 1'000;
 
 /// Keeps a large message's bytes until libzmq, on a thread of its own, lets go of them.
 template <class Bytes>
@@ -118,6 +120,11 @@ void add_heartbeats(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
   socket.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
   socket.set(zmq::sockopt::heartbeat_ttl, kHeartbeatTimeoutMs);
+}
+
+void reconnect_soon(zmq::socket_t& socket) {
+  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+  socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
 }
 
 std::string tcp_address(const std::string& endpoint) { return "tcp://" + endpoint; }

@@ -100,6 +100,8 @@ inline std::string_view view(const zmq::message_t& part) {
 void harden(zmq::socket_t& socket, std::size_t max_message_bytes);
 /// Notices a frozen or vanished peer within two seconds.
 void add_heartbeats(zmq::socket_t& socket);
+/// For sockets that connect: a node that is back is found within a second.
+void reconnect_soon(zmq::socket_t& socket);
 
 /// `endpoint` is "host:port"; `what` names the socket in the error.
 Result<void> bind(zmq::socket_t& socket, const std::string& endpoint, std::string_view what);

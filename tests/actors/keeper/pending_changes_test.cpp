@@ -5,7 +5,7 @@
 namespace dkv::test {
 namespace {
 
-const Address kAsker{NodeId{1}, Role::member, kShard};
+const Address kProposer{NodeId{1}, Role::member, kShard};
 
 class Pending : public testing::Test {
  protected:
@@ -35,7 +35,7 @@ class Pending : public testing::Test {
 };
 
 TEST_F(Pending, IsChosenWhenItsIdIsInTheRegister) {
-  ASSERT_TRUE(changes_.add(kAsker, change(1)));
+  ASSERT_TRUE(changes_.add(kProposer, change(1)));
   const TopologyPtr next = propose();
   ASSERT_TRUE(next);
   EXPECT_EQ(only(changes_.learn(next)), ChangeOutcome::chosen);  // whoever brought it there
@@ -43,12 +43,12 @@ TEST_F(Pending, IsChosenWhenItsIdIsInTheRegister) {
 }
 
 TEST_F(Pending, ThatWasNeverProposedIsLostOnceAnotherCameFirst) {
-  ASSERT_TRUE(changes_.add(kAsker, change(1)));
+  ASSERT_TRUE(changes_.add(kProposer, change(1)));
   EXPECT_EQ(only(changes_.learn(others(2))), ChangeOutcome::lost);
 }
 
 TEST_F(Pending, ThatWasProposedIsUnknownUntilAFullRoundOfOnesOwn) {
-  ASSERT_TRUE(changes_.add(kAsker, change(1)));
+  ASSERT_TRUE(changes_.add(kProposer, change(1)));
   ASSERT_TRUE(propose());
   const TopologyPtr theirs = others(2);
   EXPECT_TRUE(changes_.learn(theirs).empty());
@@ -56,15 +56,15 @@ TEST_F(Pending, ThatWasProposedIsUnknownUntilAFullRoundOfOnesOwn) {
 }
 
 TEST_F(Pending, ThatWasProposedInVainIsProposedAgain) {
-  ASSERT_TRUE(changes_.add(kAsker, change(1)));
+  ASSERT_TRUE(changes_.add(kProposer, change(1)));
   ASSERT_TRUE(propose());
   EXPECT_TRUE(changes_.settle(now_).empty());
   EXPECT_TRUE(propose());
 }
 
 TEST_F(Pending, OfOneShardAreProposedOneAtATime) {
-  ASSERT_TRUE(changes_.add(kAsker, change(1)));
-  ASSERT_TRUE(changes_.add(kAsker, change(2)));
+  ASSERT_TRUE(changes_.add(kProposer, change(1)));
+  ASSERT_TRUE(changes_.add(kProposer, change(2)));
   const TopologyPtr next = propose();
   EXPECT_EQ(next->shards[0].change, 1U);
   const auto settled = changes_.settle(next);
@@ -76,7 +76,7 @@ TEST_F(Pending, OfOneShardAreProposedOneAtATime) {
 TEST_F(Pending, ThatCanNeverBeMadeIsRefused) {
   TopologyChange bad = change(1);
   bad.shards[0].next.in_sync = {NodeId{9}};
-  ASSERT_TRUE(changes_.add(kAsker, bad));
+  ASSERT_TRUE(changes_.add(kProposer, bad));
   Topology next = successor_of(*now_, 1);
   PendingChanges::Settled refused;
   EXPECT_FALSE(changes_.make_in(next, *now_, refused));
@@ -86,12 +86,12 @@ TEST_F(Pending, ThatCanNeverBeMadeIsRefused) {
 
 TEST_F(Pending, AreBoundedAndHaveIdsOfTheirOwn) {
   for (std::uint64_t id = 1; id <= PendingChanges::kMaxPending; ++id)
-    ASSERT_TRUE(changes_.add(kAsker, change(id)));
-  EXPECT_EQ(changes_.add(kAsker, change(5000)).error().code, Errc::overloaded);
+    ASSERT_TRUE(changes_.add(kProposer, change(id)));
+  EXPECT_EQ(changes_.add(kProposer, change(5000)).error().code, Errc::overloaded);
   ASSERT_TRUE(propose());
   EXPECT_EQ(changes_.settle(others(9999)).size(), PendingChanges::kMaxPending);
-  ASSERT_TRUE(changes_.add(kAsker, change(1)));
-  EXPECT_EQ(changes_.add(kAsker, change(1)).error().code, Errc::bad_request);
+  ASSERT_TRUE(changes_.add(kProposer, change(1)));
+  EXPECT_EQ(changes_.add(kProposer, change(1)).error().code, Errc::bad_request);
 }
 
 }  // namespace

@@ -9,8 +9,6 @@
 namespace dkv::test {
 namespace {
 
-constexpr NodeId kOne{1};
-constexpr NodeId kTwo{2};
 using Frames = std::shared_ptr<Seen<std::string>>;
 
 FrameBytes frame(ShardId shard, std::uint64_t number, std::size_t size = 10) {

@@ -8,10 +8,6 @@
 namespace dkv::test {
 namespace {
 
-constexpr NodeId kSelf{1};
-const Address kRouter = router_of(kSelf);
-const Address kClient{kSelf, Role::client, {}};
-
 Errc error_of(const rpc::Reply& reply) {
   const auto* error = std::get_if<Error>(&reply.body);
   return error == nullptr ? Errc::ok : error->code;

@@ -9,9 +9,6 @@
 namespace dkv::test {
 namespace {
 
-constexpr NodeId kOne{1};
-constexpr NodeId kTwo{2};
-
 /// What a member got from another node.
 struct Got {
   Address from;

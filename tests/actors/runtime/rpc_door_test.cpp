@@ -13,10 +13,6 @@
 namespace dkv::test {
 namespace {
 
-constexpr NodeId kSelf{1};
-const Address kRouter = router_of(kSelf);
-const Address kClient{kSelf, Role::client, {}};
-
 Errc error_of(const Result<rpc::Reply>& reply) {
   if (!reply) return Errc::internal;
   const auto* error = std::get_if<Error>(&reply->body);

@@ -68,6 +68,13 @@ Address router_of(NodeId node);
 Address member_of(NodeId node, ShardId shard = kShard);
 Address log_of(NodeId node, ShardId shard = kShard);
 
+inline constexpr NodeId kOne{1};
+inline constexpr NodeId kTwo{2};
+/// In tests of one node.
+inline constexpr NodeId kSelf = kOne;
+inline const Address kRouter = router_of(kSelf);
+inline const Address kClient{kSelf, Role::client, {}};
+
 /// A world whose lines are kept.
 class TestWorld {
  public:

@@ -12,8 +12,6 @@
 namespace dkv::test {
 namespace {
 
-constexpr NodeId kSelf{1};
-const Address kRouter = router_of(kSelf);
 const Address kMember = member_of(kSelf);
 const Address kLog = log_of(kSelf);
 

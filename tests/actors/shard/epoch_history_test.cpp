@@ -54,15 +54,15 @@ TEST(LastCommon, IsNotKnownWhenWhatTheyShareWasTrimmedAway) {
 }
 
 /// All positions of a log, the one before its first event first: what a history says in short.
-using Log = std::vector<Position>;
+using Positions = std::vector<Position>;
 
-EpochHistory history_of(const Log& log) {
+EpochHistory history_of(const Positions& log) {
   EpochHistory history(log.front());
   for (std::size_t i = 1; i < log.size(); ++i) history.extend(log[i]);
   return history;
 }
 
-std::optional<Position> last_in_both(const Log& a, const Log& b) {
+std::optional<Position> last_in_both(const Positions& a, const Positions& b) {
   std::optional<Position> last;
   for (const Position& one : a) {
     if (std::find(b.begin(), b.end(), one) != b.end()) last = one;
@@ -72,16 +72,16 @@ std::optional<Position> last_in_both(const Log& a, const Log& b) {
 
 /// Members one of whom at a time is primary: it writes an epoch of its own, and others take parts of its log,
 /// once they have cut what it does not have.
-std::vector<Log> random_cluster() {
-  std::vector<Log> logs(3, Log{Position{}});
+std::vector<Positions> random_cluster() {
+  std::vector<Positions> logs(3, Positions{Position{}});
   const auto epochs = *rc::gen::inRange(1, 12);
   for (int i = 1; i <= epochs; ++i) {
-    Log& primary = logs[*rc::gen::inRange<std::size_t>(0, 3)];
+    Positions& primary = logs[*rc::gen::inRange<std::size_t>(0, 3)];
     const auto events = *rc::gen::inRange(0, 5);
     for (int n = 0; n < events; ++n) {
       primary.push_back({Epoch{static_cast<std::uint64_t>(i)}, Seq{primary.back().seq.value + 1}});
     }
-    for (Log& log : logs) {
+    for (Positions& log : logs) {
       if (&log == &primary || !*rc::gen::arbitrary<bool>()) continue;
       const auto common = static_cast<std::size_t>(last_in_both(log, primary)->seq.value) + 1;
       log.resize(*rc::gen::inRange(common, primary.size() + 1));
@@ -93,9 +93,9 @@ std::vector<Log> random_cluster() {
 
 TEST(LastCommon, AgreesWithAComparisonOfEveryPosition) {
   EXPECT_TRUE(rc::check([] {
-    const std::vector<Log> logs = random_cluster();
-    const Log& a = logs[0];
-    const Log& b = logs[1];
+    const std::vector<Positions> logs = random_cluster();
+    const Positions& a = logs[0];
+    const Positions& b = logs[1];
     const auto common = last_common(history_of(a).ranges(), history_of(b).ranges());
     RC_ASSERT(common == last_in_both(a, b));
     RC_ASSERT(common == last_common(history_of(b).ranges(), history_of(a).ranges()));
@@ -108,7 +108,7 @@ TEST(LastCommon, AgreesWithAComparisonOfEveryPosition) {
 
 TEST(LastCommon, TellsTheSameOfTrimmedLogsOrThatNothingIsKnown) {
   EXPECT_TRUE(rc::check([] {
-    const std::vector<Log> logs = random_cluster();
+    const std::vector<Positions> logs = random_cluster();
     const auto whole = last_in_both(logs[0], logs[1]);
     std::vector<EpochHistory> histories;
     Seq begin;
@@ -126,14 +126,14 @@ TEST(LastCommon, TellsTheSameOfTrimmedLogsOrThatNothingIsKnown) {
 
 TEST(EpochHistory, ACutOrTrimmedOneIsThatOfTheCutOrTrimmedLog) {
   EXPECT_TRUE(rc::check([] {
-    Log log = random_cluster()[0];
+    Positions log = random_cluster()[0];
     EpochHistory history = history_of(log);
     const auto begin = *rc::gen::inRange<std::size_t>(0, log.size());
     const auto end = *rc::gen::inRange(begin, log.size());
     history.trim(log[begin]);
     history.cut(log[end]);
-    log = Log(log.begin() + static_cast<std::ptrdiff_t>(begin),
-              log.begin() + static_cast<std::ptrdiff_t>(end) + 1);
+    log = Positions(log.begin() + static_cast<std::ptrdiff_t>(begin),
+                    log.begin() + static_cast<std::ptrdiff_t>(end) + 1);
     RC_ASSERT(history.ranges() == history_of(log).ranges());
     const Position next{Epoch{100}, Seq{log.back().seq.value + 1}};
     log.push_back(next);

@@ -18,9 +18,9 @@ namespace dkv {
 namespace {
 
 constexpr std::size_t kPageBytes = 4096;
-constexpr ShardId kShard{1};
+constexpr ShardId kSurveyed{1};
 
-Position at(std::uint64_t seq) { return {Epoch{2}, Seq{seq}}; }
+Position position(std::uint64_t seq) { return {Epoch{2}, Seq{seq}}; }
 
 /// A file in memory.
 class Bytes final : public File {
@@ -60,14 +60,14 @@ class StoreCheck : public testing::Test {
   }
   ~StoreCheck() override { std::filesystem::remove_all(path_); }
 
-  std::unique_ptr<LmdbStore> open() const { return std::move(*LmdbStore::open(path_, kShard)); }
+  std::unique_ptr<LmdbStore> open() const { return std::move(*LmdbStore::open(path_, kSurveyed)); }
   void write(LmdbStore& store, const std::map<std::string, std::string>& puts,
              const std::vector<std::string>& removes = {}) {
     Memtable memtable;
-    for (const auto& [key, value] : puts) memtable.set(key, {at(++seq_), false, value});
-    for (const auto& key : removes) memtable.set(key, {at(++seq_), true, {}});
+    for (const auto& [key, value] : puts) memtable.set(key, {position(++seq_), false, value});
+    for (const auto& key : removes) memtable.set(key, {position(++seq_), true, {}});
     memtable.seal();
-    ASSERT_TRUE(store.write(memtable, at(seq_)).has_value());
+    ASSERT_TRUE(store.write(memtable, position(seq_)).has_value());
   }
   std::string file() const {
     std::ostringstream bytes;
@@ -123,8 +123,8 @@ TEST_F(StoreCheck, CountsWhatASoundStoreHolds) {
   EXPECT_EQ(survey.problems.count, 0U) << text(survey.problems);
   EXPECT_TRUE(survey.exists);
   EXPECT_EQ(survey.format, "2");
-  EXPECT_EQ(survey.shard, kShard);
-  EXPECT_EQ(survey.applied, at(4));
+  EXPECT_EQ(survey.shard, kSurveyed);
+  EXPECT_EQ(survey.applied, position(4));
   EXPECT_EQ(survey.records, 2U);
   EXPECT_EQ(survey.bytes, 100'003U);
   EXPECT_FALSE(survey.import);
@@ -144,14 +144,14 @@ TEST_F(StoreCheck, AStoreThatWasNeverWrittenToIsSound) {
 TEST_F(StoreCheck, TellsOfAnUnfinishedImport) {
   {
     auto store = open();
-    ASSERT_TRUE(store->begin_import(at(90)).has_value());
-    ASSERT_TRUE(store->import({{"a", at(3), "1"}}, "b", at(95)).has_value());
+    ASSERT_TRUE(store->begin_import(position(90)).has_value());
+    ASSERT_TRUE(store->import({{"a", position(3), "1"}}, "b", position(95)).has_value());
   }
   const auto survey = check(file());
   EXPECT_EQ(survey.problems.count, 0U) << text(survey.problems);
   ASSERT_TRUE(survey.import);
   EXPECT_EQ(survey.import->records, 1U);
-  EXPECT_EQ(survey.applied, at(90));
+  EXPECT_EQ(survey.applied, position(90));
 }
 
 // No false alarm: whatever LMDB made is sound, with pages freed and used again, values grown and shrunk.
@@ -179,8 +179,8 @@ TEST_F(StoreCheck, FindsNothingInWhatLmdbMakes) {
       for (const auto& [key, value] : puts) model[key] = value;
       for (const std::string& key : removes) model.erase(key);
       if (random.below(25) == 0) {
-        ASSERT_TRUE(store->begin_import(at(seq_)).has_value());
-        ASSERT_TRUE(store->import({}, "", at(seq_)).has_value());
+        ASSERT_TRUE(store->begin_import(position(seq_)).has_value());
+        ASSERT_TRUE(store->import({}, "", position(seq_)).has_value());
         model.clear();
       }
       const auto survey = check(file());

@@ -9,7 +9,7 @@ namespace dkv::bench {
 namespace {
 
 constexpr std::size_t kMapBytes = std::size_t{1} << 40;  // address space, not disk
-constexpr std::uint64_t kFillBatch = 100'000;
+constexpr std::uint64_t kFillPerCommit = 100'000;
 
 struct CloseEnvironment {
   void operator()(MDB_env* env) const { mdb_env_close(env); }
@@ -28,7 +28,7 @@ class Lmdb {
 
   void fill() {
     for (std::uint64_t next = 0; ok() && next < space_.keys;) {
-      const std::uint64_t end = std::min(space_.keys, next + kFillBatch);
+      const std::uint64_t end = std::min(space_.keys, next + kFillPerCommit);
       commit(MDB_APPEND, end - next, [&] { return next++; });
     }
   }
