@@ -52,7 +52,7 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     shard_options.process = limits.process;
     shard_options.snapshot_chunk_bytes = limits.snapshot_chunk_bytes;
     const ReplicaOptions replica_options{options.process, options.replica_rules, options.snapshot_chunk_bytes,
-                                         options.has_register};
+                                         options.has_register, storage->incarnation};
     if (options.has_register) {
       member_actor = std::make_unique<MemberActor>(
           member, storage->store,

@@ -1,6 +1,9 @@
 #include "messages/peer.hpp"
 
+#include <xxhash.h>
+
 #include "messages/limits.hpp"
+#include "messages/little_endian.hpp"
 #include "messages/pack.hpp"
 #include "messages/pack_ballot.hpp"
 #include "messages/unpack.hpp"
@@ -11,6 +14,9 @@ namespace {
 
 // A pull's answer with the most epochs, four each.
 constexpr std::size_t kMaxTokens = 32 + 4 * kMaxLogEpochs;
+constexpr std::size_t kChecksumBytes = sizeof(std::uint64_t);
+
+std::uint64_t checksum_of(std::string_view message) { return XXH3_64bits(message.data(), message.size()); }
 
 enum class Type : std::uint8_t {
   replica_ack = 1,
@@ -56,9 +62,9 @@ KeeperIdentity read_keeper(Unpacker& in) {
 }
 
 void pack(Packer& out, const ReplicaAck& body) {
-  out.array(5).uint(body.shard.value).uint(body.epoch.value);
+  out.array(6).uint(body.shard.value).uint(body.epoch.value);
   pack_position(out, body.durable);
-  out.uint(body.applied.value);
+  out.uint(body.applied.value).uint(body.incarnation);
 }
 
 void pack(Packer& out, const PullRequest& body) {
@@ -165,11 +171,12 @@ Type type_of(const RegisterChosen&) { return Type::register_chosen; }
 
 ReplicaAck read_replica_ack(Unpacker& in) {
   ReplicaAck body;
-  in.array(5);
+  in.array(6);
   body.shard = read_shard(in);
   body.epoch = Epoch{in.uint()};
   body.durable = read_position(in);
   body.applied = Seq{in.uint()};
+  body.incarnation = in.uint();
   return body;
 }
 
@@ -373,17 +380,23 @@ std::string encode(const Message& message) {
         pack(out, body);
       },
       message.body);
+  append_little_endian(bytes, checksum_of(bytes));
   return bytes;
 }
 
 Result<Message> decode(std::string_view bytes) {
+  if (bytes.size() < kChecksumBytes) return Error{Errc::bad_request, "a peer message without a checksum"};
+  const std::size_t size = bytes.size() - kChecksumBytes;
+  if (get_little_endian<std::uint64_t>(bytes, size) != checksum_of(bytes.substr(0, size)))
+    return Error{Errc::bad_request, "a peer message that was damaged on its way"};
+  bytes = bytes.substr(0, size);
   thread_local Unpacker in;
   in.parse(bytes, kMaxTokens);
   if (in.array() == 0) in.fail();
   const std::uint64_t version = in.uint();
   if (in.ok() && version != kVersion) {
-    return Error{Errc::wrong_version,
-                 "a peer message of version " + std::to_string(version) + ": this node speaks 1"};
+    return Error{Errc::wrong_version, "a peer message of version " + std::to_string(version) +
+                                          ": this node speaks " + std::to_string(kVersion)};
   }
   const auto type = static_cast<Type>(in.uint(UINT8_MAX));
   Message message;

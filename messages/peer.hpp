@@ -14,14 +14,15 @@
 
 namespace dkv::peer {
 
-inline constexpr std::uint64_t kVersion = 1;
+inline constexpr std::uint64_t kVersion = 2;
 
 /// Replica to primary, after each of its syncs and when idle: what is on its disk.
 struct ReplicaAck {
   ShardId shard;
   Epoch epoch;  // the one it is aligned with
   Position durable;
-  Seq applied;  // the last committed event that its readers see
+  Seq applied;                    // the last committed event that its readers see
+  std::uint64_t incarnation = 0;  // of the folder that is on that disk; 0: without a register
   bool operator==(const ReplicaAck&) const = default;
 };
 
@@ -191,6 +192,7 @@ struct Message {
   Body body;
 };
 
+/// With a checksum: a bit that changes on its way is a loss, not another position.
 std::string encode(const Message& message);
 /// Errors: wrong_version, bad_request.
 Result<Message> decode(std::string_view bytes);

@@ -262,8 +262,13 @@ bool MemberActor::handle(peer::LeaseGrant& message, const Address& from, TimePoi
   return true;
 }
 
+/// What another folder of that node had does not count for this one, however late it says so.
 bool MemberActor::handle(peer::ReplicaAck& message, const Address& from, TimePoint, Effects&) {
-  if (leading()) followers_[from.node].epoch = message.epoch;
+  if (!leading()) return false;
+  Follower& follower = followers_[from.node];
+  if (follower.incarnation == 0) follower.incarnation = message.incarnation;
+  if (follower.incarnation != message.incarnation) return true;
+  follower.epoch = message.epoch;
   return false;
 }
 

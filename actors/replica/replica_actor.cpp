@@ -461,7 +461,8 @@ void ReplicaActor::acknowledge(TimePoint now, Effects& out) {
   acknowledge_wanted_ = false;
   if (aligned_epoch_ == Epoch{} || aligned_epoch_ != highest_epoch_) return;  // R3, R4
   if (taker_.store_is_partial()) return;  // what is on this disk is no copy of the shard
-  out.send(primary_, peer::ReplicaAck{self_.shard, aligned_epoch_, durable_, copy_.last().seq});
+  out.send(primary_,
+           peer::ReplicaAck{self_.shard, aligned_epoch_, durable_, copy_.last().seq, options_.incarnation});
 }
 
 // ---- what can fail

@@ -36,6 +36,7 @@ struct ReplicaOptions {
   /// The shard's primary changes by the cluster's register: a new topology says whom to follow, and an
   /// uncommitted tail is cut.
   bool has_register = false;
+  std::uint64_t incarnation = 0;  // of this member's folder; under a register
 };
 
 class ReplicaActor : public Actor {

@@ -125,7 +125,8 @@ peer::Body body_of(const json& meaning) {
     return peer::ReplicaAck{ShardId{ack.at("shard")},
                             Epoch{ack.at("epoch")},
                             {Epoch{ack.at("durable_epoch")}, Seq{ack.at("durable_seq")}},
-                            Seq{ack.at("applied")}};
+                            Seq{ack.at("applied")},
+                            ack.at("incarnation")};
   }
   if (meaning.contains("pull_request")) {
     const json& pull = meaning.at("pull_request");

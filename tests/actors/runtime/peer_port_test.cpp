@@ -41,7 +41,7 @@ Script member(GotList got, Address to, std::function<Message()> first) {
   return script;
 }
 
-peer::ReplicaAck some_ack() { return {kShard, Epoch{3}, Position{Epoch{3}, Seq{17}}, Seq{16}}; }
+peer::ReplicaAck some_ack() { return {kShard, Epoch{3}, Position{Epoch{3}, Seq{17}}, Seq{16}, 4711}; }
 
 TEST(PeerPort, CarriesMessagesBetweenTheMembersOfAShard) {
   const auto topology = make_topology(2);
