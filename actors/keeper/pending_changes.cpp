@@ -23,7 +23,7 @@ bool PendingChanges::make_in(Topology& next, const Topology& from, Settled& refu
     const auto& shards = one.change.shards;
     const bool is_free = std::none_of(shards.begin(), shards.end(),
                                       [&](const ShardEdit& edit) { return touched.contains(edit.next.id); });
-    if (is_free && fit_of(from, one.change) == Fit::fits) {
+    if (is_free && fit(from, one.change) == Fit::fits) {
       const auto made = make_change(next, one.change);
       if (!made && !one.proposed) {
         refused.push_back({one.asker, {one.change.id, ChangeOutcome::refused, nullptr, made.error()}});
@@ -40,14 +40,19 @@ bool PendingChanges::make_in(Topology& next, const Topology& from, Settled& refu
   return any;
 }
 
+Fit PendingChanges::fit(const Topology& topology, const TopologyChange& change) const {
+  const Fit fit = fit_of(topology, change);
+  return fit == Fit::overtaken && !rules_.exact_change ? Fit::fits : fit;
+}
+
 PendingChanges::Settled PendingChanges::learn(const TopologyPtr& newest) { return decide(newest, false); }
 PendingChanges::Settled PendingChanges::settle(const TopologyPtr& newest) { return decide(newest, true); }
 
 PendingChanges::Settled PendingChanges::decide(const TopologyPtr& newest, bool by_own_round) {
   const auto outcome_of = [&](const Pending& one) -> std::optional<ChangeOutcome> {
-    const Fit fit = fit_of(*newest, one.change);
-    if (fit == Fit::made) return ChangeOutcome::chosen;
-    if (fit == Fit::fits) return std::nullopt;
+    const Fit how = fit(*newest, one.change);
+    if (how == Fit::made) return ChangeOutcome::chosen;
+    if (how == Fit::fits) return std::nullopt;
     if (!one.proposed) return ChangeOutcome::lost;
     if (!by_own_round) return std::nullopt;
     return ChangeOutcome::overtaken;

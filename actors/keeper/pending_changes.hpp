@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/keeper/rules.hpp"
 #include "actors/runtime/message.hpp"
 
 namespace dkv {
@@ -16,6 +17,8 @@ class PendingChanges {
   static constexpr std::size_t kMaxPending = 1024;
 
   using Settled = std::vector<std::pair<Address, ChangeSettled>>;
+
+  explicit PendingChanges(const RegisterRules& rules = {}) : rules_(rules) {}
 
   bool empty() const { return pending_.empty(); }
 
@@ -41,7 +44,9 @@ class PendingChanges {
     bool proposed = false;  // keepers may have accepted it
   };
   Settled decide(const TopologyPtr& newest, bool by_own_round);
+  Fit fit(const Topology& topology, const TopologyChange& change) const;
 
+  RegisterRules rules_;
   std::deque<Pending> pending_;
 };
 

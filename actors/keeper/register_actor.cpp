@@ -33,7 +33,8 @@ RegisterActor::RegisterActor(Address self, TopologyPtr file, RegisterOptions opt
     : self_(self),
       file_(std::move(file)),
       options_(std::move(options)),
-      random_(options_.process ^ std::uint64_t{self.node.value} << 32) {
+      random_(options_.process ^ std::uint64_t{self.node.value} << 32),
+      changes_(options_.rules) {
   DKV_ASSERT(file_->version == 1 && file_->change == 0);
 }
 
@@ -212,7 +213,7 @@ void RegisterActor::learn(const Balloted& chosen, Effects& out) {
   settle(changes_.learn(known_.topology), out);
   if (find_keeper(*file_, self_.node) != nullptr)
     out.send(keeper_at(self_.node), TopologyChosen{known_.ballot, known_.topology});
-  if (ready_) announce(out);
+  if (ready_ || !options_.rules.read_at_start) announce(out);
 }
 
 /// The newest, with the addresses that the file has now: the register keeps those of the day it began on, and
