@@ -12,6 +12,10 @@ namespace {
 constexpr std::uint64_t kCloseEvents = 10'000;
 // Replicas that could take over at the same time are apart by their place in the in-sync set.
 constexpr Duration kTakeOverSpread = 150ms;
+// A replica that lags cannot be waited for with all writers stopped.
+constexpr Duration kHandOverPatience = 5s;
+// Who can hear nobody's heartbeat yet, or has slept, gives this many of them time to come.
+constexpr int kHeartbeatsToHear = 3;
 
 std::uint64_t to_ns(TimePoint time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 TimePoint from_ns(std::uint64_t ns) { return TimePoint{} + Duration{static_cast<Duration::rep>(ns)}; }
@@ -70,7 +74,7 @@ void MemberActor::on_wake(TimePoint now, Effects& out) {
 TimePoint MemberActor::wake_at() const {
   TimePoint wake = part() == nullptr ? kNever : part()->wake_at();
   if (leading()) wake = std::min(wake, heartbeat_due_);
-  if (replica_) wake = std::min(wake, take_over_at());
+  if (replica_) wake = std::min({wake, take_over_at(), begins_empty_at()});
   return wake;
 }
 
@@ -89,23 +93,27 @@ bool MemberActor::handle(TopologyChanged& message, const Address& from, TimePoin
   return true;
 }
 
-bool MemberActor::handle(RegisterReach& message, const Address&, TimePoint, Effects&) {
+bool MemberActor::handle(RegisterReach& message, const Address&, TimePoint now, Effects&) {
   isolated_ = message.isolated;
+  if (!isolated_) reached_since_ = now;
   return true;
 }
 
 bool MemberActor::handle(ChangeSettled& message, const Address&, TimePoint now, Effects& out) {
   if (!pending_ || message.change != pending_->change) return true;
   const Pending settled = *std::exchange(pending_, std::nullopt);
-  if (settled.kind == Pending::Kind::begin || settled.kind == Pending::Kind::take) {
+  const bool to_lead = settled.kind == Pending::Kind::begin || settled.kind == Pending::Kind::take ||
+                       settled.kind == Pending::Kind::force;
+  if (to_lead) {
     const ShardInfo* shard = message.topology ? message.topology->find_shard(self_.shard) : nullptr;
     // R6: an epoch is led by the process that began it, and R12: only if nothing has come after that.
     if (message.outcome == ChangeOutcome::chosen && shard->change == settled.change) {
       begun_epoch_ = shard->epoch;
       begun_first_ = settled.first;
+      begun_by_force_ = settled.kind == Pending::Kind::force;
     }
     quiet_since_ = now;  // R9: what came meanwhile was not listened to
-  } else if (admitting_ == settled.node) {
+  } else if (settled.kind != Pending::Kind::hand_over && admitting_ == settled.node) {
     admitting_.reset();  // the topology says whether it counts
   }
   if (message.outcome == ChangeOutcome::refused) {
@@ -113,16 +121,20 @@ bool MemberActor::handle(ChangeSettled& message, const Address&, TimePoint now, 
             "shard " + shard_->name + ": the register refused a change: " + message.error.message);
   }
   if (message.topology) learn(message.topology, now, out);
+  if (settled.kind == Pending::Kind::hand_over) hand_over_settled(now, out);
+  if (settled.kind == Pending::Kind::force) promotion_settled(message.outcome, out);
   return true;
 }
 
 void MemberActor::learn(const TopologyPtr& topology, TimePoint now, Effects& out) {
   if (topology_ && topology->version < topology_->version) return;
-  const Epoch before = shard_ == nullptr ? Epoch{} : shard_->epoch;
+  const Epoch epoch_before = shard_ == nullptr ? Epoch{} : shard_->epoch;
+  const NodeId primary_before = shard_ == nullptr ? self_.node : shard_->primary;
   topology_ = topology;
   shard_ = topology_->find_shard(self_.shard);
   DKV_ASSERT(shard_ != nullptr);
-  if (shard_->epoch != before) quiet_since_ = now;
+  if (shard_->epoch != epoch_before) quiet_since_ = now;
+  note_hand_over(primary_before, now);
   if (part() == nullptr) {
     replica_ = std::make_unique<ReplicaActor>(self_, store_, options_.copy, options_.replica);
   }
@@ -142,8 +154,12 @@ void MemberActor::reconsider(TimePoint now, Effects& out) {
   // R4: who has heard of a newer epoch will soon learn of its topology.
   const bool is_newest = begun_epoch_ == shard_->epoch && begun_epoch_ >= heard_epoch_;
   if (registered && is_newest && begun_epoch_ != Epoch{}) return lead(now, out);
-  if (registered && may_begin()) return propose_to_lead(Pending::Kind::begin, out);
-  if (now >= take_over_at()) propose_to_lead(Pending::Kind::take, out);
+  if (registered && may_begin(now)) {
+    if (options_.rules.fresh_epoch) return propose_to_lead(Pending::Kind::begin, now, out);
+    begun_epoch_ = std::max(shard_->epoch, Epoch{1});
+    return lead(now, out);
+  }
+  if (now >= take_over_at()) propose_to_lead(Pending::Kind::take, now, out);
 }
 
 // ---- becoming primary, and ceasing to be
@@ -155,8 +171,21 @@ bool MemberActor::owns_registered_folder() const {
 }
 
 /// The registered primary's process has just started, or lost its epoch. With another folder it has lost what
-/// it acknowledged; only where nothing has ever been acknowledged does any folder do.
-bool MemberActor::may_begin() const { return owns_registered_folder() || shard_->epoch == Epoch{}; }
+/// it acknowledged; only where nothing has ever been acknowledged does any folder do, and where nothing is
+/// left.
+bool MemberActor::may_begin(TimePoint now) const {
+  return owns_registered_folder() || shard_->epoch == Epoch{} || now >= begins_empty_at();
+}
+
+/// A volatile shard is a cache: when the processes of all its in-sync members have ended, its primary begins
+/// it again, empty, behind a time in which one that still has it would have taken over.
+TimePoint MemberActor::begins_empty_at() const {
+  if (shard_ == nullptr || !is_volatile() || isolated_ || pending_ || !replica_) return kNever;
+  if (shard_->primary != self_.node || owns_registered_folder()) return kNever;
+  if (shard_->in_sync.empty()) return reached_since_;
+  const auto turns = static_cast<Duration::rep>(shard_->in_sync.size());
+  return std::max(quiet_since_, reached_since_) + 2 * options_.timing.grace + turns * kTakeOverSpread;
+}
 
 /// R9, R14. Never, for who may not.
 TimePoint MemberActor::take_over_at() const {
@@ -164,22 +193,62 @@ TimePoint MemberActor::take_over_at() const {
   const auto place = std::find(shard_->in_sync.begin(), shard_->in_sync.end(), self_.node);
   const bool may = place != shard_->in_sync.end() && owns_registered_folder();
   if (!replica_->can_lead() || (!may && options_.rules.in_sync_only)) return kNever;
-  const Duration grace = options_.rules.grace ? options_.timing.grace : options_.timing.lease / 4;
-  return quiet_since_ + grace + (place - shard_->in_sync.begin()) * kTakeOverSpread;
+  const TimePoint heard_nothing = quiet_since_ + options_.timing.grace;
+  // Who is reached by the keepers again may be so by its primary, which has had no time to say so.
+  const TimePoint could_hear = reached_since_ + kHeartbeatsToHear * options_.timing.heartbeat;
+  return std::max(heard_nothing, could_hear) + (place - shard_->in_sync.begin()) * kTakeOverSpread;
 }
 
-void MemberActor::propose_to_lead(Pending::Kind kind, Effects& out) {
+void MemberActor::propose_to_lead(Pending::Kind kind, TimePoint now, Effects& out) {
   ShardInfo next = *shard_;
+  const std::string shard = "shard " + shard_->name + ": ";
   if (kind == Pending::Kind::take) {
-    out.log(LogLevel::warning, "shard " + shard_->name + ": nothing heard from its primary, node " +
+    out.log(LogLevel::warning, shard + "nothing heard from its primary, node " +
                                    topology_->find_node(shard_->primary)->name + ": taking over");
+  }
+  if (next.primary != self_.node) {
     std::erase(next.replicas, self_.node);
     std::erase(next.in_sync, self_.node);
     next.replicas.push_back(next.primary);
     next.primary = self_.node;
   }
+  begun_empty_ = kind == Pending::Kind::begin && now >= begins_empty_at();
+  if (begun_empty_) {
+    out.log(LogLevel::warning, shard +
+                                   "volatile, and all processes that had its data have ended: it begins "
+                                   "again, empty");
+  }
+  // Whoever had this history, or what it had before, no longer has any that counts.
+  if (begun_empty_ || kind == Pending::Kind::force) {
+    next.in_sync.clear();
+    next.folders.clear();
+  }
   set_folder(next, self_.node, options_.incarnation);
   propose(kind, std::move(next), true, self_.node, out);
+  if (taking()) take_ = pending_->change;
+}
+
+/// Only the one before can have made this member primary, if not a change of its own: an earlier process's
+/// are all settled since this one's first round (R11). It has stopped for good before it asked for that
+/// (R16).
+void MemberActor::note_hand_over(NodeId primary_before, TimePoint now) {
+  if (shard_->primary != self_.node) {
+    handed_over_at_.reset();
+  } else if (primary_before != self_.node && shard_->change != take_) {
+    handed_over_at_ = now;
+  }
+}
+
+/// R10: an answer that this member, or an earlier process of it, gave to another primary is a lease still.
+/// But none is when the shard never had another, or that one has handed over: it had a lease then, so nobody
+/// else had, and gave it up.
+TimePoint MemberActor::may_serve_at(TimePoint now) const {
+  if (begun_first_ || shard_->replicas.empty()) return now;
+  // Nobody here answers for those who count for the old one: they will have heard of this by then.
+  if (begun_by_force_) return now + options_.timing.grace;
+  if (!options_.rules.silence) return now;
+  const TimePoint last = std::max(last_grant_, started_);
+  return handed_over_at_ && last <= *handed_over_at_ ? now : last + options_.timing.grace;
 }
 
 void MemberActor::propose(Pending::Kind kind, ShardInfo next, bool begins_epoch, NodeId node, Effects& out) {
@@ -200,11 +269,13 @@ void MemberActor::lead(TimePoint now, Effects& out) {
   admitting_.reset();
   counted_ = shard_->in_sync;
   heartbeat_due_ = now;
-  // R10: an answer that this member, or an earlier process of it, gave to another primary is a lease still.
-  const TimePoint last = options_.rules.silence ? std::max(last_grant_, started_) : TimePoint{};
-  const bool had_another = !begun_first_ && !shard_->replicas.empty();
-  serves_from_ = had_another ? last + options_.timing.grace : now;
+  serves_from_ = may_serve_at(now);
+  able_at_ = std::max(now, serves_from_);
+  last_turn_ = awake_since_ = now;
   Inheritance all = replica_->hand_over();
+  if (begun_empty_) {
+    all.remark = "began again empty: it is volatile, and all processes that had its data had ended";
+  }
   replica_.reset();
   out.log(LogLevel::info, "shard " + shard_->name + ": primary from now on, in epoch " +
                               std::to_string(epoch_.value) + ", after " + to_string(all.head));
@@ -215,11 +286,15 @@ void MemberActor::step_down(const std::string& why, Effects& out) {
   out.log(LogLevel::warning, "shard " + shard_->name + ": stepping down: " + why);
   primary_->step_down(why + ": ask again", out);
   stepping_down_ = true;
+  if (handing_over_ && !is_pending(Pending::Kind::hand_over)) {
+    end_hand_over(Errc::unavailable, "not handed over: " + why, out);
+  }
 }
 
 /// What was executed and not committed is in this copy's memory: it is built anew from the log.
 void MemberActor::become_replica(TimePoint now, Effects& out) {
   stepping_down_ = false;
+  ++changes_of_part_;
   primary_.reset();
   replica_ = std::make_unique<ReplicaActor>(self_, store_, options_.copy, options_.replica);
   replica_->on_message({self_, self_, TopologyChanged{topology_}}, now, out);
@@ -230,12 +305,12 @@ void MemberActor::become_replica(TimePoint now, Effects& out) {
 
 bool MemberActor::handle(peer::Heartbeat& message, const Address& from, TimePoint now, Effects& out) {
   if (!replica_ || shard_ == nullptr) return true;
-  if ((taking() && options_.rules.silence) || message.epoch < std::max(heard_epoch_, shard_->epoch))
-    return true;
+  if (taking() && options_.rules.silence) return true;
+  if (message.epoch < std::max(heard_epoch_, shard_->epoch) && options_.rules.fence) return true;  // R4
   if (message.epoch == shard_->epoch && from.node != shard_->primary) return true;
-  heard_epoch_ = message.epoch;
+  heard_epoch_ = std::max(heard_epoch_, message.epoch);
   quiet_since_ = now;
-  if (!replica_->makes_progress() && options_.rules.quiet) return true;  // R18
+  if (!replica_->makes_progress(now) && options_.rules.quiet) return true;  // R18
   last_grant_ = now;
   out.send(from, peer::LeaseGrant{message.shard, message.epoch, message.process, message.sent_ns,
                                   options_.incarnation});
@@ -274,13 +349,25 @@ bool MemberActor::handle(peer::ReplicaAck& message, const Address& from, TimePoi
 
 void MemberActor::tend_followers(TimePoint now, Effects& out) {
   if (primary_->has_failed()) return;  // R18: another may take over
+  if (now - last_turn_ > kHeartbeatsToHear * options_.timing.heartbeat) awake_since_ = now;
+  last_turn_ = now;
+  if (now < lease_ends_at(now) && primary_->moves(now)) able_at_ = now;
   if (now >= heartbeat_due_) send_heartbeats(now, out);
   judge_followers(now, out);
+  tend_hand_over(now, out);
   primary_->set_lease(lease_ends_at(now));
+}
+
+/// R18: it could not commit, or has no lease and cannot get the silent dropped, for as long as a take-over
+/// takes twice. It asks nobody to wait for it any longer; when it can again before anybody has taken over, it
+/// goes on.
+bool MemberActor::is_stuck(TimePoint now) const {
+  return options_.rules.quiet && now - able_at_ >= 2 * options_.timing.grace;
 }
 
 void MemberActor::send_heartbeats(TimePoint now, Effects& out) {
   heartbeat_due_ = now + options_.timing.heartbeat;
+  if (is_stuck(now)) return;
   for (const NodeId node : shard_->replicas) {
     out.send({node, Role::member, self_.shard},
              peer::Heartbeat{self_.shard, epoch_, options_.process, to_ns(now)});
@@ -289,11 +376,14 @@ void MemberActor::send_heartbeats(TimePoint now, Effects& out) {
 
 TimePoint MemberActor::lease_ends_at(TimePoint now) const {
   if (now < serves_from_) return {};
+  if (is_pending(Pending::Kind::hand_over) && options_.rules.stop_first) return {};  // R16
   return options_.rules.lease_all ? lease_.until(counted_) : kNever;
 }
 
 void MemberActor::update_counted() {
   counted_ = shard_->in_sync;
+  if (is_pending(Pending::Kind::drop) && !options_.rules.unknown_is_both)
+    std::erase(counted_, pending_->node);
   if (admitting_ && options_.rules.count_first && !contains(counted_, *admitting_))
     counted_.push_back(*admitting_);
   primary_->count(options_.rules.all_ack ? counted_ : std::vector<NodeId>{});
@@ -303,12 +393,14 @@ void MemberActor::update_counted() {
 void MemberActor::judge_followers(TimePoint now, Effects& out) {
   if (pending_) return;
   for (const NodeId node : shard_->in_sync) {
-    if (now < std::max(lease_.until(node), led_since_ + options_.timing.lease)) continue;
+    const TimePoint could_answer = awake_since_ + kHeartbeatsToHear * options_.timing.heartbeat;
+    if (now < std::max({lease_.until(node), led_since_ + options_.timing.lease, could_answer})) continue;
     out.log(LogLevel::warning, "shard " + shard_->name + ": replica " + topology_->find_node(node)->name +
                                    " is silent: dropping it from the in-sync set");
     ShardInfo next = *shard_;
     std::erase(next.in_sync, node);
-    return propose(Pending::Kind::drop, std::move(next), false, node, out);
+    propose(Pending::Kind::drop, std::move(next), false, node, out);
+    return update_counted();
   }
   if (admitting_ && now >= lease_.until(*admitting_)) {
     admitting_.reset();  // nothing has been proposed for it
@@ -336,6 +428,126 @@ bool MemberActor::is_close(NodeId node) const {
   return durable.value + kCloseEvents >= primary_->published().seq.value;
 }
 
+// ---- what operators want
+
+void MemberActor::report(const Wish& wish, Errc code, std::string text, Effects& out) const {
+  out.send(wish.asker, ControlReport{wish.token, code, std::move(text)});
+}
+
+bool MemberActor::handle(HandOver& message, const Address& from, TimePoint now, Effects& out) {
+  const Wish wish{from, message.token};
+  if (!leading() || !holds_lease(now) || !primary_->moves(now)) {
+    report(wish, Errc::unavailable, "this node is not the shard's serving primary just now", out);
+  } else if (message.to == self_.node) {
+    report(wish, Errc::ok, "this node is the shard's primary already", out);
+  } else if (handing_over_) {
+    report(wish, Errc::unavailable, "a hand-over is under way already", out);
+  } else if (const auto to = heir(message.to, now)) {
+    handing_over_ = HandingOver{wish, *to, now + kHandOverPatience};
+  } else {
+    report(wish, Errc::unavailable,
+           message.to == NodeId{} ? "the shard has no in-sync replica that answers, so none can take over"
+                                  : "that node has no in-sync replica of the shard that answers",
+           out);
+  }
+  return true;
+}
+
+/// Of the in-sync replicas whose folders count and that answer, the one that is wanted, or the one that has
+/// most.
+std::optional<NodeId> MemberActor::heir(NodeId wanted, TimePoint now) const {
+  std::optional<NodeId> best;
+  for (const NodeId node : shard_->in_sync) {
+    if (now >= lease_.until(node) || (wanted != NodeId{} && node != wanted)) continue;
+    if (!best || primary_->durable_on(node) > primary_->durable_on(*best)) best = node;
+  }
+  return best;
+}
+
+/// R16: what was taken before has been answered, and is all on the heir's disk, before the register is asked.
+void MemberActor::tend_hand_over(TimePoint now, Effects& out) {
+  if (!handing_over_ || is_pending(Pending::Kind::hand_over)) return;
+  const NodeId to = handing_over_->to;
+  const std::string name = topology_->find_node(to)->name;
+  if (!contains(shard_->in_sync, to)) {
+    return end_hand_over(Errc::unavailable, name + " is no longer in sync: this node serves on", out);
+  }
+  if (now >= handing_over_->until) {
+    return end_hand_over(Errc::unavailable,
+                         name + " did not get everything on its disk within 5 s: this node serves on", out);
+  }
+  const bool is_level = primary_->is_idle() && primary_->durable_on(to) == primary_->published().seq;
+  if (pending_ || now >= lease_ends_at(now) || (!is_level && options_.rules.stop_first)) return;
+  ShardInfo next = *shard_;
+  for (auto* nodes : {&next.replicas, &next.in_sync}) {
+    std::erase(*nodes, to);
+    nodes->push_back(self_.node);
+  }
+  next.primary = to;
+  propose(Pending::Kind::hand_over, std::move(next), true, to, out);
+}
+
+void MemberActor::end_hand_over(Errc code, std::string text, Effects& out) {
+  out.log(LogLevel::info, "shard " + shard_->name + ": hand-over: " + text);
+  report(handing_over_->wish, code, std::move(text), out);
+  handing_over_.reset();
+}
+
+/// What it has come to is in the topology: the heir may have begun an epoch of its own since.
+void MemberActor::hand_over_settled(TimePoint now, Effects& out) {
+  const std::string name = topology_->find_node(shard_->primary)->name;
+  able_at_ = now;
+  if (shard_->primary == handing_over_->to) return end_hand_over(Errc::ok, "handed over to " + name, out);
+  end_hand_over(Errc::unavailable,
+                shard_->primary == self_.node ? "the register did not take it: this node serves on"
+                                              : name + " has become primary meanwhile",
+                out);
+}
+
+/// Empty, or why no operator may make this copy primary.
+std::string MemberActor::why_not_promotable() const {
+  if (part() == nullptr || isolated_) return "this node does not reach a majority of the cluster's keepers";
+  if (!replica_ || pending_) return "the shard is changing its primary just now: try again";
+  if (!replica_->can_lead())
+    return "this copy is not whole, or not open yet: it can never be primary as it is";
+  return {};
+}
+
+bool MemberActor::handle(ForcePromotion& message, const Address& from, TimePoint now, Effects& out) {
+  const Wish wish{from, message.token};
+  if (leading()) {
+    report(wish, Errc::ok, "this node is the shard's primary already", out);
+  } else if (const std::string why = why_not_promotable(); !why.empty()) {
+    report(wish, Errc::unavailable, why, out);
+  } else {
+    out.log(LogLevel::warning, "shard " + shard_->name + ": an operator forces this copy, up to " +
+                                   to_string(replica_->head()) +
+                                   ", to be primary: acknowledged writes that "
+                                   "it does not have will be lost");
+    promotion_ = wish;
+    propose_to_lead(Pending::Kind::force, now, out);
+  }
+  return true;
+}
+
+void MemberActor::promotion_settled(ChangeOutcome outcome, Effects& out) {
+  const Wish wish = *std::exchange(promotion_, std::nullopt);
+  if (outcome != ChangeOutcome::chosen) {
+    return report(wish, Errc::unavailable,
+                  "the register did not take it, because something else has changed the shard: look at its "
+                  "status before you try again",
+                  out);
+  }
+  const Position head = replica_->head();
+  report(wish, Errc::ok,
+         (head == Position{} ? std::string("primary, with an empty copy: all that the shard held is lost")
+                             : "primary, with everything up to " + to_string(head) +
+                                   ": what was acknowledged after that and is not in this copy is lost") +
+             ". If the old primary still runs, it may answer until it hears of this: what it reads is old, "
+             "and what it writes is lost. The other copies will be replaced by copies of this one",
+         out);
+}
+
 // ---- requests
 
 namespace {
@@ -351,7 +563,8 @@ std::optional<Error> MemberActor::why_not(const rpc::Request& request) const {
   if (part() == nullptr) {
     return Error{Errc::unavailable, "this node has not reached a majority of the cluster's keepers yet"};
   }
-  if (stepping_down_ || (replica_ && needs_primary(request)))
+  const bool is_stopped = stepping_down_ || (handing_over_ && options_.rules.stop_first);
+  if (is_stopped || (replica_ && needs_primary(request)))
     return Error{Errc::unavailable, "the shard is changing its primary: try again in a moment"};
   return std::nullopt;
 }

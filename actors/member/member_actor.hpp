@@ -53,21 +53,37 @@ class MemberActor final : public Actor {
   ShardActor* primary() const { return primary_.get(); }
   bool holds_lease(TimePoint now) const { return leading() && now < lease_ends_at(now); }
   Epoch epoch() const { return epoch_; }
+  const TopologyPtr& topology() const { return topology_; }
+  std::uint64_t incarnation() const { return options_.incarnation; }
+  bool has_pending() const { return pending_.has_value(); }
+  /// It has been replica or primary anew so often.
+  std::uint64_t changes_of_part() const { return changes_of_part_; }
 
  private:
   /// A change that this process has asked the register for. Until its outcome is known it counts as made and
   /// as not made (R13).
   struct Pending {
-    enum class Kind : std::uint8_t { begin, take, drop, admit };
+    enum class Kind : std::uint8_t { begin, take, force, hand_over, drop, admit };
     Kind kind;
     std::uint64_t change;
-    NodeId node;         // dropped or admitted
+    NodeId node;         // dropped, admitted or handed over to
     bool first = false;  // the shard has never had a primary
   };
   /// A replica as its primary sees it.
   struct Follower {
     std::uint64_t incarnation = 0;
     Epoch epoch;  // of its newest acknowledgement
+  };
+  /// Whom an operator's wish is answered to, once.
+  struct Wish {
+    Address asker;
+    std::uint64_t token;
+  };
+  /// A hand-over: from its beginning on no request is taken (R16).
+  struct HandingOver {
+    Wish wish;
+    NodeId to;
+    TimePoint until;  // not proposed by then, it is given up
   };
 
   bool handle(TopologyChanged& message, const Address& from, TimePoint now, Effects& out);
@@ -79,21 +95,28 @@ class MemberActor final : public Actor {
   bool handle(ClientRequest& message, const Address& from, TimePoint now, Effects& out);
   bool handle(PartRequest& message, const Address& from, TimePoint now, Effects& out);
   bool handle(StatusQuery& message, const Address& from, TimePoint now, Effects& out);
+  bool handle(HandOver& message, const Address& from, TimePoint now, Effects& out);
+  bool handle(ForcePromotion& message, const Address& from, TimePoint now, Effects& out);
   /// True when a message was taken; else it is for the part that this member has.
   template <class Other>
   bool handle(Other& message, const Address& from, TimePoint now, Effects& out);
 
   Actor* part() const;
   bool leading() const { return primary_ != nullptr && !stepping_down_; }
-  bool taking() const { return pending_ && pending_->kind == Pending::Kind::take; }
+  bool is_pending(Pending::Kind kind) const { return pending_ && pending_->kind == kind; }
+  bool taking() const { return is_pending(Pending::Kind::take) || is_pending(Pending::Kind::force); }
   void learn(const TopologyPtr& topology, TimePoint now, Effects& out);
   void reconsider(TimePoint now, Effects& out);
 
   // Becoming primary, and ceasing to be.
-  bool may_begin() const;
+  bool may_begin(TimePoint now) const;
+  bool is_volatile() const { return shard_->store == StoreKind::memory; }
+  TimePoint begins_empty_at() const;
   TimePoint take_over_at() const;
   bool owns_registered_folder() const;
-  void propose_to_lead(Pending::Kind kind, Effects& out);
+  void propose_to_lead(Pending::Kind kind, TimePoint now, Effects& out);
+  void note_hand_over(NodeId primary_before, TimePoint now);
+  TimePoint may_serve_at(TimePoint now) const;
   void lead(TimePoint now, Effects& out);
   void step_down(const std::string& why, Effects& out);
   void become_replica(TimePoint now, Effects& out);
@@ -105,6 +128,16 @@ class MemberActor final : public Actor {
   void update_counted();
   void judge_followers(TimePoint now, Effects& out);
   bool is_close(NodeId node) const;
+  bool is_stuck(TimePoint now) const;
+
+  // What operators want.
+  void report(const Wish& wish, Errc code, std::string text, Effects& out) const;
+  std::optional<NodeId> heir(NodeId wanted, TimePoint now) const;
+  void tend_hand_over(TimePoint now, Effects& out);
+  void end_hand_over(Errc code, std::string text, Effects& out);
+  void hand_over_settled(TimePoint now, Effects& out);
+  void promotion_settled(ChangeOutcome outcome, Effects& out);
+  std::string why_not_promotable() const;
   std::optional<Error> why_not(const rpc::Request& request) const;
   void propose(Pending::Kind kind, ShardInfo next, bool begins_epoch, NodeId node, Effects& out);
 
@@ -119,15 +152,28 @@ class MemberActor final : public Actor {
   bool isolated_ = true;
   std::optional<Pending> pending_;
   std::uint64_t changes_ = 0;  // asked for by this process
+  std::uint64_t changes_of_part_ = 0;
+
+  std::optional<HandingOver> handing_over_;
+  std::optional<Wish> promotion_;  // forced; its change is pending
 
   TimePoint started_{};
-  TimePoint quiet_since_{};   // R9: since when nothing was heard from a primary
-  TimePoint last_grant_{};    // when this member last answered a heartbeat
-  Epoch heard_epoch_;         // of that heartbeat
-  Epoch begun_epoch_;         // that a change of this process began
-  bool begun_first_ = false;  // as the shard's first
-  Epoch epoch_;               // led by this process
+  TimePoint reached_since_{};  // a majority of the keepers
+  TimePoint quiet_since_{};    // R9: since when nothing was heard from a primary
+  TimePoint last_grant_{};     // when this member last answered a heartbeat
+  Epoch heard_epoch_;          // of that heartbeat
+  Epoch begun_epoch_;          // that a change of this process began
+  bool begun_first_ = false;   // as the shard's first
+  bool begun_by_force_ = false;
+  bool begun_empty_ = false;  // a volatile shard, all of whose copies are gone
+  std::uint64_t take_ = 0;    // the last change by which this process wanted to take over
+  std::optional<TimePoint>
+      handed_over_at_;  // when this member learned that the primary before had made it one
+  Epoch epoch_;         // led by this process
   TimePoint led_since_{};
+  TimePoint able_at_{};      // R18: when it could last answer
+  TimePoint last_turn_{};    // of this primary
+  TimePoint awake_since_{};  // without a pause, in which answers to its heartbeats have grown old
   TimePoint serves_from_{};  // R10
   Lease lease_;
   TimePoint heartbeat_due_{};

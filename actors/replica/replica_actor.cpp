@@ -29,6 +29,9 @@ constexpr std::size_t kMaxUnappliedBytes = std::size_t{64} << 20;
 // How far behind a replica that had been level may be and still be called caught up: under load it is
 // always a little behind.
 constexpr std::uint64_t kCaughtUpLag = 100'000;
+// A log that takes longer for what it was given stands still, as far as a primary is concerned that waits for
+// it.
+constexpr Duration kLogPatience = 2s;
 }  // namespace
 
 ReplicaActor::ReplicaActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
@@ -131,6 +134,7 @@ void ReplicaActor::handle(EventFrame message, const Address&, TimePoint now, Eff
   heard_once_ = true;
   primary_head_ = std::max(primary_head_, frame->last().seq);
   if (frame->epoch > highest_epoch_) raise_epoch(frame->epoch, now);
+  if (!options_.rules.align_first) aligned_epoch_ = frame->epoch;
   if (aligned_epoch_ != frame->epoch) {  // R3
     want_pull();
     return stash(std::move(message.bytes), *frame);
@@ -202,6 +206,7 @@ void ReplicaActor::append_stashed(Effects& out) {
 void ReplicaActor::handle(Durable message, const Address&, TimePoint, Effects&) {
   if (state_ == State::resetting) return;
   durable_ = std::max(durable_, message.last);
+  log_moved_ = true;
   blocked_.clear();
   acknowledge_wanted_ = true;
   apply_committed();
@@ -209,7 +214,8 @@ void ReplicaActor::handle(Durable message, const Address&, TimePoint, Effects&) 
 
 /// R17. Waiting for our own disk too keeps what readers have seen from going back at a restart.
 void ReplicaActor::apply_committed() {
-  while (!unapplied_.empty() && unapplied_.front().last.seq <= std::min(commit_, durable_.seq)) {
+  const Seq upto = options_.rules.committed_only ? std::min(commit_, durable_.seq) : durable_.seq;
+  while (!unapplied_.empty() && unapplied_.front().last.seq <= upto) {
     const auto frame = decode_frame(*unapplied_.front().bytes);
     DKV_ASSERT(frame.has_value());  // it was checked when it was taken
     copy_.apply(*frame);
@@ -241,7 +247,8 @@ void ReplicaActor::pull(TimePoint now, Effects& out) {
 
 void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now, Effects& out) {
   // R5: only an answer to what this process has asked last.
-  if (message.process != options_.process || message.request != pull_request_ || pull_request_ == 0) return;
+  const bool is_asked = message.process == options_.process && message.request == pull_request_;
+  if ((!is_asked || pull_request_ == 0) && options_.rules.cut_safe) return;
   if (state_ != State::following && state_ != State::diverged) return;
   pull_request_ = 0;
   pull_due_at_ = now + kPullPause;
@@ -253,7 +260,7 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
     return take_snapshot("the primary's log no longer holds what follows " + to_string(head_), now, out);
   }
   if (message.outcome == peer::PullOutcome::diverged) {
-    if (options_.has_register && !is_volatile()) return find_common(std::move(message.epochs), out);
+    if (options_.has_register) return find_common(std::move(message.epochs), out);
     // What a volatile shard had is gone when its primary says so; that a durable one's is, only people can.
     if (!is_volatile()) return diverge(now, out);
     foreign_ = true;
@@ -265,7 +272,7 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
     return take_snapshot("the primary began anew during the last one", now, out);
   }
   // R3: what was found in the primary's log must be the head that we have now.
-  if (message.epoch != aligned_epoch_ && pull_from_ != head_) return want_pull();
+  if (message.epoch != aligned_epoch_ && pull_from_ != head_ && options_.rules.cut_safe) return want_pull();
   state_ = State::following;
   foreign_ = false;
   problem_.clear();
@@ -299,8 +306,27 @@ void ReplicaActor::handle(LogEpochs message, const Address&, TimePoint now, Effe
     return take_snapshot(
         "the primary's log and this one, up to " + to_string(head_) + ", have no event in common", now, out);
   }
-  if (common->seq < std::min(commit_, message.epochs.back().last)) return diverge(now, out);
+  if (common->seq < std::min(commit_, message.epochs.back().last)) {
+    if (counts()) return diverge(now, out);
+    foreign_ = true;
+    out.log(LogLevel::warning, "replica of shard " + topology_->find_shard(self_.shard)->name +
+                                   ": its history, up to " + to_string(head_) +
+                                   ", was given up: this copy was not in sync when another one was made "
+                                   "primary, by force or because "
+                                   "none was left");
+    return take_snapshot("the primary's history is another one", now, out);
+  }
   out.send({self_.node, Role::log, self_.shard}, CutLog{*common});
+}
+
+/// Whether what this copy knows to be committed still is. Not when the change that began its primary's epoch
+/// left this folder out: what was lost then, an operator has given up, or it was a volatile shard's.
+bool ReplicaActor::counts() const {
+  const ShardInfo& shard = *topology_->find_shard(self_.shard);
+  if (shard.epoch != highest_epoch_) return true;  // what began it is not known here yet
+  return std::any_of(shard.folders.begin(), shard.folders.end(), [&](const MemberFolder& folder) {
+    return folder.node == self_.node && folder.incarnation == options_.incarnation;
+  });
 }
 
 void ReplicaActor::handle(LogReadFailed, const Address&, TimePoint, Effects&) {
@@ -353,7 +379,13 @@ bool ReplicaActor::may_pull() const {
          primary_.node != self_.node;
 }
 
+bool ReplicaActor::makes_progress(TimePoint now) const {
+  const bool follows = state_ == State::following || state_ == State::cutting || state_ == State::opening;
+  return follows && !taker_.active() && blocked_.empty() && now - log_moved_at_ < kLogPatience;
+}
+
 void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
+  if (durable_ == head_ || std::exchange(log_moved_, false)) log_moved_at_ = now;
   if (state_ == State::following || state_ == State::diverged) {
     if (now >= pull_due_at_ && may_pull()) pull(now, out);
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
@@ -462,7 +494,8 @@ void ReplicaActor::acknowledge(TimePoint now, Effects& out) {
   if (aligned_epoch_ == Epoch{} || aligned_epoch_ != highest_epoch_) return;  // R3, R4
   if (taker_.store_is_partial()) return;  // what is on this disk is no copy of the shard
   out.send(primary_,
-           peer::ReplicaAck{self_.shard, aligned_epoch_, durable_, copy_.last().seq, options_.incarnation});
+           peer::ReplicaAck{self_.shard, aligned_epoch_, options_.rules.sync_first ? durable_ : head_,
+                            copy_.last().seq, options_.incarnation});
 }
 
 // ---- what can fail

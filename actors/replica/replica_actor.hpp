@@ -26,7 +26,11 @@ namespace dkv {
 
 /// What a test may break, to see that it would be noticed. All true in the product.
 struct ReplicaRules {
-  bool detect_gaps = true;  // a frame is appended only when it follows the last one
+  bool detect_gaps = true;     // a frame is appended only when it follows the last one
+  bool sync_first = true;      // R2: what is not on disk is not acknowledged
+  bool align_first = true;     // R3: nothing of an epoch is taken before a pull in it
+  bool cut_safe = true;        // R5: an answer counts only for the question and the process that it names
+  bool committed_only = true;  // R17: readers see only what is committed
 };
 
 struct ReplicaOptions {
@@ -55,10 +59,7 @@ class ReplicaActor : public Actor {
   /// R18: events that its primary sends come to this disk, sooner or later. Else a commit that waits for this
   /// replica waits for ever: while it takes a copy, its own log does not grow, and the primary's chunks wait
   /// for commit.
-  bool makes_progress() const {
-    const bool follows = state_ == State::following || state_ == State::cutting || state_ == State::opening;
-    return follows && !taker_.active() && blocked_.empty();
-  }
+  bool makes_progress(TimePoint now) const;
 
   /// For tests: the copy's content, and how far it got.
   ShardCopy& copy() { return copy_; }
@@ -109,6 +110,7 @@ class ReplicaActor : public Actor {
   /// Has a whole copy, which nothing is changing.
   bool can_refill() const { return answers_reads() && (!taker_.active() || taker_.waits_for_first()); }
   void diverge(TimePoint now, Effects& out);
+  bool counts() const;
   void find_common(std::vector<EpochRange> theirs, Effects& out);
   void tail_was_cut(Position head);
   void take_snapshot(const std::string& why, TimePoint now, Effects& out);
@@ -140,7 +142,7 @@ class ReplicaActor : public Actor {
   Seq primary_head_;     // as far as we heard
   TimePoint heard_{};    // from the primary, by any way
   bool heard_once_ = false;
-  bool foreign_ = false;       // a volatile copy whose history the primary does not have: it will be replaced
+  bool foreign_ = false;       // the primary's history is another one, by right: this copy will be replaced
   Epoch copied_epoch_;         // in which the first chunk of the copy under way was given
   bool reached_head_ = false;  // since alignment: has been level with the primary
 
@@ -160,6 +162,8 @@ class ReplicaActor : public Actor {
   std::uint64_t next_request_ = 1;
   TimePoint pull_due_at_{};                 // when to ask next, at the earliest
   std::vector<EpochRange> primary_epochs_;  // while cutting: to find where the histories part
+  TimePoint log_moved_at_{};                // when nothing was waiting for this disk, or something came to it
+  bool log_moved_ = false;
   TimePoint acknowledged_at_{};
   bool acknowledge_wanted_ = false;
   std::uint64_t gaps_repaired_ = 0;

@@ -14,6 +14,8 @@ constexpr std::size_t kReplyBytes = 256;
 constexpr std::size_t kResultBytes = 128;
 // Reads of the log for replicas, waiting at once: one per replica is enough.
 constexpr std::size_t kMaxPulls = 64;
+// For so long commit may stand still while something waits for it: a slow disk's sync, and a network's delay.
+constexpr Duration kCommitPatience = 500ms;
 
 bool writes(const Operation& operation) { return operation.code != OpCode::get; }
 }  // namespace
@@ -42,6 +44,7 @@ ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epo
     copy_.apply(*frame);
   }
   commit_ = from.commit;
+  remark_ = std::move(from.remark);
   begin_epoch(from.head, epoch, out);
   durable_ = from.durable;
 }
@@ -241,6 +244,7 @@ void ShardActor::seal_frame(Effects& out) {
   in_flight_bytes_ += frame.bytes->size();
   out.send({self_.node, Role::log, self_.shard}, AppendFrame{frame.bytes, frame.last});
   in_flight_.push_back(std::move(frame));
+  if (!options_.sync_first) durable_ = head_;
 }
 
 void ShardActor::wait_for(Seq depends_on, AckMode ack, Waiting waiting) {
@@ -279,7 +283,9 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
   if (state_ == State::beginning || state_ == State::serving) {
     seal_frame(out);
     publish_durable(out);
+    const Seq before = commit_;
     advance_commit();
+    if (in_flight_.empty() || commit_ > before) moved_at_ = now;
   }
   if (state_ == State::serving) {
     if (owed_bytes() < options_.max_owed_bytes) snapshots_.read(copy_, head_, epoch_, out);
@@ -306,6 +312,15 @@ void ShardActor::publish_durable(Effects& out) {
     for (Waiting& waiting : frame->for_durable) ready_.push_back(std::move(waiting));
     frame->for_durable.clear();
   }
+}
+
+bool ShardActor::moves(TimePoint now) const {
+  return state_ == State::serving && (!blocked_.empty() || now - moved_at_ < kCommitPatience);
+}
+
+bool ShardActor::is_idle() const {
+  return state_ == State::serving && in_flight_.empty() && commit_ == head_.seq && ready_.empty() &&
+         turn_for_commit_.empty() && turn_for_durable_.empty();
 }
 
 /// What the local log and every in-sync replica have on disk.
@@ -507,6 +522,7 @@ MemberStatus ShardActor::status(TimePoint now) const {
                                     "serving",  "failed",     "stepping_down"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
+  if (status.problem.empty()) status.problem = remark_;
   if (state_ == State::opening && status.problem.empty()) status.problem = recovery_.text();
   status.is_volatile = is_volatile();
   if (state_ == State::refilling) {

@@ -38,6 +38,7 @@ struct ShardOptions {
   /// milliseconds.
   Epoch first_epoch{1};
   std::uint64_t process = 0;  // different in every run
+  bool sync_first = true;  // R2: commit waits for this disk. A test may break it, to see that it is noticed
   std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
 };
 
@@ -50,6 +51,7 @@ struct Inheritance {
   Seq commit;                         // known committed
   std::vector<FrameBytes> unapplied;  // in the log, not in the copy
   TopologyPtr topology;
+  std::string remark{};  // for its status
 };
 
 class ShardActor : public Actor {
@@ -80,6 +82,10 @@ class ShardActor : public Actor {
   /// The last event sent to replicas.
   Position published() const { return published_; }
   bool has_failed() const { return state_ == State::failed; }
+  /// R18: it serves, and what it was given is being committed; or its disk is full, which it can wait for.
+  bool moves(TimePoint now) const;
+  /// All that it was given is committed and answered.
+  bool is_idle() const;
 
   /// For tests: the copy's content.
   ShardCopy& copy() { return copy_; }
@@ -170,6 +176,8 @@ class ShardActor : public Actor {
   State state_ = State::waiting;
   std::string problem_;
   std::string blocked_;  // why the log does not move: not empty while the disk is full
+  std::string remark_;
+  TimePoint moved_at_{};  // when commit was last not waited for, or rose
   RecoveryProgress recovery_;
   bool began_empty_ = false;  // this process found no log
 

@@ -115,5 +115,142 @@ TEST_F(Member, AdmitsNoReplicaByWhatItsLostFolderHad) {
   EXPECT_EQ(proposed.change.shards.at(0).next.folders.back().incarnation, kOtherFolder + 1);
 }
 
+// ---- hand-over
+
+class HandingOver : public Member {
+ protected:
+  void SetUp() override {
+    become_first_primary();
+    admit_the_other();
+    world_.forget();
+  }
+  ControlReport answer() { return world_.said<ControlReport>(); }
+};
+
+TEST_F(HandingOver, StopsThenWaitsForItsHeirThenAsksTheRegister) {  // R16
+  EXPECT_EQ(put_now("before"), Errc::ok);
+  world_.tell(HandOver{7, {}});
+  EXPECT_EQ(put_now("after"), Errc::unavailable);
+  EXPECT_FALSE(world_.has_said<ProposeChange>());  // what was taken before is not on the heir's disk yet
+  acknowledge(head(), kOtherFolder);
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::ok);  // of the first write
+  world_.pass(100ms);
+  EXPECT_FALSE(member_.holds_lease(world_.now()));
+  EXPECT_FALSE(world_.has_said<ControlReport>());
+  choose();
+  EXPECT_EQ(shard().primary, kReplicaNode);
+  EXPECT_EQ(shard().in_sync, std::vector{kPrimaryNode});  // it has everything, too
+  const ControlReport report = answer();
+  EXPECT_EQ(report.token, 7U);
+  EXPECT_EQ(report.code, Errc::ok) << report.text;
+  EXPECT_NE(member_.replica(), nullptr);
+}
+
+TEST_F(HandingOver, ServesOnWhenTheRegisterDoesNotTakeIt) {
+  world_.tell(HandOver{7, kReplicaNode});
+  world_.pass(100ms);
+  const auto proposed = world_.said<ProposeChange>();
+  EXPECT_FALSE(member_.holds_lease(world_.now()));  // R13: until it is known
+  world_.tell(ChangeSettled{proposed.change.id, ChangeOutcome::lost, topology_, {}}, kRegistrar);
+  EXPECT_EQ(answer().code, Errc::unavailable);
+  grant(kOtherFolder);
+  EXPECT_TRUE(member_.holds_lease(world_.now()));
+  EXPECT_EQ(put_now("again"), Errc::ok);
+}
+
+TEST_F(HandingOver, IsGivenUpWhenTheHeirLags) {
+  Position reached = head();
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(put_now("one of what takes long"), Errc::ok);
+  world_.tell(HandOver{7, {}});
+  for (int i = 0; i < 51; ++i) {
+    grant(kOtherFolder);
+    if (i % 8 == 0) acknowledge({reached.epoch, Seq{++reached.seq.value}}, kOtherFolder);
+  }
+  while (world_.has_said<ClientReply>()) world_.said<ClientReply>();
+  EXPECT_EQ(answer().code, Errc::unavailable);
+  EXPECT_FALSE(world_.has_said<ProposeChange>());
+  EXPECT_EQ(put_now("again"), Errc::ok);
+}
+
+TEST_F(HandingOver, IsRefusedToOneThatIsNotInSync) {
+  world_.tell(HandOver{7, NodeId{9}});
+  EXPECT_EQ(answer().code, Errc::unavailable);
+  EXPECT_EQ(put_now("serves"), Errc::ok);
+}
+
+// ---- what a replica becomes
+
+class Following : public Member {
+ protected:
+  /// Node 2 leads; node 1 is a replica of it, in sync or not.
+  void SetUp() override { follow({kPrimaryNode}); }
+  void follow(std::vector<NodeId> in_sync) {
+    ShardInfo now = shard();
+    now.primary = kReplicaNode;
+    now.replicas = {kPrimaryNode};
+    now.in_sync = std::move(in_sync);
+    now.folders = {{kPrimaryNode, kFolder}, {kReplicaNode, kOtherFolder}};
+    now.epoch = Epoch{2};
+    chosen(now, 100);
+    open_log({Epoch{2}, Seq{5}});
+  }
+  void hear_heartbeat() { world_.tell(peer::Heartbeat{kShard, shard().epoch, 5, 1}, kOther); }
+  void be_made_primary() {
+    ShardInfo now = shard();
+    now.primary = kPrimaryNode;
+    now.replicas = now.in_sync = {kReplicaNode};
+    now.epoch = Epoch{3};
+    chosen(now, 101);
+    learn();
+    choose();
+    serve_log();
+    grant(kOtherFolder);
+  }
+};
+
+TEST_F(Following, ServesAtOnceWhenItsPrimaryHandsOver) {
+  hear_heartbeat();
+  be_made_primary();
+  EXPECT_TRUE(member_.holds_lease(world_.now()));
+}
+
+TEST_F(Following, WaitsOutItsLastAnswerWhenItTakesOver) {  // R10
+  hear_heartbeat();
+  const TimePoint answered = world_.now();
+  world_.pass(1600ms);
+  choose();
+  serve_log();
+  EXPECT_TRUE(member_.holds_lease(world_.now()));
+  EXPECT_GE(world_.now() - answered, 1500ms);
+}
+
+TEST_F(Following, ForcedIsPrimaryThoughNotInSyncAndForgetsTheOthersFolders) {
+  ShardInfo now = shard();
+  now.in_sync = {};
+  chosen(now, 102);
+  learn();
+  world_.pass(3s);
+  EXPECT_FALSE(world_.has_said<ProposeChange>());  // R14
+  world_.tell(ForcePromotion{9});
+  choose();
+  EXPECT_EQ(shard().primary, kPrimaryNode);
+  EXPECT_TRUE(shard().in_sync.empty());
+  EXPECT_EQ(shard().folders, (std::vector<MemberFolder>{{kPrimaryNode, kFolder}}));
+  const auto report = world_.said<ControlReport>();
+  EXPECT_EQ(report.code, Errc::ok);
+  EXPECT_NE(report.text.find("2-5"), std::string::npos) << report.text;
+  serve_log();
+  EXPECT_FALSE(member_.holds_lease(world_.now()));  // those who count for the old one hear of it first
+  world_.pass(1500ms);
+  EXPECT_TRUE(member_.holds_lease(world_.now()));
+}
+
+TEST_F(Following, IsNotForcedWhileNoMajorityOfKeepersIsReached) {
+  world_.tell(RegisterReach{true}, kRegistrar);
+  world_.tell(ForcePromotion{9});
+  EXPECT_EQ(world_.said<ControlReport>().code, Errc::unavailable);
+  EXPECT_FALSE(world_.has_said<ProposeChange>());
+}
+
 }  // namespace
 }  // namespace dkv::test
