@@ -1,11 +1,10 @@
 #include "tests/sim/failover_run.hpp"
 
 #include <algorithm>
-#include <map>
 
-#include "tests/linearizability/check.hpp"
-#include "tests/sim/sim_world.hpp"
-#include "tests/sim/small_limits.hpp"
+#include "actors/keeper/keeper_actor.hpp"
+#include "actors/keeper/quorum.hpp"
+#include "topology/codec.hpp"
 #include "topology/placement.hpp"
 
 namespace dkv::sim {
@@ -14,44 +13,32 @@ namespace {
 
 constexpr Duration kCalmBefore = 3s;
 constexpr Duration kFaultsEndBefore = 20s;
-constexpr Duration kClientsRestBefore = 4s;
-constexpr Duration kClientTimeout = 900ms;
-constexpr Duration kLeaseCheckInterval = 3ms;
+constexpr Duration kClientsRestBefore = 5s;
 constexpr std::size_t kClients = 5;
 constexpr std::size_t kKeys = 10;
-constexpr std::size_t kMaxViolations = 20;
 
-/// Shards over shared nodes, each with one or two replicas; three or five keepers.
-TopologyPtr make_topology(Random& random) {
-  auto topology = std::make_shared<Topology>();
-  topology->name = "simulated";
-  topology->id = random.next();
-  const std::size_t nodes = random.between(std::uint64_t{3}, std::uint64_t{7});
-  for (std::size_t i = 1; i <= nodes; ++i) {
-    NodeInfo node;
-    node.id = NodeId{static_cast<std::uint32_t>(i)};
-    node.name = "node-" + std::to_string(i);
-    const std::string host = "10.0.0." + std::to_string(i) + ":";
-    node.http = host + "8080";
-    node.rpc = host + "7001";
-    node.events = host + "7002";
-    node.peer = host + "7003";
-    node.watch = host + "7004";
-    topology->nodes.push_back(node);
-  }
+/// Shards over shared nodes, each with one to three replicas; three or five keepers. Now and then a volatile
+/// one.
+TopologyPtr random_topology(Random& random) {
+  const std::uint64_t id = random.next();
+  // Most clusters are small: the larger, the less of its faults meets each shard.
+  const std::size_t most = random.chance(200'000) ? 12 : 7;
+  const std::size_t nodes = random.between(std::uint64_t{3}, most);
   const std::size_t keepers = nodes >= 5 && random.chance(500'000) ? 5 : 3;
-  for (std::size_t i = 0; i < keepers; ++i) topology->keepers.push_back({topology->nodes[i].id});
+  auto topology = simulated_nodes(id, nodes, 1, keepers);
   std::vector<PlacementShard> placement;
   const std::size_t shards = random.between(std::uint64_t{1}, std::uint64_t{3});
   for (std::size_t i = 0; i < shards; ++i) {
     ShardInfo shard;
     shard.id = ShardId{static_cast<std::uint32_t>(i + 1)};
     shard.name = "shard-" + std::to_string(i + 1);
+    if (random.chance(150'000)) shard.store = StoreKind::memory;
     std::vector<NodeId> members;
     for (const NodeInfo& node : topology->nodes) members.push_back(node.id);
     for (std::size_t at = members.size(); at > 1; --at) std::swap(members[at - 1], members[random.below(at)]);
     shard.primary = members[0];
-    const std::size_t replicas = random.between(std::uint64_t{1}, std::uint64_t{2});
+    const std::size_t replicas =
+        std::min<std::size_t>(random.chance(100'000) ? 3 : 1 + random.below(2), nodes - 1);
     for (std::size_t r = 1; r <= replicas; ++r) shard.replicas.push_back(members[r]);
     placement.push_back({shard.id, shard.name, shard.weight});
     topology->shards.push_back(shard);
@@ -65,36 +52,27 @@ class FailoverRun {
   explicit FailoverRun(const FailoverOptions& options)
       : options_(options),
         setup_(options.seed),
-        world_(setup_.next(), make_topology(setup_), node_options(options)),
-        end_(world_.now() + options.length) {
-    for (const ShardInfo& shard : world_.topology().shards) guess_[shard.id] = shard.primary;
-  }
+        cluster_(setup_.next(), random_topology(setup_), node_options(options)),
+        world_(cluster_.world()),
+        end_(world_.now() + options.length) {}
 
   FailoverResult go() {
-    if (options_.causes_faults) world_.set_faults(random_faults());
+    if (options_.causes_faults) {
+      world_.set_faults(random_faults());
+      world_.set_clock_drift(kDriftBoundPpm);
+    }
     world_.start_all();
-    for (std::size_t client = 0; client < kClients; ++client) schedule_client(client);
+    cluster_.start_clients(kClients, kKeys, end_ - kClientsRestBefore);
     if (options_.causes_faults) world_.at(world_.now() + kCalmBefore, [this] { cause_trouble(); });
-    check_leases();
     world_.run_until(end_ - kFaultsEndBefore);
-    world_.heal();
-    world_.run_until(end_ - kClientsRestBefore);
-    for (std::size_t key = 0; key < kKeys; ++key) read_in_the_end("key-" + std::to_string(key));
-    world_.run_until(end_);
-    check_final_state();
-    const linear::Judgement judgement = linear::check(history_);
-    for (const linear::Problem& problem : judgement.problems)
-      violated("not linearizable: " + problem.key + "\n" + problem.explanation);
-    result_.trace_hash = world_.trace_hash();
-    return result_;
+    cluster_.finish();
+    return cluster_.result();
   }
 
  private:
   static NodeOptions node_options(const FailoverOptions& options) {
-    NodeOptions node = small_limits(options.seed);
-    node.has_register = true;
-    node.member_rules = options.rules;
-    node.register_rules = options.register_rules;
+    NodeOptions node = register_options(options.seed);
+    if (options.breaks) options.breaks(node);
     return node;
   }
 
@@ -103,105 +81,16 @@ class FailoverRun {
     faults.drop_per_million = setup_.below(60'000);
     faults.duplicate_per_million = setup_.below(60'000);
     faults.slow_per_million = setup_.below(60'000);
+    faults.corrupt_per_million = setup_.below(20'000);
     return faults;
   }
 
-  // ---- clients
-
-  void schedule_client(std::size_t client) {
-    world_.at(world_.now() + random().between(Duration{5ms}, Duration{60ms}),
-              [this, client] { act(client); });
-  }
-
-  void act(std::size_t client) {
-    if (world_.now() >= end_ - kClientsRestBefore - 1s) return;
-    const std::string key = "key-" + std::to_string(random().below(kKeys));
-    switch (random().below(10)) {
-      case 0:
-      case 1:
-      case 2:
-        return ask(client, OpCode::get, key, {});
-      case 3:
-        return ask(client, OpCode::remove, key, {});
-      default:
-        return ask(client, OpCode::put, key, "value-" + std::to_string(++written_));
-    }
-  }
-
-  const ShardInfo& shard_of(const std::string& key) const {
-    return *world_.topology().find_shard(world_.topology().slots[slot_of(key).value]);
-  }
-
-  void ask(std::size_t client, OpCode code, const std::string& key, const std::string& value) {
-    struct Buffer {
-      std::string key, value;
-    };
-    auto buffer = std::make_shared<Buffer>(Buffer{key, value});
-    rpc::Request request;
-    request.request_id = ++requests_;
-    request.operations.push_back({code, buffer->key, buffer->value, code == OpCode::put});
-    request.owner = buffer;
-    const ShardId shard = shard_of(key).id;
-    const std::size_t place = history_.size();
-    history_.push_back(linear::asked(static_cast<std::uint32_t>(client), code, key, value, time()));
-    auto open = std::make_shared<bool>(true);
-    world_.ask(guess_[shard], std::move(request),
-               [this, client, open, place, shard](const rpc::Reply& reply) {
-                 if (!std::exchange(*open, false)) return;
-                 note(place, shard, single_result(reply));
-                 schedule_client(client);
-               });
-    world_.at(world_.now() + kClientTimeout, [this, client, open, shard] {
-      if (!std::exchange(*open, false)) return;
-      guess_again(shard);
-      schedule_client(client);
-    });
-  }
-
-  void note(std::size_t place, ShardId shard, const OperationResult& result) {
-    linear::answered(history_[place], result, true, time());
-    if (result.code == Errc::moved) {
-      guess_[shard] = world_.topology().find_node(result.moved->node_name)->id;
-    } else if (result.code == Errc::unavailable || result.code == Errc::unknown_outcome) {
-      guess_again(shard);
-    } else if (result.code == Errc::ok) {
-      ++(history_[place].code == OpCode::get ? result_.reads : result_.acknowledged_writes);
-    }
-  }
-
-  /// Any node may know.
-  void guess_again(ShardId shard) {
-    const auto& nodes = world_.topology().nodes;
-    guess_[shard] = nodes[random().below(nodes.size())].id;
-  }
-
-  void read_in_the_end(const std::string& key) {
-    const ShardId shard = shard_of(key).id;
-    ShardActor* primary = nullptr;
-    for (const NodeInfo& node : world_.topology().nodes) {
-      auto* member = dynamic_cast<MemberActor*>(world_.actor({node.id, Role::member, shard}));
-      if (member == nullptr || !member->holds_lease(world_.now())) continue;
-      primary = member->primary();
-      guess_[shard] = node.id;
-    }
-    if (primary == nullptr) return violated("in the end nobody leads the shard of " + key);
-    // Schedules no other.
-    ask(kClients, OpCode::get, key, {});
-  }
-
-  linear::Time time() const { return world_.now().time_since_epoch(); }
-  void violated(std::string what) {
-    if (result_.violations.size() < kMaxViolations) result_.violations.push_back(std::move(what));
-  }
-
-  // ---- faults
-
   void cause_trouble() {
     if (world_.now() >= end_ - kFaultsEndBefore) return;
-    ++result_.faults;
+    ++cluster_.result().faults;
     const auto& nodes = world_.topology().nodes;
     const NodeId node = nodes[random().below(nodes.size())].id;
-    switch (random().below(8)) {
+    switch (random().below(11)) {
       case 0:
       case 1:
       case 2:
@@ -216,6 +105,13 @@ class FailoverRun {
       case 5:
         fill_disks(node);
         break;
+      case 6:
+        lose_folders(node);
+        break;
+      case 7:
+      case 8:
+        hand_over();
+        break;
       default:
         partition(node, nodes[random().below(nodes.size())].id);
         break;
@@ -223,35 +119,33 @@ class FailoverRun {
     world_.at(world_.now() + random().between(Duration{100ms}, Duration{4s}), [this] { cause_trouble(); });
   }
 
-  void crash(NodeId node) {
-    if (!world_.is_up(node)) return;
-    world_.crash(node);
+  void start_later(NodeId node) {
     world_.at(world_.now() + random().between(Duration{10ms}, Duration{4s}), [this, node] {
       if (!world_.is_up(node)) world_.start(node);
     });
   }
 
-  void set_cut(NodeId a, NodeId b, bool there, bool back, bool is_cut) {
-    if (there) world_.cut(a, b, is_cut);
-    if (back) world_.cut(b, a, is_cut);
+  void crash(NodeId node) {
+    if (!world_.is_up(node)) return;
+    world_.crash(node);
+    start_later(node);
   }
 
   void partition(NodeId a, NodeId b) {
     if (a == b) return;
-    set_cut(a, b, true, random().chance(500'000), true);
+    cluster_.set_cut(a, b, true, random().chance(500'000), true);
     world_.at(world_.now() + random().between(Duration{100ms}, Duration{5s}),
-              [this, a, b] { set_cut(a, b, true, true, false); });
+              [this, a, b] { cluster_.set_cut(a, b, true, true, false); });
   }
 
   void isolate(NodeId node) {
     const bool there = random().chance(750'000);
     const bool back = !there || random().chance(500'000);
     for (const NodeInfo& other : world_.topology().nodes) {
-      if (other.id != node) set_cut(node, other.id, there, back, true);
+      if (other.id != node) cluster_.set_cut(node, other.id, there, back, true);
     }
-    world_.at(world_.now() + random().between(Duration{500ms}, Duration{6s}), [this, node] {
-      for (const NodeInfo& other : world_.topology().nodes) set_cut(node, other.id, true, true, false);
-    });
+    world_.at(world_.now() + random().between(Duration{500ms}, Duration{6s}),
+              [this, node] { cluster_.cut_off(node, false); });
   }
 
   void fill_disks(NodeId node) {
@@ -260,105 +154,85 @@ class FailoverRun {
               [this, node] { world_.unlimit_disks(node); });
   }
 
-  // ---- what must hold at any time
-
-  MemberActor* member(NodeId node, ShardId shard) {
-    return dynamic_cast<MemberActor*>(world_.actor({node, Role::member, shard}));
+  void hand_over() {
+    const auto& shards = world_.topology().shards;
+    const ShardInfo& shard = cluster_.newest_of(shards[random().below(shards.size())].id);
+    if (!world_.is_up(shard.primary)) return;
+    const bool any = shard.in_sync.empty() || random().chance(500'000);
+    cluster_.hand_over(shard.id, shard.primary,
+                       any ? NodeId{} : shard.in_sync[random().below(shard.in_sync.size())]);
   }
 
-  /// Never two who may acknowledge.
-  void check_leases() {
-    for (const ShardInfo& shard : world_.topology().shards) {
-      const MemberActor* holder = nullptr;
-      for (const NodeInfo& node : world_.topology().nodes) {
-        const MemberActor* one = member(node.id, shard.id);
-        if (one == nullptr || !one->holds_lease(world_.now())) continue;
-        if (holder != nullptr) {
-          violated("two primaries of " + shard.name + " with a lease, in epochs " +
-                   std::to_string(holder->epoch().value) + " and " + std::to_string(one->epoch().value));
-        }
-        holder = one;
-        note_epoch(shard.id, node.id, one->epoch());
+  // ---- folders that are lost: never the last one that has what was acknowledged, nor a majority of the
+  // keepers'
+
+  void lose_folders(NodeId node) {
+    if (!is_at_rest() || !others_have_all(node)) return crash(node);
+    ++cluster_.result().wiped;
+    world_.crash(node);
+    is_keeper(node) && !may_lose_keeper(node) ? world_.wipe_members(node) : world_.wipe(node);
+    start_later(node);
+  }
+
+  /// Nothing is under way that could change who is in sync: so the register's newest is what all know.
+  bool is_at_rest() {
+    const TopologyPtr newest = cluster_.newest();
+    for (const NodeInfo& node : world_.topology().nodes) {
+      if (!world_.is_up(node.id) || world_.is_frozen(node.id)) return false;
+      for (const ShardInfo& shard : newest->shards) {
+        const MemberActor* member = cluster_.member(node.id, shard.id);
+        if (member == nullptr) continue;
+        if (member->has_pending() || !member->topology() || member->topology()->version != newest->version)
+          return false;
       }
     }
-    world_.at(world_.now() + kLeaseCheckInterval, [this] { check_leases(); });
+    for (const Keeper& keeper : newest->keepers) {
+      const KeeperState& state = keeper_of(keeper.node);
+      const auto accepted = decode_topology(state.topology);
+      if (accepted && accepted->version > newest->version) return false;
+    }
+    return true;
   }
 
-  void note_epoch(ShardId shard, NodeId node, Epoch epoch) {
-    auto& [newest, leader] = led_[shard];
-    if (epoch < newest) violated("an epoch went back in shard " + std::to_string(shard.value));
-    if (epoch == newest) return;
-    ++result_.epochs;
-    if (leader != node && newest != Epoch{}) ++result_.take_overs;
-    newest = epoch;
-    leader = node;
+  bool others_have_all(NodeId node) {
+    const TopologyPtr newest = cluster_.newest();
+    return std::all_of(newest->shards.begin(), newest->shards.end(), [&](const ShardInfo& shard) {
+      std::vector<NodeId> holders = shard.in_sync;
+      holders.push_back(shard.primary);
+      if (std::find(holders.begin(), holders.end(), node) == holders.end()) return true;
+      return std::any_of(holders.begin(), holders.end(),
+                         [&](NodeId other) { return other != node && has_registered_folder(shard, other); });
+    });
   }
 
-  // ---- what must hold in the end
-
-  void check_final_state() {
-    for (const ShardInfo& shard : world_.topology().shards) {
-      ShardActor* primary = nullptr;
-      for (const NodeInfo& node : world_.topology().nodes) {
-        const MemberActor* one = member(node.id, shard.id);
-        if (one != nullptr && one->holds_lease(world_.now())) primary = one->primary();
-      }
-      if (primary == nullptr) {
-        violated("in the end nobody leads " + shard.name);
-        continue;
-      }
-      for (const NodeInfo& node : world_.topology().nodes) {
-        const MemberActor* one = member(node.id, shard.id);
-        if (one == nullptr || one->primary() != nullptr) continue;
-        check_replica(*one->replica(), *primary, shard.name + "'s replica on " + node.name);
-      }
-    }
-    for (const std::string& alarm : world_.alarms()) {
-      const bool expected = alarm.find("the disk is full") != std::string::npos ||
-                            alarm.find("taking over") != std::string::npos ||
-                            alarm.find("stepping down") != std::string::npos ||
-                            alarm.find("in-sync set") != std::string::npos;
-      if (!expected) violated("alarm: " + alarm);
-    }
+  bool has_registered_folder(const ShardInfo& shard, NodeId node) {
+    const std::uint64_t incarnation = cluster_.member(node, shard.id)->incarnation();
+    return std::any_of(shard.folders.begin(), shard.folders.end(), [&](const MemberFolder& folder) {
+      return folder.node == node && folder.incarnation == incarnation;
+    });
   }
 
-  /// In its own words.
-  std::string status_of(Actor& member) {
-    Effects said;
-    member.on_message({{}, {}, StatusQuery{}}, world_.now(), said);
-    const MemberStatus status = std::get<StatusReport>(said.sends.at(0).second).status;
-    return status.state + " " + status.problem + " head " + std::to_string(status.head.value) + " durable " +
-           std::to_string(status.durable.value) + " commit " + std::to_string(status.commit.value) +
-           " applied " + std::to_string(status.applied.value);
+  const KeeperState& keeper_of(NodeId node) {
+    return dynamic_cast<KeeperActor&>(*world_.actor({node, Role::keeper, {}})).state();
   }
 
-  void check_replica(ReplicaActor& replica, ShardActor& primary, const std::string& name) {
-    if (!replica.answers_reads()) violated(name + " does not answer reads in the end");
-    if (replica.head() != primary.copy().last()) {
-      violated(name + " ends at " + to_string(replica.head()) + ", its primary at " +
-               to_string(primary.copy().last()) + ": " + status_of(replica) + "; " + status_of(primary));
-    }
-    for (std::size_t i = 0; i < kKeys; ++i) {
-      const auto ours = replica.copy().get("key-" + std::to_string(i));
-      const auto theirs = primary.copy().get("key-" + std::to_string(i));
-      const bool same = ours->has_value() == theirs->has_value() &&
-                        (!ours->has_value() || (*ours)->version == (*theirs)->version);
-      if (!same) violated(name + " differs from its primary in key-" + std::to_string(i));
-    }
+  bool is_keeper(NodeId node) { return find_keeper(world_.topology(), node) != nullptr; }
+
+  bool may_lose_keeper(NodeId node) {
+    const auto keepers = cluster_.newest()->keepers;
+    const auto whole = std::count_if(keepers.begin(), keepers.end(), [&](const Keeper& keeper) {
+      return keeper.node != node && keeper_of(keeper.node).incarnation == keeper.incarnation;
+    });
+    return static_cast<std::size_t>(whole) > keepers.size() / 2;
   }
 
   Random& random() { return world_.random(); }
 
   FailoverOptions options_;
   Random setup_;
-  SimWorld world_;
+  FailoverCluster cluster_;
+  SimWorld& world_;
   TimePoint end_;
-  linear::History history_;
-  FailoverResult result_;
-  std::map<ShardId, NodeId> guess_;  // all clients': where its primary is
-  std::map<ShardId, std::pair<Epoch, NodeId>> led_;
-  std::uint64_t written_ = 0;
-  std::uint64_t requests_ = 0;
 };
 
 }  // namespace

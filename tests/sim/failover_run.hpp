@@ -1,13 +1,13 @@
 // One simulated life of a cluster that heals itself: clients that write, delete and read while nodes crash,
-// freeze and are cut off, and shards change their primaries; then everything heals, and what must hold is
-// checked. Everything follows from the seed.
+// freeze, lose their folders and are cut off, disks fill up, bits flip, clocks drift and operators hand over,
+// and shards change their primaries; then everything heals, and what must hold is checked. Everything follows
+// from the seed.
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
+#include <functional>
 
-#include "actors/assembly.hpp"
+#include "tests/sim/failover_cluster.hpp"
 
 namespace dkv::sim {
 
@@ -15,18 +15,7 @@ struct FailoverOptions {
   std::uint64_t seed = 1;
   Duration length = 60s;
   bool causes_faults = true;
-  MemberRules rules{};  // to see that a broken one would be noticed
-  RegisterRules register_rules{};
-};
-
-struct FailoverResult {
-  std::uint64_t trace_hash = 0;
-  std::uint64_t acknowledged_writes = 0;
-  std::uint64_t reads = 0;
-  std::uint64_t faults = 0;
-  std::uint64_t epochs = 0;      // begun
-  std::uint64_t take_overs = 0;  // of them, by another node
-  std::vector<std::string> violations;
+  std::function<void(NodeOptions&)> breaks{};  // a rule, to see that it would be noticed
 };
 
 FailoverResult run_failover(const FailoverOptions& options);

@@ -16,6 +16,7 @@ void PrefixCheck::appended(ShardId shard, const FrameBytes& bytes) {
 std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, ShardCopy& copy) {
   const auto& history = histories_[shard];
   const Position last = copy.last();
+  if (last != Position{}) shown_[shard].emplace(last, name);
   Follower& follower = followers_[name];
   // Back to where the copy was last seen, or to the beginning of its history.
   std::vector<std::pair<Position, const Change*>> since;
@@ -50,6 +51,22 @@ std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, Shar
     if (at->second != record) return name + " at " + to_string(last) + " has another " + key;
   }
   return name + " at " + to_string(last) + " has a key that was deleted";
+}
+
+std::string PrefixCheck::undone(ShardId shard, Position last) const {
+  const auto shown = shown_.find(shard);
+  const auto history = histories_.find(shard);
+  if (shown == shown_.end() || history == histories_.end()) return {};
+  std::map<Position, std::string> left = shown->second;
+  for (Position at = last; at != Position{};) {
+    left.erase(at);
+    const auto change = history->second.find(at);
+    if (change == history->second.end()) break;
+    at = change->second.prev;
+  }
+  if (left.empty()) return {};
+  return left.begin()->second + " has shown " + to_string(left.begin()->first) +
+         ", which is not in the history up to " + to_string(last);
 }
 
 }  // namespace dkv::sim

@@ -18,6 +18,8 @@ class PrefixCheck {
   void appended(ShardId shard, const FrameBytes& bytes);
   /// Empty, or how the copy that `name` names differs from the history up to its last event.
   std::string problem_of(const std::string& name, ShardId shard, ShardCopy& copy);
+  /// Empty, or what a copy has shown that is not in the history which ends at `last`: it was not committed.
+  std::string undone(ShardId shard, Position last) const;
 
  private:
   struct Change {
@@ -39,6 +41,7 @@ class PrefixCheck {
 
   std::map<ShardId, std::map<Position, Change>> histories_;
   std::map<std::string, Follower> followers_;
+  std::map<ShardId, std::map<Position, std::string>> shown_;  // by whom
 };
 
 }  // namespace dkv::sim

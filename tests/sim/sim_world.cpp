@@ -37,6 +37,7 @@ void SimWorld::start(NodeId id) {
   node.up = true;
   ++node.generation;
   node.frozen_until = {};
+  set_clock(node);
   NodeOptions options = options_;
   options.process = random_.next();
   options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
@@ -85,9 +86,14 @@ void SimWorld::crash(NodeId id) {
 void SimWorld::freeze(NodeId id, TimePoint until) { nodes_.at(id).frozen_until = until; }
 
 void SimWorld::wipe(NodeId id) {
+  wipe_members(id);
+  nodes_.at(id).platters.clear();
+}
+
+void SimWorld::wipe_members(NodeId id) {
   Node& node = nodes_.at(id);
   DKV_ASSERT(!node.up);
-  node.platters.clear();
+  std::erase_if(node.platters, [](const auto& folder) { return folder.first != ShardId{}; });
   node.incarnations.clear();
   node.stores.clear();
 }
@@ -107,6 +113,7 @@ void SimWorld::unlimit_disks(NodeId id) {
 void SimWorld::heal() {
   faults_ = {};
   cuts_.clear();
+  delays_.clear();
   for (const auto& [id, node] : nodes_) unlimit_disks(id);
   start_all();
 }
@@ -125,6 +132,30 @@ Actor* SimWorld::actor(const Address& address) {
 }
 
 // ---- time
+
+TimePoint SimWorld::local_time(const Node& node) const {
+  const Duration since = now_ - node.clock_set;
+  const auto ns = since.count();
+  return node.clock_at + since +
+         Duration{ns / 1'000'000 * node.clock_ppm + ns % 1'000'000 * node.clock_ppm / 1'000'000};
+}
+
+/// Not before its clock shows that.
+TimePoint SimWorld::true_time(const Node& node, TimePoint local) const {
+  if (local == kNever) return kNever;
+  const Duration shown = local - node.clock_at;
+  if (node.clock_ppm == 0) return node.clock_set + shown;
+  const double since = static_cast<double>(shown.count()) / (1 + static_cast<double>(node.clock_ppm) / 1e6);
+  return node.clock_set + Duration{static_cast<Duration::rep>(since) + 2};  // past what was rounded off
+}
+
+void SimWorld::set_clock(Node& node) {
+  if (drift_ppm_ == 0) return;
+  node.clock_set = now_;
+  node.clock_at = TimePoint{} + random_.between(Duration{1s}, Duration{3600s});
+  node.clock_ppm =
+      static_cast<std::int64_t>(random_.below(2 * drift_ppm_ + 1)) - static_cast<std::int64_t>(drift_ppm_);
+}
 
 void SimWorld::at(TimePoint time, std::function<void()> what) {
   events_.push({std::max(time, now_), next_order_++, std::move(what)});
@@ -174,6 +205,7 @@ void SimWorld::take_turn(NodeId id, const std::string& thread_name) {
   Thread& thread = node.threads.at(thread_name);
   thread.turn_at = kNever;
   watch_ = {now_, kTurnCost};
+  const TimePoint local = local_time(node);
   Effects effects;
   std::vector<Address> touched;
   const auto touch = [&](const Address& address) {
@@ -182,15 +214,15 @@ void SimWorld::take_turn(NodeId id, const std::string& thread_name) {
   if (!std::exchange(thread.started, true)) {
     for (const Address& address : thread.actors) {
       touch(address);
-      node.actors.at(address)->on_start(now_, effects);
+      node.actors.at(address)->on_start(local, effects);
       carry_out(id, address, thread, effects);
     }
   }
   for (const Address& address : thread.actors) {
     Actor& actor = *node.actors.at(address);
-    if (actor.wake_at() > now_) continue;
+    if (actor.wake_at() > local) continue;
     touch(address);
-    actor.on_wake(now_, effects);
+    actor.on_wake(local, effects);
     carry_out(id, address, thread, effects);
   }
   for (std::size_t i = 0; i < kBurst && !thread.inbox.empty(); ++i) {
@@ -199,16 +231,17 @@ void SimWorld::take_turn(NodeId id, const std::string& thread_name) {
     trace(envelope);
     const Address to = envelope.to;
     touch(to);
-    node.actors.at(to)->on_message(std::move(envelope), now_, effects);
+    node.actors.at(to)->on_message(std::move(envelope), local, effects);
     carry_out(id, to, thread, effects);
   }
   for (const Address& address : touched) {
-    node.actors.at(address)->on_turn_end(now_, effects);
+    node.actors.at(address)->on_turn_end(local, effects);
     carry_out(id, address, thread, effects);
   }
   thread.busy_until = now_ + watch_.spent;
   TimePoint next = thread.inbox.empty() ? kNever : thread.busy_until;
-  for (const Address& address : thread.actors) next = std::min(next, node.actors.at(address)->wake_at());
+  for (const Address& address : thread.actors)
+    next = std::min(next, true_time(node, node.actors.at(address)->wake_at()));
   if (next != kNever) schedule_turn(id, thread_name, next);
 }
 
@@ -261,8 +294,18 @@ void SimWorld::through_network(NodeId from, NodeId to, bool may_duplicate, Deliv
   const int copies = may_duplicate && random_.chance(faults_.duplicate_per_million) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     const Duration most = random_.chance(faults_.slow_per_million) ? faults_.slow_most : faults_.usual_most;
-    this->at(now_ + watch_.spent + random_.between(Duration{50us}, most), deliver_one);
+    const auto extra = delays_.find({from, to});
+    const Duration later = extra == delays_.end() ? Duration{} : extra->second;
+    const bool corrupt = faults_.corrupt_per_million > 0 && random_.chance(faults_.corrupt_per_million);
+    this->at(now_ + watch_.spent + later + random_.between(Duration{50us}, most),
+             [deliver_one, corrupt] { deliver_one(corrupt); });
   }
+}
+
+std::string SimWorld::with_flipped_bit(std::string bytes) {
+  const std::uint64_t bit = random_.below(8 * bytes.size());
+  bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
+  return bytes;
 }
 
 void SimWorld::send_over_network(const Address& from, const Address& to, Message message) {
@@ -277,9 +320,10 @@ void SimWorld::send_over_network(const Address& from, const Address& to, Message
       },
       message);
   const auto bytes = std::make_shared<const std::string>(peer::encode(sent));
-  through_network(from.node, to.node, true, [this, from, to, bytes] {
-    auto received = peer::decode(*bytes);
-    DKV_ASSERT(received.has_value());
+  through_network(from.node, to.node, true, [this, from, to, bytes](bool corrupt) {
+    auto received = peer::decode(corrupt ? with_flipped_bit(*bytes) : *bytes);
+    DKV_ASSERT(received.has_value() != corrupt);
+    if (corrupt) return;
     std::visit([&](auto& body) { deliver({from, to, std::move(body)}); }, received->body);
   });
 }
@@ -298,8 +342,11 @@ void SimWorld::publish(const Address& from, const FrameBytes& frame) {
     if (subscription.connected_at > now_) continue;
     const Address to = key.first;
     through_network(from.node, to.node, true,
-                    [this, from, to, frame, generation = subscription.subscriber_generation] {
-                      if (nodes_.at(to.node).generation == generation) deliver({from, to, EventFrame{frame}});
+                    [this, from, to, frame, generation = subscription.subscriber_generation](bool corrupt) {
+                      if (nodes_.at(to.node).generation != generation) return;
+                      auto bytes =
+                          corrupt ? std::make_shared<const std::string>(with_flipped_bit(*frame)) : frame;
+                      deliver({from, to, EventFrame{std::move(bytes)}});
                     });
   }
 }

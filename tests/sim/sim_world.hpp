@@ -23,7 +23,8 @@ namespace dkv::sim {
 struct NetworkFaults {
   std::uint64_t drop_per_million = 0;
   std::uint64_t duplicate_per_million = 0;
-  std::uint64_t slow_per_million = 0;  // delayed by up to slow_most instead of usual_most
+  std::uint64_t slow_per_million = 0;     // delayed by up to slow_most instead of usual_most
+  std::uint64_t corrupt_per_million = 0;  // one bit of it is flipped
   Duration usual_most = 1ms;
   Duration slow_most = 700ms;  // beyond every time-out that asks again
 };
@@ -49,6 +50,13 @@ class SimWorld {
   void freeze(NodeId node, TimePoint until);
   /// Empties a stopped node's folders.
   void wipe(NodeId node);
+  /// The same, but its keeper's folder stays.
+  void wipe_members(NodeId node);
+  /// From each process's start on, the node's clock shows a time of its own, and runs faster or slower than
+  /// true time by at most this much.
+  void set_clock_drift(std::uint64_t most_ppm) { drift_ppm_ = most_ppm; }
+  /// What passes from one to the other takes so much longer.
+  void delay(NodeId from, NodeId to, Duration extra) { delays_[{from, to}] = extra; }
   /// Nothing passes from one to the other (one way) while cut.
   void cut(NodeId from, NodeId to, bool is_cut);
   void set_faults(const NetworkFaults& faults) { faults_ = faults; }
@@ -65,6 +73,11 @@ class SimWorld {
 
   bool is_up(NodeId node) const { return nodes_.at(node).up; }
   TimePoint now() const { return now_; }
+  /// What the node's clock shows.
+  TimePoint now_at(NodeId node) const { return local_time(nodes_.at(node)); }
+  bool is_frozen(NodeId node) const { return nodes_.at(node).frozen_until > now_; }
+  /// Different in every process of the node.
+  std::uint64_t generation(NodeId node) const { return nodes_.at(node).generation; }
   Random& random() { return random_; }
   const Topology& topology() const { return *topology_; }
 
@@ -76,6 +89,11 @@ class SimWorld {
   /// Gives a request to a node's router. `done` is called with the reply, or never if the node ends first.
   using Done = std::function<void(rpc::Reply)>;
   void ask(NodeId node, rpc::Request request, Done done);
+
+  /// As if an actor on the same node said it.
+  void tell(const Address& from, const Address& to, Message message) {
+    deliver({from, to, std::move(message)});
+  }
 
   /// The actor at an address, or nullptr when its node is down.
   Actor* actor(const Address& address);
@@ -101,6 +119,10 @@ class SimWorld {
     bool up = false;
     std::uint64_t generation = 0;  // of the process
     TimePoint frozen_until{};
+    // Its clock, since `clock_set` in true time.
+    TimePoint clock_set{};
+    TimePoint clock_at{};
+    std::int64_t clock_ppm = 0;
     std::map<Address, std::unique_ptr<Actor>> actors;
     std::map<Address, std::string> thread_of;
     std::map<std::string, Thread> threads;
@@ -122,14 +144,19 @@ class SimWorld {
     bool operator>(const Event& other) const { return std::tie(at, order) > std::tie(other.at, other.order); }
   };
 
+  TimePoint local_time(const Node& node) const;
+  TimePoint true_time(const Node& node, TimePoint local) const;
+  void set_clock(Node& node);
   void deliver(Envelope envelope);
   void schedule_turn(NodeId node, const std::string& thread_name, TimePoint at);
   void take_turn(NodeId node, const std::string& thread_name);
   void carry_out(NodeId node, const Address& from, Thread& thread, Effects& effects);
   void send_over_network(const Address& from, const Address& to, Message message);
   void publish(const Address& from, const FrameBytes& frame);
+  /// `deliver` is called with whether a bit of it is to be flipped.
   template <class Deliver>
   void through_network(NodeId from, NodeId to, bool may_duplicate, Deliver deliver);
+  std::string with_flipped_bit(std::string bytes);
   void connect_subscription(const std::pair<Address, NodeId>& key, Subscription& subscription);
   void trace(const Envelope& envelope);
   void mix(std::uint64_t value);
@@ -139,6 +166,8 @@ class SimWorld {
   NodeOptions options_;
   Assemble assemble_;
   NetworkFaults faults_;
+  std::uint64_t drift_ppm_ = 0;
+  std::map<std::pair<NodeId, NodeId>, Duration> delays_;
   TimePoint now_{};
   Stopwatch watch_;
   std::map<NodeId, Node> nodes_;

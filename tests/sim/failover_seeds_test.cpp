@@ -1,0 +1,42 @@
+// Random lives of whole clusters: seeds 1 to seed_count(), of which each program, part n of DKV_SIM_PARTS,
+// runs every DKV_SIM_PARTS-th, so that several run side by side.
+#include <gtest/gtest.h>
+#include <iostream>
+
+#include "tests/sim/failover_run.hpp"
+#include "tests/sim/seeds.hpp"
+
+namespace dkv::sim {
+namespace {
+
+TEST(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
+  FailoverResult total;
+  std::uint64_t seeds = 0;
+  for (std::uint64_t seed = DKV_SIM_PART; seed <= seed_count(); seed += DKV_SIM_PARTS) {
+    const FailoverResult result = run_failover({.seed = seed});
+    ASSERT_EQ(all_of(result.violations), "") << "seed " << seed << ": distrikv-sim --seed " << seed;
+    ++seeds;
+    total.acknowledged_writes += result.acknowledged_writes;
+    total.reads += result.reads;
+    total.replica_reads += result.replica_reads;
+    total.faults += result.faults;
+    total.take_overs += result.take_overs;
+    total.hand_overs += result.hand_overs;
+    total.wiped += result.wiped;
+    total.copies += result.copies;
+  }
+  // Faults must have been felt, and must not have kept anybody from working.
+  EXPECT_GT(total.acknowledged_writes, 300 * seeds);
+  EXPECT_GT(total.replica_reads, 100 * seeds);
+  EXPECT_GT(total.take_overs, seeds);
+  EXPECT_GT(total.hand_overs, seeds / 4);
+  EXPECT_GT(total.wiped, seeds / 4);
+  EXPECT_GT(total.copies, seeds / 2);
+  std::cout << seeds << " seeds: " << total.acknowledged_writes << " writes, " << total.reads << " reads, "
+            << total.replica_reads << " replica reads, " << total.faults << " faults, " << total.take_overs
+            << " take-overs, " << total.hand_overs << " hand-overs, " << total.wiped << " nodes wiped, "
+            << total.copies << " copies of shards\n";
+}
+
+}  // namespace
+}  // namespace dkv::sim
