@@ -35,7 +35,9 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
                                                const OpenKeeper& open_keeper) {
   std::vector<PlacedActor> actors;
   const Address router{node, Role::router, {}};
-  actors.push_back({"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
+  actors.push_back(
+      {"main", router,
+       std::make_unique<RouterActor>(router, options.shard.max_value_bytes, options.has_register)});
   std::vector<Address> listeners{router};
   for (const ShardInfo& shard : topology.shards) {
     const bool is_primary = shard.primary == node;

@@ -17,6 +17,7 @@ constexpr std::size_t kMaxNameBytes = 1024;
 constexpr std::size_t kMostEnvelopeBytes = 64;
 constexpr std::size_t kMostNumbersBytes = 32;
 constexpr std::size_t kMaxMembers = 4096;
+constexpr std::size_t kMaxKeepers = 16;
 
 Operation read_operation(Unpacker& in) {
   Operation operation;
@@ -113,14 +114,17 @@ void pack_body(Packer& out, const TopologyReply& topology) {
 }
 
 void pack_replica(Packer& out, const ReplicaStatus& replica) {
-  out.array(5).text(replica.node).boolean(replica.heard).uint(replica.durable.value);
+  out.array(7).text(replica.node).boolean(replica.in_sync).boolean(replica.counted);
+  out.boolean(replica.heard).uint(replica.durable.value);
   out.uint(replica.lag_events).uint(replica.silent_ms);
 }
 
 ReplicaStatus read_replica(Unpacker& in) {
   ReplicaStatus replica;
-  in.array(5);
+  in.array(7);
   replica.node = std::string(in.bytes(kMaxNameBytes));
+  replica.in_sync = in.boolean();
+  replica.counted = in.boolean();
   replica.heard = in.boolean();
   replica.durable = Seq{in.uint()};
   replica.lag_events = in.uint();
@@ -129,7 +133,7 @@ ReplicaStatus read_replica(Unpacker& in) {
 }
 
 void pack_member(Packer& out, const MemberStatus& member) {
-  out.array(17)
+  out.array(19)
       .uint(member.shard.value)
       .text(member.shard_name)
       .boolean(member.primary)
@@ -140,13 +144,14 @@ void pack_member(Packer& out, const MemberStatus& member) {
       .uint(member.gaps_repaired)
       .uint(member.copied_records)
       .uint(member.copied_bytes);
-  out.boolean(member.is_volatile).array(member.replicas.size());
+  out.boolean(member.is_volatile).boolean(member.leased).uint(member.lease_ms);
+  out.array(member.replicas.size());
   for (const ReplicaStatus& replica : member.replicas) pack_replica(out, replica);
 }
 
 MemberStatus read_member(Unpacker& in) {
   MemberStatus member;
-  in.array(17);
+  in.array(19);
   member.shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
   member.shard_name = std::string(in.bytes(kMaxNameBytes));
   member.primary = in.boolean();
@@ -163,24 +168,46 @@ MemberStatus read_member(Unpacker& in) {
   member.copied_records = in.uint();
   member.copied_bytes = in.uint();
   member.is_volatile = in.boolean();
+  member.leased = in.boolean();
+  member.lease_ms = in.uint();
   const std::size_t replicas = in.array();
   for (std::size_t i = 0; i < replicas && in.ok(); ++i) member.replicas.push_back(read_replica(in));
   return member;
 }
 
 void pack_body(Packer& out, const NodeStatus& status) {
-  out.array(5).text(status.node).text(status.version).uint(status.topology_version).boolean(status.ready);
+  out.array(8).text(status.node).text(status.version).uint(status.topology_version);
+  out.uint(status.topology_change).boolean(status.ready).boolean(status.isolated);
+  out.array(status.keepers.size());
+  for (const KeeperStatus& keeper : status.keepers)
+    out.array(3).text(keeper.node).boolean(keeper.reached).uint(keeper.silent_ms);
   out.array(status.members.size());
   for (const MemberStatus& member : status.members) pack_member(out, member);
 }
 
+void pack_body(Packer& out, const ControlReply& reply) { out.array(1).text(reply.text); }
+
+KeeperStatus read_keeper(Unpacker& in) {
+  KeeperStatus keeper;
+  in.array(3);
+  keeper.node = std::string(in.bytes(kMaxNameBytes));
+  keeper.reached = in.boolean();
+  keeper.silent_ms = in.uint();
+  return keeper;
+}
+
 NodeStatus read_status(Unpacker& in) {
   NodeStatus status;
-  in.array(5);
+  in.array(8);
   status.node = std::string(in.bytes(kMaxNameBytes));
   status.version = std::string(in.bytes(kMaxNameBytes));
   status.topology_version = in.uint();
+  status.topology_change = in.uint();
   status.ready = in.boolean();
+  status.isolated = in.boolean();
+  const std::size_t keepers = in.array();
+  if (keepers > kMaxKeepers) in.fail();
+  for (std::size_t i = 0; i < keepers && in.ok(); ++i) status.keepers.push_back(read_keeper(in));
   const std::size_t members = in.array();
   for (std::size_t i = 0; i < members && i < kMaxMembers && in.ok(); ++i)
     status.members.push_back(read_member(in));
@@ -191,6 +218,7 @@ Type type_of(const Error&) { return Type::error; }
 Type type_of(const std::vector<OperationResult>&) { return Type::operations; }
 Type type_of(const TopologyReply&) { return Type::topology; }
 Type type_of(const NodeStatus&) { return Type::status; }
+Type type_of(const ControlReply&) { return Type::control; }
 
 /// Version and, wherever possible, the id: the part that may never change between versions.
 Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& request_id, Type& type) {
@@ -204,7 +232,7 @@ Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& requ
     return Error{Errc::wrong_version, "protocol version " + std::to_string(version) +
                                           " is not spoken here: this node speaks version 1"};
   }
-  if (count != fields || type_number > static_cast<std::uint64_t>(Type::status)) {
+  if (count != fields || type_number > static_cast<std::uint64_t>(Type::control)) {
     return Error{Errc::bad_request, "the rpc envelope has an unknown type or a wrong number of fields"};
   }
   type = static_cast<Type>(type_number);
@@ -222,6 +250,23 @@ void read_operations(Unpacker& in, Request& request) {
   for (std::size_t i = 0; i < count && in.ok(); ++i) request.operations.push_back(read_operation(in));
 }
 
+void read_control(Unpacker& in, Request& request) {
+  auto control = std::make_shared<Control>();
+  in.array(3);
+  control->action = static_cast<ControlAction>(in.uint(static_cast<std::uint64_t>(ControlAction::promote)));
+  control->shard = std::string(in.bytes(kMaxNameBytes));
+  control->node = std::string(in.bytes(kMaxNameBytes));
+  // A promotion loses what only others have: so it names who is meant.
+  const bool needs_node = control->action != ControlAction::hand_over;
+  if (control->action == ControlAction{} || control->shard.empty() || (needs_node && control->node.empty()))
+    in.fail();
+  request.control = std::move(control);
+}
+
+void pack_control(Packer& out, const Control& control) {
+  out.array(3).uint(static_cast<std::uint64_t>(control.action)).text(control.shard).text(control.node);
+}
+
 }  // namespace
 
 std::string encode(const Request& request) {
@@ -232,6 +277,11 @@ std::string encode(const Request& request) {
       .uint(static_cast<std::uint64_t>(request.type))
       .uint(request.request_id);
   out.uint(request.client_id).uint(request.number);
+  if (request.type == Type::control) {
+    DKV_ASSERT(request.control != nullptr);
+    pack_control(out, *request.control);
+    return bytes;
+  }
   if (request.type != Type::operations) {
     out.array(0);
     return bytes;
@@ -265,6 +315,9 @@ Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id
     case Type::topology:
     case Type::status:
       in.array(0);
+      break;
+    case Type::control:
+      read_control(in, request);
       break;
     case Type::error:
       in.fail();
@@ -334,6 +387,10 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
     }
     case Type::status:
       reply.body = read_status(in);
+      break;
+    case Type::control:
+      in.array(1);
+      reply.body = ControlReply{std::string(in.bytes(kMaxRequestBytes))};
       break;
   }
   if (!in.done()) return Error{Errc::bad_request, "the rpc reply is malformed"};

@@ -16,7 +16,20 @@ namespace dkv::rpc {
 
 inline constexpr std::uint64_t kVersion = 1;
 
-enum class Type : std::uint8_t { error = 0, operations = 1, topology = 2, status = 3 };
+enum class Type : std::uint8_t { error = 0, operations = 1, topology = 2, status = 3, control = 4 };
+
+/// What an operator wants of one shard's primary.
+enum class ControlAction : std::uint8_t {
+  hand_over = 1,  ///< asked of the primary's node: to hand over to an in-sync replica
+  promote = 2,    ///< asked of a copy's node: to make that copy primary, in sync or not
+};
+
+struct Control {
+  ControlAction action = ControlAction::hand_over;
+  std::string shard;  // by name
+  std::string node;   // by name: who is to lead. Empty, of a hand-over: any
+  bool operator==(const Control&) const = default;
+};
 
 /// A request. `operations` hold views into the bytes it was decoded from; whoever hands the request on
 /// to another thread sets `owner` to what keeps them alive.
@@ -28,6 +41,8 @@ struct Request {
   ReadMode read = ReadMode::linearizable;
   AckMode ack = AckMode::committed;
   std::vector<Operation> operations;
+  std::shared_ptr<const Control>
+      control;  // of Type::control; not in place, since it would only lengthen all others
   std::shared_ptr<const void> owner;
 };
 
@@ -37,10 +52,16 @@ struct TopologyReply {
   bool operator==(const TopologyReply&) const = default;
 };
 
-/// The whole request was refused; single operations carry their own errors.
+/// It was done.
+struct ControlReply {
+  std::string text;  // for people
+  bool operator==(const ControlReply&) const = default;
+};
+
+/// An Error: the whole request was refused; single operations carry their own errors.
 struct Reply {
   std::uint64_t request_id = 0;
-  std::variant<Error, std::vector<OperationResult>, TopologyReply, NodeStatus> body;
+  std::variant<Error, std::vector<OperationResult>, TopologyReply, NodeStatus, ControlReply> body;
 };
 
 std::string encode(const Request& request);

@@ -12,8 +12,10 @@ namespace dkv {
 /// A replica as its primary sees it.
 struct ReplicaStatus {
   std::string node;
-  bool heard = false;            // it has acknowledged something since this primary started
-  Seq durable;                   // the last event that is on its disk
+  bool in_sync = false;  // the register says that all that is committed is on its disk
+  bool counted = false;  // nothing commits, and no lease holds, without it: in sync, or being admitted
+  bool heard = false;    // it has acknowledged something since this primary started
+  Seq durable;           // the last event that is on its disk
   std::uint64_t lag_events = 0;  // primary's head less that
   std::uint64_t silent_ms = 0;   // since its last acknowledgement
   bool operator==(const ReplicaStatus&) const = default;
@@ -37,15 +39,28 @@ struct MemberStatus {
   std::uint64_t copied_records = 0;     // a replica that takes a copy of the whole shard: so far
   std::uint64_t copied_bytes = 0;       // likewise
   bool is_volatile = false;             // nothing of it is on disk: it goes with the process
+  bool leased = false;                  // a primary: it may acknowledge, and nobody takes over
+  std::uint64_t lease_ms = 0;           // and for how long yet; 0 when leased: nobody needs to grant it
   std::vector<ReplicaStatus> replicas;  // a primary's
   bool operator==(const MemberStatus&) const = default;
+};
+
+/// A keeper of the register as this node sees it.
+struct KeeperStatus {
+  std::string node;
+  bool reached = false;         // it has answered lately, from the folder that the register knows
+  std::uint64_t silent_ms = 0;  // since it last did, or since this node's start
+  bool operator==(const KeeperStatus&) const = default;
 };
 
 struct NodeStatus {
   std::string node;
   std::string version;  // of the program
   std::uint64_t topology_version = 0;
+  std::uint64_t topology_change = 0;  // id of the change that made it
   bool ready = false;
+  bool isolated = false;              // it does not reach a majority of the keepers: what it knows may be old
+  std::vector<KeeperStatus> keepers;  // empty in a cluster without a register
   std::vector<MemberStatus> members;
   bool operator==(const NodeStatus&) const = default;
 };

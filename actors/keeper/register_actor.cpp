@@ -39,7 +39,7 @@ RegisterActor::RegisterActor(Address self, TopologyPtr file, RegisterOptions opt
 }
 
 void RegisterActor::on_start(TimePoint now, Effects&) {
-  next_poll_at_ = now;
+  started_ = next_poll_at_ = now;
   next_round_at_ = now + random_.up_to(kLeastBackoff);
 }
 
@@ -60,6 +60,18 @@ void RegisterActor::handle(ReadRegister& message, const Address& from, TimePoint
     return out.log(LogLevel::error, "register: more reads wait than there can be actors; one was dropped");
   }
   reads_.push_back({from, message.token, rounds_begun_});
+}
+
+void RegisterActor::handle(StatusQuery& message, const Address& from, TimePoint now, Effects& out) {
+  RegisterReport report{message.token, isolated_, {}};
+  for (const Keeper& keeper : file_->keepers) {
+    const auto heard = heard_.find(keeper.node);
+    const Duration silent = now - (heard == heard_.end() ? started_ : heard->second);
+    report.keepers.push_back(
+        {file_->find_node(keeper.node)->name, heard != heard_.end() && silent < kIsolatedAfter,
+         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(silent).count())});
+  }
+  out.send(from, std::move(report));
 }
 
 // ---- a round

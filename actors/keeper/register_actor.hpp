@@ -52,6 +52,7 @@ class RegisterActor final : public Actor {
  private:
   void handle(ProposeChange& message, const Address& from, TimePoint now, Effects& out);
   void handle(ReadRegister& message, const Address& from, TimePoint now, Effects& out);
+  void handle(StatusQuery& message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::RegisterPromise& message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::RegisterAccepted& message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::RegisterNack& message, const Address& from, TimePoint now, Effects& out);
@@ -96,6 +97,7 @@ class RegisterActor final : public Actor {
   bool ready_ = false;
   bool isolated_ = true;
   std::map<NodeId, TimePoint> heard_;
+  TimePoint started_{};
 
   struct Read {
     Address asker;

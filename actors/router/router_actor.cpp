@@ -6,8 +6,8 @@
 
 namespace dkv {
 
-RouterActor::RouterActor(Address self, std::size_t max_value_bytes)
-    : self_(self), max_value_bytes_(max_value_bytes) {}
+RouterActor::RouterActor(Address self, std::size_t max_value_bytes, bool has_register)
+    : self_(self), max_value_bytes_(max_value_bytes), has_register_(has_register) {}
 
 void RouterActor::on_message(Envelope envelope, TimePoint, Effects& out) {
   std::visit([&](auto& message) { handle(std::move(message), out); }, envelope.message);
@@ -66,6 +66,8 @@ void RouterActor::handle(ClientRequest message, Effects& out) {
                    out);
     case rpc::Type::status:
       return query_status(std::move(message), out);
+    case rpc::Type::control:
+      return control(std::move(message), out);
     case rpc::Type::error:
       break;
   }
@@ -148,17 +150,20 @@ void RouterActor::handle(PartReply message, Effects& out) {
 }
 
 void RouterActor::query_status(ClientRequest message, Effects& out) {
-  StatusGathering gathering{std::move(message.origin), message.request.request_id, {}, local_shards_.size()};
+  const std::size_t parts = local_shards_.size() + (has_register_ ? 1 : 0);
+  StatusGathering gathering{std::move(message.origin), message.request.request_id, {}, parts};
   gathering.status.node = topology_->find_node(self_.node)->name;
   gathering.status.version = DKV_VERSION;
   gathering.status.topology_version = topology_->version;
+  gathering.status.topology_change = topology_->change;
   gathering.status.ready = true;
-  if (local_shards_.empty()) {
+  if (parts == 0) {
     return reply(std::move(gathering.origin), {gathering.request_id, std::move(gathering.status)}, out);
   }
   const std::uint64_t token = next_token_++;
   status_gatherings_.emplace(token, std::move(gathering));
   for (const ShardId shard : local_shards_) out.send(member(shard), StatusQuery{token});
+  if (has_register_) out.send({self_.node, Role::registrar, {}}, StatusQuery{token});
 }
 
 void RouterActor::handle(StatusReport message, Effects& out) {
@@ -167,9 +172,68 @@ void RouterActor::handle(StatusReport message, Effects& out) {
   NodeStatus& status = gathering->second.status;
   status.ready = status.ready && message.status.ready;
   status.members.push_back(std::move(message.status));
-  if (--gathering->second.open_parts > 0) return;
-  reply(std::move(gathering->second.origin), {gathering->second.request_id, std::move(status)}, out);
+  finish_part(gathering, out);
+}
+
+void RouterActor::handle(RegisterReport message, Effects& out) {
+  const auto gathering = status_gatherings_.find(message.token);
+  if (gathering == status_gatherings_.end()) return;
+  gathering->second.status.isolated = message.isolated;
+  gathering->second.status.keepers = std::move(message.keepers);
+  finish_part(gathering, out);
+}
+
+void RouterActor::finish_part(std::map<std::uint64_t, StatusGathering>::iterator gathering, Effects& out) {
+  StatusGathering& done = gathering->second;
+  if (--done.open_parts > 0) return;
+  reply(std::move(done.origin), {done.request_id, std::move(done.status)}, out);
   status_gatherings_.erase(gathering);
+}
+
+// ---- what an operator asks for
+
+/// Handed to the member that can do it; one that is on another node must be asked there.
+void RouterActor::control(ClientRequest message, Effects& out) {
+  DKV_ASSERT(message.request.control != nullptr);
+  const rpc::Control& asked = *message.request.control;
+  const std::uint64_t id = message.request.request_id;
+  if (auto refusal = why_not(asked)) return reply(std::move(message.origin), {id, std::move(*refusal)}, out);
+  const std::uint64_t token = next_token_++;
+  controls_.emplace(token, Control{std::move(message.origin), id});
+  const Address to = member(topology_->find_shard(asked.shard)->id);
+  if (asked.action == rpc::ControlAction::promote) return out.send(to, ForcePromotion{token});
+  out.send(to, HandOver{token, asked.node.empty() ? NodeId{} : topology_->find_node(asked.node)->id});
+}
+
+std::optional<Error> RouterActor::why_not(const rpc::Control& control) const {
+  const ShardInfo* shard = topology_->find_shard(control.shard);
+  if (shard == nullptr) return Error{Errc::bad_request, "there is no shard \"" + control.shard + '"'};
+  const NodeInfo* named = control.node.empty() ? nullptr : topology_->find_node(control.node);
+  if (!control.node.empty() && (named == nullptr || !is_member(*shard, named->id)))
+    return Error{Errc::bad_request, "no node \"" + control.node + "\" has a copy of shard " + shard->name};
+  const bool is_promotion = control.action == rpc::ControlAction::promote;
+  const NodeInfo* right = is_promotion ? named : topology_->find_node(shard->primary);
+  if (right->id != self_.node) {
+    return Error{Errc::unavailable, (is_promotion ? "that copy" : "the primary of shard " + shard->name) +
+                                        std::string(" is on node ") + right->name + ": ask it at " +
+                                        right->rpc};
+  }
+  if (controls_.size() >= kMaxControls)
+    return Error{Errc::overloaded, "too many of an operator's requests wait for their outcome"};
+  return std::nullopt;
+}
+
+void RouterActor::handle(ControlReport message, Effects& out) {
+  const auto control = controls_.find(message.token);
+  if (control == controls_.end()) return;
+  rpc::Reply answer{control->second.request_id, {}};
+  if (message.code == Errc::ok) {
+    answer.body = rpc::ControlReply{std::move(message.text)};
+  } else {
+    answer.body = Error{message.code, std::move(message.text)};
+  }
+  reply(std::move(control->second.origin), std::move(answer), out);
+  controls_.erase(control);
 }
 
 }  // namespace dkv

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "actors/runtime/actor.hpp"
@@ -15,7 +16,11 @@ namespace dkv {
 
 class RouterActor : public Actor {
  public:
-  RouterActor(Address self, std::size_t max_value_bytes);
+  /// Of an operator's requests, those that wait for their outcome; past this they are refused as overloaded.
+  static constexpr std::size_t kMaxControls = 64;
+
+  /// `has_register`: there is a registrar beside it, whose view is part of a status.
+  RouterActor(Address self, std::size_t max_value_bytes, bool has_register = false);
 
   void on_message(Envelope envelope, TimePoint now, Effects& out) override;
 
@@ -43,11 +48,18 @@ class RouterActor : public Actor {
     NodeStatus status;
     std::size_t open_parts = 0;
   };
+  /// An operator's request, with the member that it concerns.
+  struct Control {
+    Origin origin;
+    std::uint64_t request_id = 0;
+  };
 
   void handle(TopologyChanged message, Effects& out);
   void handle(ClientRequest message, Effects& out);
   void handle(PartReply message, Effects& out);
   void handle(StatusReport message, Effects& out);
+  void handle(RegisterReport message, Effects& out);
+  void handle(ControlReport message, Effects& out);
   /// What is for members only never comes here.
   template <class Other>
   void handle(Other, Effects&) {}
@@ -55,6 +67,9 @@ class RouterActor : public Actor {
   void route(ClientRequest message, Effects& out);
   void split(ClientRequest message, Effects& out);
   void query_status(ClientRequest message, Effects& out);
+  void finish_part(std::map<std::uint64_t, StatusGathering>::iterator gathering, Effects& out);
+  void control(ClientRequest message, Effects& out);
+  std::optional<Error> why_not(const rpc::Control& control) const;
   const Place& place_of(const Operation& operation) const;
   static bool serves(const Place& place, const Operation& operation, ReadMode read);
   Address member(ShardId shard) const { return {self_.node, Role::member, shard}; }
@@ -62,6 +77,7 @@ class RouterActor : public Actor {
 
   Address self_;
   std::size_t max_value_bytes_;
+  bool has_register_;
   TopologyPtr topology_;
   std::string encoded_topology_;
   std::map<ShardId, Place> places_;
@@ -70,6 +86,7 @@ class RouterActor : public Actor {
   std::map<std::uint64_t, Gathering> gatherings_;
   std::map<std::uint64_t, Part> parts_;
   std::map<std::uint64_t, StatusGathering> status_gatherings_;
+  std::map<std::uint64_t, Control> controls_;
   std::uint64_t next_token_ = 1;
 };
 

@@ -38,7 +38,9 @@ constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
     "ImportRecords",     "RecordsImported",  "ImportFailed",     "RegisterPrepare", "RegisterPromise",
     "RegisterAccept",    "RegisterAccepted", "RegisterNack",     "RegisterPoll",    "RegisterState",
     "RegisterChosen",    "Heartbeat",        "LeaseGrant",       "ProposeChange",   "ChangeSettled",
-    "ReadRegister",      "RegisterRead",     "RegisterReach",    "TopologyChosen"};
+    "ReadRegister",      "RegisterRead",     "RegisterReach",    "TopologyChosen",  "HandOver",
+    "ForcePromotion",    "ControlReport",    "RegisterReport"};
+static_assert(kNames.back() != nullptr, "a message without a name");
 
 }  // namespace
 

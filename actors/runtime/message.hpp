@@ -60,7 +60,7 @@ struct PartReply {
   rpc::Reply reply;
 };
 
-/// router -> member: for a client that asked for the node's status.
+/// router -> member, registrar: for a client that asked for the node's status.
 struct StatusQuery {
   std::uint64_t token = 0;
 };
@@ -293,6 +293,13 @@ struct RegisterReach {
   bool isolated = true;
 };
 
+/// registrar -> router, the answer to StatusQuery.
+struct RegisterReport {
+  std::uint64_t token = 0;
+  bool isolated = true;
+  std::vector<KeeperStatus> keepers;
+};
+
 /// registrar -> the keeper beside it: this was chosen at that ballot.
 struct TopologyChosen {
   Ballot ballot;
@@ -308,7 +315,7 @@ using Message = std::variant<
     ImportRecords, RecordsImported, ImportFailed, peer::RegisterPrepare, peer::RegisterPromise,
     peer::RegisterAccept, peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
     peer::RegisterChosen, peer::Heartbeat, peer::LeaseGrant, ProposeChange, ChangeSettled, ReadRegister,
-    RegisterRead, RegisterReach, TopologyChosen, HandOver, ForcePromotion, ControlReport>;
+    RegisterRead, RegisterReach, TopologyChosen, HandOver, ForcePromotion, ControlReport, RegisterReport>;
 
 /// The message's name, for traces and logs.
 const char* name_of(const Message& message);

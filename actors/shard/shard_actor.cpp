@@ -18,6 +18,14 @@ constexpr std::size_t kMaxPulls = 64;
 constexpr Duration kCommitPatience = 500ms;
 
 bool writes(const Operation& operation) { return operation.code != OpCode::get; }
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+std::uint64_t in_ms(Duration time) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
 }  // namespace
 
 ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
@@ -517,13 +525,22 @@ MemberStatus ShardActor::status(TimePoint now) const {
   MemberStatus status;
   status.shard = self_.shard;
   status.primary = true;
-  status.ready = state_ == State::serving;
+  status.leased = now < lease_until_;
+  status.ready = state_ == State::serving && status.leased;
   constexpr const char* kNames[] = {"starting", "recovering", "refilling",    "starting",
                                     "serving",  "failed",     "stepping_down"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   if (status.problem.empty()) status.problem = remark_;
   if (state_ == State::opening && status.problem.empty()) status.problem = recovery_.text();
+  if (state_ == State::serving && !status.leased) {
+    status.state = "no_lease";
+    if (status.problem.empty())
+      status.problem =
+          "a replica that counts gives no lease: nothing is answered until it does, or a majority of "
+          "the keepers has dropped it";
+  }
+  if (status.leased && lease_until_ != kNever) status.lease_ms = in_ms(lease_until_ - now);
   status.is_volatile = is_volatile();
   if (state_ == State::refilling) {
     status.copied_records = refill_.progress().records;
@@ -539,12 +556,13 @@ MemberStatus ShardActor::status(TimePoint now) const {
   for (const NodeId node : shard_->replicas) {
     ReplicaStatus& replica = status.replicas.emplace_back();
     replica.node = topology_->find_node(node)->name;
+    replica.in_sync = contains(shard_->in_sync, node);
+    replica.counted = contains(has_register_ ? counted_ : shard_->in_sync, node);
     const auto progress = replicas_.find(node);
     replica.heard = progress != replicas_.end();
     if (replica.heard) {
       replica.durable = progress->second.durable;
-      replica.silent_ms = static_cast<std::uint64_t>(
-          std::chrono::duration_cast<std::chrono::milliseconds>(now - progress->second.heard).count());
+      replica.silent_ms = in_ms(now - progress->second.heard);
     }
     replica.lag_events = head_.seq.value - std::min(head_.seq, replica.durable).value;
   }

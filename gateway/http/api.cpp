@@ -30,6 +30,9 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
   curl HOST/healthz                                     200 when this process lives
 )";
 
+constexpr std::string_view kReadyButIsolated =
+    "ready, but isolated: this node reaches no majority of the keepers, and does not hear of changes\n";
+
 /// The HTTP status that says best what a client can do about an error.
 int http_status(Errc code) {
   switch (code) {
@@ -364,7 +367,9 @@ Answer Api::readiness(const Request&, const Target& target) {
   if (const auto none = no_parameters(target); !none) return answer_to(none.error());
   const auto reply = ask(rpc::Type::status);
   if (const auto* status = std::get_if<NodeStatus>(&reply.body)) {
-    if (status->ready) return plain(200, "ready\n");
+    // Isolated it serves on: were it "not ready", the loss of the keepers would take every node out of
+    // service.
+    if (status->ready) return plain(200, status->isolated ? kReadyButIsolated : "ready\n");
     return {503, "application/json", not_ready_json(*status), {{"Retry-After", "1"}}};
   }
   const auto* error = std::get_if<Error>(&reply.body);

@@ -14,9 +14,9 @@ std::string text(const Json& json, int indent = -1) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-/// As node.json writes it: 16 hex digits in a string. A JSON number over 2^53 is rounded by JavaScript and
-/// by all else that reads numbers as doubles.
-std::string cluster_id(std::uint64_t id) {
+/// A cluster's or a change's, as node.json writes it: 16 hex digits in a string. A JSON number over 2^53 is
+/// rounded by JavaScript and by all else that reads numbers as doubles.
+std::string hex_id(std::uint64_t id) {
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016" PRIx64, id);
   return digits;
@@ -27,11 +27,10 @@ Json error(std::string_view code, std::string_view message) {
 }
 
 Json replica_json(const ReplicaStatus& replica) {
-  return {{"node", replica.node},
-          {"heard", replica.heard},
-          {"durable", replica.durable.value},
-          {"lag_events", replica.lag_events},
-          {"silent_ms", replica.silent_ms}};
+  return {
+      {"node", replica.node},          {"in_sync", replica.in_sync},       {"counted", replica.counted},
+      {"heard", replica.heard},        {"durable", replica.durable.value}, {"lag_events", replica.lag_events},
+      {"silent_ms", replica.silent_ms}};
 }
 
 Json member_json(const MemberStatus& member) {
@@ -51,6 +50,8 @@ Json member_json(const MemberStatus& member) {
                {"copied_records", member.copied_records},
                {"copied_bytes", member.copied_bytes},
                {"volatile", member.is_volatile},
+               {"leased", member.leased},
+               {"lease_ms", member.lease_ms},
                {"replicas", Json::array()}};
   for (const auto& replica : member.replicas) json["replicas"].push_back(replica_json(replica));
   return json;
@@ -102,6 +103,7 @@ Json shard_json(const Topology& topology, const ShardInfo& shard) {
           {"name", shard.name},
           {"weight", shard.weight},
           {"store", name_of(shard.store)},
+          {"epoch", shard.epoch.value},
           {"primary", name_of_node(topology, shard.primary)},
           {"replicas", names(topology, shard.replicas)},
           {"in_sync", names(topology, shard.in_sync)},
@@ -133,16 +135,23 @@ std::string status_json(const NodeStatus& status) {
   Json json = {{"node", status.node},
                {"version", status.version},
                {"topology_version", status.topology_version},
+               {"topology_change", hex_id(status.topology_change)},
                {"ready", status.ready},
+               {"isolated", status.isolated},
+               {"keepers", Json::array()},
                {"members", Json::array()}};
+  for (const auto& keeper : status.keepers)
+    json["keepers"].push_back(
+        {{"node", keeper.node}, {"reached", keeper.reached}, {"silent_ms", keeper.silent_ms}});
   for (const auto& member : status.members) json["members"].push_back(member_json(member));
   return text(json, 2);
 }
 
 std::string topology_json(const Topology& topology) {
-  Json json = {{"version", topology.version}, {"id", cluster_id(topology.id)},
-               {"name", topology.name},       {"nodes", Json::array()},
-               {"shards", Json::array()},     {"keepers", keeper_names(topology)}};
+  Json json = {{"version", topology.version},      {"change", hex_id(topology.change)},
+               {"id", hex_id(topology.id)},        {"name", topology.name},
+               {"nodes", Json::array()},           {"shards", Json::array()},
+               {"keepers", keeper_names(topology)}};
   for (const auto& node : topology.nodes) json["nodes"].push_back(node_json(node));
   for (const auto& shard : topology.shards) json["shards"].push_back(shard_json(topology, shard));
   return text(json);

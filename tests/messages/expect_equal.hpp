@@ -15,6 +15,10 @@ inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
   EXPECT_EQ(got.number, wanted.number);
   EXPECT_EQ(got.read, wanted.read);
   EXPECT_EQ(got.ack, wanted.ack);
+  ASSERT_EQ(got.control == nullptr, wanted.control == nullptr);
+  if (wanted.control) {
+    EXPECT_EQ(*got.control, *wanted.control);
+  }
   ASSERT_EQ(got.operations.size(), wanted.operations.size());
   for (std::size_t i = 0; i < wanted.operations.size(); ++i) {
     EXPECT_EQ(got.operations[i].code, wanted.operations[i].code) << "operation " << i;
@@ -53,7 +57,8 @@ inline void expect_equal(const rpc::Reply& got, const rpc::Reply& wanted) {
   std::visit(
       [&](const auto& body) {
         using Body = std::decay_t<decltype(body)>;
-        if constexpr (std::is_same_v<Body, rpc::TopologyReply> || std::is_same_v<Body, NodeStatus>) {
+        if constexpr (std::is_same_v<Body, rpc::TopologyReply> || std::is_same_v<Body, NodeStatus> ||
+                      std::is_same_v<Body, rpc::ControlReply>) {
           EXPECT_EQ(std::get<Body>(got.body), body);
         } else {
           expect_equal(std::get<Body>(got.body), body);

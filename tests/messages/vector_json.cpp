@@ -77,17 +77,28 @@ MemberStatus member_of(const json& meaning) {
                       meaning.at("copied_records"),
                       meaning.at("copied_bytes"),
                       meaning.at("volatile"),
+                      meaning.at("leased"),
+                      meaning.at("lease_ms"),
                       {}};
   for (const json& replica : meaning.at("replicas")) {
-    member.replicas.push_back({replica.at("node"), replica.at("heard"), Seq{replica.at("durable")},
-                               replica.at("lag_events"), replica.at("silent_ms")});
+    member.replicas.push_back({replica.at("node"), replica.at("in_sync"), replica.at("counted"),
+                               replica.at("heard"), Seq{replica.at("durable")}, replica.at("lag_events"),
+                               replica.at("silent_ms")});
   }
   return member;
 }
 
 NodeStatus status_of(const json& meaning) {
-  NodeStatus status{
-      meaning.at("node"), meaning.at("version"), meaning.at("topology_version"), meaning.at("ready"), {}};
+  NodeStatus status{meaning.at("node"),
+                    meaning.at("version"),
+                    meaning.at("topology_version"),
+                    meaning.at("topology_change"),
+                    meaning.at("ready"),
+                    meaning.at("isolated"),
+                    {},
+                    {}};
+  for (const json& keeper : meaning.at("keepers"))
+    status.keepers.push_back({keeper.at("node"), keeper.at("reached"), keeper.at("silent_ms")});
   for (const json& member : meaning.at("members")) status.members.push_back(member_of(member));
   return status;
 }
@@ -198,6 +209,14 @@ rpc::Request request_of(const json& meaning, std::deque<std::string>& storage) {
   request.client_id = meaning.at("client_id");
   request.number = meaning.at("number");
   const std::string type = meaning.at("type");
+  if (type == "control") {
+    const json& control = meaning.at("control");
+    request.type = rpc::Type::control;
+    request.control = std::make_shared<const rpc::Control>(rpc::Control{
+        control.at("action") == "promote" ? rpc::ControlAction::promote : rpc::ControlAction::hand_over,
+        control.at("shard"), control.at("node")});
+    return request;
+  }
   if (type != "operations") {
     request.type = type == "topology" ? rpc::Type::topology : rpc::Type::status;
     return request;
@@ -224,6 +243,8 @@ rpc::Reply reply_of(const json& meaning) {
     reply.body = rpc::TopologyReply{topology.at("version"), from_hex(topology.at("encoded_hex"))};
   } else if (meaning.contains("status")) {
     reply.body = status_of(meaning.at("status"));
+  } else if (meaning.contains("control")) {
+    reply.body = rpc::ControlReply{meaning.at("control").at("text")};
   } else {
     std::vector<OperationResult> results;
     for (const json& result : meaning.at("results")) results.push_back(result_of(result));

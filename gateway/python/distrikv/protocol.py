@@ -10,10 +10,11 @@ from .slots import SLOT_COUNT
 
 VERSION = 1
 
-TYPE_ERROR, TYPE_OPERATIONS, TYPE_TOPOLOGY, TYPE_STATUS = 0, 1, 2, 3
+TYPE_ERROR, TYPE_OPERATIONS, TYPE_TOPOLOGY, TYPE_STATUS, TYPE_CONTROL = 0, 1, 2, 3, 4
 GET, PUT, REMOVE = 1, 2, 3
 LINEARIZABLE, REPLICA = 0, 1
 COMMITTED, LOCAL = 0, 1
+HAND_OVER, PROMOTE = 1, 2
 
 MAX_KEY_BYTES = 480
 MAX_VALUE_BYTES = 16 << 20
@@ -70,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Reply:
-    """A decoded reply: `body` is a list of Result, a TopologyReply, a status dict, or a Refusal."""
+    """A decoded reply: `body` is a list of Result, a TopologyReply, a status dict, a ControlReply, or a Refusal."""
 
     request_id: int
     body: Any
@@ -88,6 +89,22 @@ class Refusal:
 class TopologyReply:
     version: int
     encoded: bytes
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an operator wants of a shard's primary."""
+
+    action: int  # HAND_OVER or PROMOTE
+    shard: str
+    node: str  # who is to lead; "" of a hand-over: any replica that is in sync
+
+
+@dataclass(frozen=True)
+class ControlReply:
+    """It was done."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -134,10 +151,13 @@ def _packable(op: Operation) -> list:
 
 
 def encode_request(type_: int, request_id: int, operations: Sequence[Operation] = (), read: int = LINEARIZABLE,
-                   ack: int = COMMITTED, client_id: int = 0, number: int = 0) -> bytes:
+                   ack: int = COMMITTED, client_id: int = 0, number: int = 0,
+                   control: Optional[Control] = None) -> bytes:
     body: List[Any] = []
     if type_ == TYPE_OPERATIONS:
         body = [read, ack, [_packable(op) for op in operations]]
+    elif control is not None:
+        body = [control.action, control.shard, control.node]
     return msgpack.packb([VERSION, type_, request_id, client_id, number, body], use_bin_type=True)
 
 
@@ -192,7 +212,7 @@ def decode_reply(data: bytes, asked: Sequence[int]) -> Reply:
     if _uint(version) != VERSION:
         # The envelope and an error's body are the same in every version.
         return Reply(request_id, Refusal(5, f"the node answered in protocol version {version}"))
-    decoded: Union[Refusal, List[Result], TopologyReply, Dict[str, Any]]
+    decoded: Union[Refusal, List[Result], TopologyReply, ControlReply, Dict[str, Any]]
     if _uint(type_) == TYPE_ERROR:
         decoded = _refusal(body)
     elif type_ == TYPE_OPERATIONS:
@@ -202,6 +222,8 @@ def decode_reply(data: bytes, asked: Sequence[int]) -> Reply:
         decoded = TopologyReply(_uint(fields[0]), _bytes(fields[1]))
     elif type_ == TYPE_STATUS:
         decoded = _status(body)
+    elif type_ == TYPE_CONTROL:
+        decoded = ControlReply(_text(_array(body, 1)[0]))
     else:
         raise Malformed("an unknown type of reply")
     return Reply(request_id, decoded)
@@ -234,13 +256,22 @@ def _result(body: Any, asked: int) -> Result:
 
 
 def _status(body: Any) -> Dict[str, Any]:
-    node, version, topology_version, ready, members = _array(body, 5)
+    node, version, topology_version, change, ready, isolated, keepers, members = _array(body, 8)
+    if len(_array(keepers)) > 16:
+        raise Malformed("more keepers than there can be")
     return {"node": _text(node), "version": _text(version), "topology_version": _uint(topology_version),
-            "ready": _bool(ready), "members": [_member(member) for member in _array(members)]}
+            "topology_change": _uint(change), "ready": _bool(ready), "isolated": _bool(isolated),
+            "keepers": [_keeper(keeper) for keeper in keepers],
+            "members": [_member(member) for member in _array(members)]}
+
+
+def _keeper(body: Any) -> Dict[str, Any]:
+    node, reached, silent_ms = _array(body, 3)
+    return {"node": _text(node), "reached": _bool(reached), "silent_ms": _uint(silent_ms)}
 
 
 def _member(body: Any) -> Dict[str, Any]:
-    fields = _array(body, 17)
+    fields = _array(body, 19)
     names = ("epoch", "head", "durable", "commit", "applied", "lag_events", "gaps_repaired", "copied_records",
              "copied_bytes")
     member: Dict[str, Any] = {
@@ -248,13 +279,15 @@ def _member(body: Any) -> Dict[str, Any]:
         "ready": _bool(fields[3]), "state": _text(fields[4]), "problem": _text(fields[5])}
     member.update({name: _uint(value) for name, value in zip(names, fields[6:15])})
     member["volatile"] = _bool(fields[15])
-    member["replicas"] = [_replica(replica) for replica in _array(fields[16])]
+    member["leased"] = _bool(fields[16])
+    member["lease_ms"] = _uint(fields[17])
+    member["replicas"] = [_replica(replica) for replica in _array(fields[18])]
     return member
 
 
 def _replica(body: Any) -> Dict[str, Any]:
-    node, heard, durable, lag_events, silent_ms = _array(body, 5)
-    return {"node": _text(node), "heard": _bool(heard), "durable": _uint(durable),
+    node, in_sync, counted, heard, durable, lag_events, silent_ms = _array(body, 7)
+    return {"node": _text(node), "in_sync": _bool(in_sync), "counted": _bool(counted), "heard": _bool(heard), "durable": _uint(durable),
             "lag_events": _uint(lag_events), "silent_ms": _uint(silent_ms)}
 
 

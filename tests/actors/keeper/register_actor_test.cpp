@@ -233,6 +233,28 @@ TEST_F(Registrar, SaysWhenItIsIsolatedAndWhenNotAnyMore) {
   EXPECT_FALSE(talk_.said<RegisterReach>().isolated);
 }
 
+TEST_F(Registrar, TellsWhichKeepersAnswerAndForHowLongOthersHaveNot) {
+  talk_.tell(StatusQuery{7}, kListener);
+  const auto before = talk_.said<RegisterReport>();
+  EXPECT_EQ(talk_.last_to(), kListener);
+  EXPECT_EQ(before.token, 7U);
+  EXPECT_TRUE(before.isolated);
+  ASSERT_EQ(before.keepers.size(), 3U);
+  for (const KeeperStatus& keeper : before.keepers) EXPECT_FALSE(keeper.reached) << keeper.node;
+
+  get_ready();  // by keepers 1 and 3
+  talk_.pass(900ms);
+  talk_.tell(StatusQuery{8}, kListener);
+  const auto after = talk_.said<RegisterReport>();
+  EXPECT_FALSE(after.isolated);
+  for (const std::size_t place : {0U, 2U}) {
+    EXPECT_TRUE(after.keepers[place].reached);
+    EXPECT_EQ(after.keepers[place].silent_ms, 900U);
+  }
+  EXPECT_FALSE(after.keepers[1].reached);
+  EXPECT_GT(after.keepers[1].silent_ms, 900U);
+}
+
 TEST_F(Registrar, IgnoresAnswersToOtherRoundsAndOtherClusters) {
   const Ballot ballot = begun();
   promise(1, {ballot.counter, ballot.node, ballot.process + 1});

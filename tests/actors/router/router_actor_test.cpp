@@ -64,6 +64,20 @@ TEST_F(Router, TellsWhereAnotherShardLives) {
   EXPECT_EQ(*result.moved, (Moved{kFar, "far", "beta", "127.0.0.2:2", "127.0.0.2:1", 9}));
 }
 
+TEST_F(Router, TellsOfTheNewPrimaryOnceItsTopologyDoes) {
+  ask(put(key_of(kShard), "v"));
+  world_.said<ClientRequest>();
+  auto next = std::make_shared<Topology>(*topology_);
+  next->version = 10;
+  next->shards[0].primary = kReplicaNode;
+  next->shards[0].replicas = {kPrimaryNode};
+  world_.tell(TopologyChanged{next});
+  world_.tell(TopologyChanged{topology_});  // late
+  ask(put(key_of(kShard), "v"));
+  EXPECT_EQ(*result_of(world_.said<ClientReply>()).moved,
+            (Moved{kShard, "city", "beta", "127.0.0.2:2", "127.0.0.2:1", 10}));
+}
+
 TEST_F(Router, AReplicaAnswersReadsThatAllowIt) {
   rpc::Request request = get(key_of(kReplicated));
   ask(request);
@@ -159,6 +173,106 @@ TEST_F(Router, GathersStatusFromEveryLocalMember) {
   EXPECT_EQ(status.node, "alpha");
   EXPECT_EQ(status.members.size(), 3U);
   EXPECT_FALSE(status.ready);
+}
+
+// ---- what an operator asks for
+
+rpc::Request control(rpc::ControlAction action, std::string shard, std::string node, std::uint64_t id = 7) {
+  rpc::Request request;
+  request.type = rpc::Type::control;
+  request.request_id = id;
+  request.control =
+      std::make_shared<const rpc::Control>(rpc::Control{action, std::move(shard), std::move(node)});
+  return request;
+}
+
+TEST_F(Router, GivesAHandOverToThePrimaryBesideItAndItsOutcomeToTheAsker) {
+  ask(control(rpc::ControlAction::hand_over, "city", "beta"));
+  const auto asked = world_.said<HandOver>();
+  EXPECT_EQ(world_.last_to(), (Address{kPrimaryNode, Role::member, kShard}));
+  EXPECT_EQ(asked.to, kReplicaNode);
+  ask(control(rpc::ControlAction::hand_over, "city", ""));
+  EXPECT_EQ(world_.said<HandOver>().to, NodeId{});
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+
+  world_.tell(ControlReport{asked.token, Errc::ok, "beta leads"});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(reply.origin.connection, "caller");
+  EXPECT_EQ(reply.reply.request_id, 7U);
+  EXPECT_EQ(std::get<rpc::ControlReply>(reply.reply.body).text, "beta leads");
+  world_.tell(ControlReport{asked.token, Errc::ok, "again"});
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+}
+
+TEST_F(Router, AFailedHandOverIsAnError) {
+  ask(control(rpc::ControlAction::hand_over, "city", ""));
+  world_.tell(ControlReport{world_.said<HandOver>().token, Errc::unavailable, "nobody is in sync"});
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
+}
+
+TEST_F(Router, SaysWhichNodeMustBeAskedInstead) {
+  ask(control(rpc::ControlAction::hand_over, "replicated", "alpha"));
+  const auto hand_over = world_.said<ClientReply>();
+  EXPECT_EQ(error_of(hand_over), Errc::unavailable);
+  EXPECT_NE(std::get<Error>(hand_over.reply.body).message.find("node beta: ask it at 127.0.0.2:2"),
+            std::string::npos);
+  ask(control(rpc::ControlAction::promote, "city", "beta"));
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
+  EXPECT_FALSE(world_.has_said<ForcePromotion>());
+  EXPECT_FALSE(world_.has_said<HandOver>());
+}
+
+TEST_F(Router, GivesAPromotionToTheCopyNamed) {
+  ask(control(rpc::ControlAction::promote, "replicated", "alpha"));
+  world_.said<ForcePromotion>();
+  EXPECT_EQ(world_.last_to(), (Address{kPrimaryNode, Role::member, kReplicated}));
+  // Also to the registered primary: one whose folder is a new one does not lead by itself.
+  ask(control(rpc::ControlAction::promote, "city", "alpha"));
+  world_.said<ForcePromotion>();
+}
+
+TEST_F(Router, RefusesWhatNamesNoShardOrNoCopyOfIt) {
+  for (const auto& [shard, node] : {std::pair{"town", ""}, {"city", "gamma"}, {"far", "alpha"}}) {
+    ask(control(rpc::ControlAction::hand_over, shard, node));
+    EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::bad_request) << shard << ' ' << node;
+  }
+}
+
+TEST_F(Router, BoundsTheOperatorsRequestsThatWait) {
+  for (std::size_t i = 0; i < RouterActor::kMaxControls; ++i)
+    ask(control(rpc::ControlAction::hand_over, "city", ""));
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  ask(control(rpc::ControlAction::hand_over, "city", ""));
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::overloaded);
+  world_.tell(ControlReport{world_.said<HandOver>().token, Errc::ok, ""});
+  world_.said<ClientReply>();
+  ask(control(rpc::ControlAction::hand_over, "city", ""));
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+}
+
+TEST(RouterOfARegister, PutsTheRegistrarsViewIntoTheStatus) {
+  RouterActor router({kPrimaryNode, Role::router, {}}, kMaxValueBytes, true);
+  Conversation world(router);
+  auto topology = std::make_shared<Topology>(*one_shard());
+  topology->version = 5;
+  topology->change = 55;
+  world.tell(TopologyChanged{topology});
+  rpc::Request request;
+  request.type = rpc::Type::status;
+  world.tell(ClientRequest{{0, "caller"}, request});
+  const auto first = world.said<StatusQuery>();
+  EXPECT_EQ(world.last_to().role, Role::member);
+  world.said<StatusQuery>();
+  EXPECT_EQ(world.last_to(), (Address{kPrimaryNode, Role::registrar, {}}));
+  world.tell(RegisterReport{first.token, true, {{"alpha", false, 2600}}});
+  EXPECT_FALSE(world.has_said<ClientReply>());
+  world.tell(StatusReport{first.token, {}});
+  const auto status = std::get<NodeStatus>(world.said<ClientReply>().reply.body);
+  EXPECT_EQ(status.topology_version, 5U);
+  EXPECT_EQ(status.topology_change, 55U);
+  EXPECT_TRUE(status.isolated);
+  EXPECT_EQ(status.keepers, (std::vector<KeeperStatus>{{"alpha", false, 2600}}));
+  EXPECT_EQ(status.members.size(), 1U);
 }
 
 TEST(RouterAtStart, AnswersNothingBeforeItHasATopology) {

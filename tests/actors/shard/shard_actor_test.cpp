@@ -290,6 +290,28 @@ TEST_F(Shard, RefusesWritesWhileTheDiskIsFullAndGoesOnByItself) {
   EXPECT_EQ(world_.said<StatusReport>().status.problem, "");
 }
 
+TEST_F(Shard, TellsItsLeaseAndWhoIsInSync) {
+  serve({}, one_shard({kReplicaNode}));
+  const auto status = [&] {
+    world_.tell(StatusQuery{1});
+    return world_.said<StatusReport>().status;
+  };
+  EXPECT_TRUE(status().replicas[0].in_sync);
+  EXPECT_TRUE(status().replicas[0].counted);
+  EXPECT_TRUE(status().leased);
+  EXPECT_EQ(status().lease_ms, 0U) << "nobody grants it";
+
+  const Address replica{kReplicaNode, Role::member, kShard};
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, {Epoch{1}, Seq{1}}, Seq{}}, replica);
+  shard_.set_lease(world_.now() + 500ms);
+  EXPECT_TRUE(status().ready);
+  EXPECT_EQ(status().lease_ms, 500U);
+  world_.pass(600ms);
+  EXPECT_FALSE(status().leased);
+  EXPECT_FALSE(status().ready) << "it answers nobody";
+  EXPECT_EQ(status().state, "no_lease");
+}
+
 TEST_F(Shard, ServesPullsFromItsLog) {
   serve({Epoch{1}, Seq{20}});
   const Address replica{kReplicaNode, Role::member, kShard};

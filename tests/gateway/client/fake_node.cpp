@@ -76,7 +76,7 @@ void FakeNode::run(std::string bind_to, std::function<void(std::string)> bound) 
 
 std::string FakeNode::answer(const rpc::Request& request) {
   if (request.type == rpc::Type::status) {
-    return rpc::encode(rpc::Reply{request.request_id, NodeStatus{"a", "0.1.0", 1, true, {}}});
+    return rpc::encode(rpc::Reply{request.request_id, NodeStatus{"a", "0.1.0", 1, 0, true, false, {}, {}}});
   }
   std::vector<OperationResult> results;
   for (const Operation& operation : request.operations) {

@@ -371,6 +371,10 @@ TEST_F(Api, IgnoresWhatHttplibWouldActOn) {
 TEST_F(Api, TellsReadinessAndWhyNot) {
   backend.status.ready = true;
   EXPECT_EQ(ask("GET", "/readyz").body, "ready\n");
+  backend.status.isolated = true;
+  const auto isolated = ask("GET", "/readyz");
+  EXPECT_EQ(isolated.status, 200);
+  EXPECT_TRUE(isolated.body.starts_with("ready, but isolated")) << isolated.body;
   backend.status.ready = false;
   MemberStatus member;
   member.shard_name = "mumbai";
@@ -386,7 +390,7 @@ TEST_F(Api, TellsReadinessAndWhyNot) {
 }
 
 TEST_F(Api, ShowsTheStatus) {
-  backend.status = {"delhi", "1.2.3", 5, true, {}};
+  backend.status = {"delhi", "1.2.3", 5, 0xabcdef, true, false, {{"mumbai", true, 40}}, {}};
   MemberStatus member{ShardId{1},
                       "delhi",
                       true,
@@ -403,12 +407,19 @@ TEST_F(Api, ShowsTheStatus) {
                       70,
                       4096,
                       true,
-                      {{"delhi-replica", true, Seq{5}, 4, 12}}};
+                      true,
+                      950,
+                      {{"delhi-replica", true, true, true, Seq{5}, 4, 12}}};
   backend.status.members = {member};
   const auto json = nlohmann::json::parse(ask("GET", "/v1/status").body);
   EXPECT_EQ(json["node"], "delhi");
   EXPECT_EQ(json["version"], "1.2.3");
   EXPECT_EQ(json["topology_version"], 5);
+  EXPECT_EQ(json["topology_change"], "0000000000abcdef");
+  EXPECT_EQ(json["isolated"], false);
+  EXPECT_EQ(json["keepers"][0]["node"], "mumbai");
+  EXPECT_EQ(json["keepers"][0]["reached"], true);
+  EXPECT_EQ(json["keepers"][0]["silent_ms"], 40);
   const auto& shown = json["members"][0];
   EXPECT_EQ(shown["role"], "primary");
   EXPECT_EQ(shown["epoch"], 2);
@@ -420,8 +431,12 @@ TEST_F(Api, ShowsTheStatus) {
   EXPECT_EQ(shown["copied_records"], 70);
   EXPECT_EQ(shown["copied_bytes"], 4096);
   EXPECT_EQ(shown["volatile"], true);
+  EXPECT_EQ(shown["leased"], true);
+  EXPECT_EQ(shown["lease_ms"], 950);
   EXPECT_EQ(shown["problem"], "bad \xEF\xBF\xBD text");
   EXPECT_EQ(shown["replicas"][0]["node"], "delhi-replica");
+  EXPECT_EQ(shown["replicas"][0]["in_sync"], true);
+  EXPECT_EQ(shown["replicas"][0]["counted"], true);
   EXPECT_EQ(shown["replicas"][0]["lag_events"], 4);
 }
 

@@ -8,7 +8,8 @@ import unittest
 from distrikv import protocol, slot_of
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
-TYPES = {"operations": protocol.TYPE_OPERATIONS, "topology": protocol.TYPE_TOPOLOGY, "status": protocol.TYPE_STATUS}
+TYPES = {"operations": protocol.TYPE_OPERATIONS, "topology": protocol.TYPE_TOPOLOGY, "status": protocol.TYPE_STATUS,
+         "control": protocol.TYPE_CONTROL}
 CODES = {"get": protocol.GET, "put": protocol.PUT, "remove": protocol.REMOVE}
 
 
@@ -32,6 +33,14 @@ def expected_result(meaning):
     return protocol.Result(meaning["code"], message=meaning["message"])
 
 
+def expected_control(meaning):
+    if "control" not in meaning:
+        return None
+    control = meaning["control"]
+    action = {"hand_over": protocol.HAND_OVER, "promote": protocol.PROMOTE}[control["action"]]
+    return protocol.Control(action, control["shard"], control["node"])
+
+
 def expected_body(meaning):
     if "error" in meaning:
         return protocol.Refusal(meaning["error"]["code"], meaning["error"]["message"])
@@ -40,6 +49,8 @@ def expected_body(meaning):
                                       bytes.fromhex(meaning["topology"]["encoded_hex"]))
     if "status" in meaning:
         return meaning["status"]
+    if "control" in meaning:
+        return protocol.ControlReply(meaning["control"]["text"])
     return [expected_result(result) for result in meaning["results"]]
 
 
@@ -57,7 +68,7 @@ class Vectors(unittest.TestCase):
                     TYPES[meaning["type"]], meaning["request_id"], operations,
                     read=["linearizable", "replica"].index(meaning.get("read", "linearizable")),
                     ack=["committed", "local"].index(meaning.get("ack", "committed")),
-                    client_id=meaning["client_id"], number=meaning["number"])
+                    client_id=meaning["client_id"], number=meaning["number"], control=expected_control(meaning))
                 self.assertEqual(data.hex(), vector["hex"])
 
     def test_replies_are_decoded_to_exactly_this_meaning(self):
