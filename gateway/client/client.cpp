@@ -10,6 +10,13 @@ using client::Time;
 namespace {
 // So that a clock's range is enough for any time-out.
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::hours(24 * 365);
+
+template <class Body>
+Result<Body> body_of(Result<rpc::Reply> answer) {
+  if (!answer) return answer.error();
+  if (auto* body = std::get_if<Body>(&answer->body)) return std::move(*body);
+  return Error{Errc::internal, "the node answered something else than was asked"};
+}
 }  // namespace
 
 Client::Client(ClientOptions options)
@@ -71,6 +78,15 @@ Result<Completion> Client::wait(Ticket ticket) {
   return Error{Errc::bad_request, "no such ticket, or it was waited for already"};
 }
 
+Result<rpc::Reply> Client::ask(const std::string& endpoint, rpc::Type type,
+                               std::shared_ptr<const rpc::Control> control) {
+  rpc::Request request;
+  request.type = type;
+  request.control = std::move(control);
+  return std::move(
+      dispatcher_->ask_each(std::span(&endpoint, 1), std::move(request), Clock::now() + deadline_).front());
+}
+
 Result<TopologyPtr> Client::topology() {
   const Time until = Clock::now() + deadline_;
   while (!dispatcher_->topology()) {
@@ -87,7 +103,26 @@ Result<NodeStatus> Client::status(const std::string& endpoint) {
 }
 
 std::vector<Result<NodeStatus>> Client::status(std::span<const std::string> endpoints) {
-  return dispatcher_->status_of(endpoints, Clock::now() + deadline_);
+  rpc::Request request;
+  request.type = rpc::Type::status;
+  std::vector<Result<NodeStatus>> statuses;
+  for (auto& answer : dispatcher_->ask_each(endpoints, std::move(request), Clock::now() + deadline_))
+    statuses.push_back(body_of<NodeStatus>(std::move(answer)));
+  return statuses;
+}
+
+Result<TopologyPtr> Client::topology_of(const std::string& endpoint) {
+  auto reply = body_of<rpc::TopologyReply>(ask(endpoint, rpc::Type::topology));
+  if (!reply) return reply.error();
+  dispatcher_->on_topology(*reply);
+  return topology();
+}
+
+Result<std::string> Client::control(const std::string& endpoint, rpc::Control control) {
+  auto reply = body_of<rpc::ControlReply>(
+      ask(endpoint, rpc::Type::control, std::make_shared<const rpc::Control>(std::move(control))));
+  if (!reply) return reply.error();
+  return std::move(reply->text);
 }
 
 }  // namespace dkv

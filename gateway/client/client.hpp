@@ -24,7 +24,7 @@
 
 #include "gateway/client/options.hpp"
 #include "messages/result.hpp"
-#include "messages/status.hpp"
+#include "messages/rpc.hpp"
 #include "topology/topology.hpp"
 
 namespace dkv {
@@ -86,9 +86,18 @@ class Client {
   Result<NodeStatus> status(const std::string& endpoint);
   /// The same of many, asked all at once: nodes that do not answer cost one deadline together.
   std::vector<Result<NodeStatus>> status(std::span<const std::string> endpoints);
+  /// Asks this node for its topology, and goes by it from then on if it is newer. Returns the newest known.
+  /// Errors: unavailable when it does not answer.
+  Result<TopologyPtr> topology_of(const std::string& endpoint);
+  /// What an operator wants of a shard (messages/rpc.hpp), asked of this one node; its text, once it is done.
+  /// Errors: what the node answers; unavailable when it was not asked; unknown_outcome without an answer
+  /// within the deadline: it may have happened, or may yet.
+  Result<std::string> control(const std::string& endpoint, rpc::Control control);
 
  private:
   OperationResult run(const Operation& operation, ReadMode read);
+  Result<rpc::Reply> ask(const std::string& endpoint, rpc::Type type,
+                         std::shared_ptr<const rpc::Control> control = nullptr);
 
   std::chrono::milliseconds deadline_;
   std::unique_ptr<client::Dispatcher> dispatcher_;

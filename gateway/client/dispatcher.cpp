@@ -13,8 +13,12 @@ using namespace std::chrono_literals;
 
 // Between asking one node for the topology and the next: the first may be dead, or only slow.
 constexpr auto kAskPause = 100ms;
+// The same while an answer is long in coming: its shard may have another primary by now, or soon.
+constexpr auto kDoubtPause = 200ms;
+// How long an answer may take before that is worth asking.
+constexpr std::chrono::milliseconds kLongestPatience = 200ms;
 constexpr auto kFirstPause = 5ms;
-constexpr auto kLongestPause = 500ms;
+constexpr auto kLongestPause = 250ms;
 // A key that moves more often than this in one batch is going round in circles: pauses begin.
 constexpr std::uint32_t kMovesAtOnce = 3;
 // What an operation takes in a request beside its key and value, and a request beside its operations.
@@ -46,6 +50,7 @@ std::chrono::milliseconds try_time_of(std::chrono::milliseconds deadline) {
 Dispatcher::Dispatcher(ClientOptions options)
     : options_(std::move(options)),
       try_time_(try_time_of(options_.deadline)),
+      patience_(std::min(kLongestPatience, try_time_ / 2)),
       transport_(static_cast<int>(options_.max_in_flight) + 1024),
       last_problem_("no node was named"),
       // Spreads pauses and first choices of many clients; nothing depends on how random it is.
@@ -273,14 +278,37 @@ void Dispatcher::want_topology() {
   next_ask_ = std::max(next_ask_, Clock::now());
 }
 
-void Dispatcher::ask_for_topology(Time now) {
-  if (asks_left_ == 0 || now < next_ask_) return;
+/// Since when an operation has waited for too long not to ask whether its shard's primary is another one.
+Time Dispatcher::doubt_at() const {
+  const auto oldest = std::find_if(flights_.begin(), flights_.end(),
+                                   [](const auto& flight) { return flight.second.kind == Kind::operations; });
+  const bool waits = std::any_of(overdue_.begin(), overdue_.end(),
+                                 [](const auto& flight) { return flight.second.kind == Kind::operations; });
+  if (waits) return {};
+  return oldest == flights_.end() ? Time::max() : oldest->second.expires - try_time_ + patience_;
+}
+
+Time Dispatcher::next_ask() const { return topology_wanted() ? next_ask_ : std::max(next_ask_, doubt_at()); }
+
+/// The next in turn that could answer: a node that nothing can be sent to is of no use.
+Peer Dispatcher::whom_to_ask() {
+  if (ask_first_) return *std::exchange(ask_first_, std::nullopt);
   const std::size_t known = routes_ ? routes_->nodes().size() : 0;
-  const std::size_t choice = ++rotation_ % (seeds_.size() + known);
-  Peer peer = choice < known ? routes_->nodes()[choice] : seeds_[choice - known];
-  if (ask_first_) peer = *std::exchange(ask_first_, std::nullopt);
-  next_ask_ = now + kAskPause;
-  --asks_left_;
+  Peer peer;
+  for (std::size_t i = 0; i < seeds_.size() + known; ++i) {
+    const std::size_t choice = ++rotation_ % (seeds_.size() + known);
+    peer = choice < known ? routes_->nodes()[choice] : seeds_[choice - known];
+    if (!transport_.has_unsent(peer)) break;
+  }
+  return peer;
+}
+
+void Dispatcher::ask_for_topology(Time now) {
+  if (now < next_ask() || seeds_.size() + (routes_ ? routes_->nodes().size() : 0) == 0) return;
+  const bool wanted = topology_wanted();
+  const Peer peer = whom_to_ask();
+  next_ask_ = now + (wanted ? kAskPause : kDoubtPause);
+  if (wanted) --asks_left_;
   // Without any topology there is nothing else to do than to go on asking.
   if (asks_left_ == 0 && !routes_ && !unrouted_.empty()) asks_left_ = seeds_.size();
 
@@ -293,37 +321,38 @@ void Dispatcher::ask_for_topology(Time now) {
   }
 }
 
-std::vector<Result<NodeStatus>> Dispatcher::status_of(std::span<const std::string> endpoints, Time deadline) {
-  statuses_.assign(endpoints.size(), std::nullopt);
+std::vector<Result<rpc::Reply>> Dispatcher::ask_each(std::span<const std::string> endpoints,
+                                                     rpc::Request request, Time deadline) {
+  answers_.assign(endpoints.size(), std::nullopt);
+  const bool is_question = request.type != rpc::Type::control;
   std::vector<std::uint64_t> ids;
   for (std::uint32_t place = 0; place < endpoints.size(); ++place) {
     const auto peer = transport_.peer(endpoints[place]);
-    rpc::Request request;
-    request.type = rpc::Type::status;
     request.request_id = ++last_request_;
     ids.push_back(request.request_id);
-    Flight flight{Kind::status, peer ? *peer : Peer{}, deadline, false, {}, {}, place};
+    Flight flight{Kind::direct, peer ? *peer : Peer{}, deadline, false, {}, {}, place};
     if (!peer || !fly(*peer, request.request_id, rpc::encode(request))) {
-      statuses_[place] = Error{Errc::unavailable, peer ? last_problem_ : peer.error().message};
+      answers_[place] = Error{Errc::unavailable, peer ? last_problem_ : peer.error().message};
     } else {
       overdue_.emplace(request.request_id, std::move(flight));
     }
   }
   const auto open = [this] {
-    return std::any_of(statuses_.begin(), statuses_.end(), [](const auto& status) { return !status; });
+    return std::any_of(answers_.begin(), answers_.end(), [](const auto& answer) { return !answer; });
   };
   while (open() && Clock::now() < deadline) turn(deadline);
 
-  std::vector<Result<NodeStatus>> answers;
+  std::vector<Result<rpc::Reply>> answers;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     if (const auto flight = overdue_.find(ids[i]); flight != overdue_.end()) {
-      transport_.withdraw(flight->second.peer, ids[i]);
+      const bool unsent = transport_.withdraw(flight->second.peer, ids[i]);
       overdue_.erase(flight);
+      const Errc code = unsent || is_question ? Errc::unavailable : Errc::unknown_outcome;
+      answers_[i] = Error{code, (unsent ? "no connection to " : "no answer from ") + endpoints[i]};
     }
-    answers.push_back(statuses_[i] ? std::move(*statuses_[i])
-                                   : Error{Errc::unavailable, "no answer from " + endpoints[i]});
+    answers.push_back(std::move(*answers_[i]));
   }
-  statuses_.clear();
+  answers_.clear();
   return answers;
 }
 
@@ -383,15 +412,14 @@ void Dispatcher::on_message(Peer peer, std::string_view bytes) {
 
 void Dispatcher::on_reply(const Flight& flight, rpc::Reply reply) {
   if (const auto* error = std::get_if<Error>(&reply.body)) return on_refusal(flight, *error);
+  if (flight.kind == Kind::direct) {
+    answers_[flight.answer] = std::move(reply);
+    return;
+  }
   if (auto* results = std::get_if<std::vector<OperationResult>>(&reply.body)) {
     if (flight.kind == Kind::operations) return on_results(flight, *results);
   } else if (const auto* topology = std::get_if<rpc::TopologyReply>(&reply.body)) {
     if (flight.kind == Kind::topology) return on_topology(*topology);
-  } else if (auto* status = std::get_if<NodeStatus>(&reply.body)) {
-    if (flight.kind == Kind::status) {
-      statuses_[flight.status] = std::move(*status);
-      return;
-    }
   }
   on_refusal(flight,
              {Errc::internal, transport_.endpoint(flight.peer) + " answered something else than was asked"});
@@ -399,7 +427,7 @@ void Dispatcher::on_reply(const Flight& flight, rpc::Reply reply) {
 
 void Dispatcher::on_refusal(const Flight& flight, const Error& error) {
   last_problem_ = transport_.endpoint(flight.peer) + ": " + error.message;
-  if (flight.kind == Kind::status) statuses_[flight.status] = error;
+  if (flight.kind == Kind::direct) answers_[flight.answer] = error;
   if (flight.kind != Kind::operations) return;
   std::vector<OperationResult> results(flight.codes.size(),
                                        OperationResult::failed(error.code, last_problem_));
@@ -434,7 +462,10 @@ void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationRe
       crowded_out.push_back(place);
       continue;
     }
-    if (!nothing_was_done(result.code)) {
+    // A read that was given up together with a write, when its primary stepped down.
+    const bool is_open_read =
+        result.code == Errc::unknown_outcome && batch.operations[place].code == OpCode::get;
+    if (!nothing_was_done(result.code) && !is_open_read) {
       finish(batch, place, std::move(result));
       continue;
     }
@@ -491,18 +522,32 @@ void Dispatcher::on_topology(const rpc::TopologyReply& reply) {
   routes_ = std::make_unique<RouteTable>(std::move(*routes));
   asks_left_ = 0;
   for (const Share& share : std::exchange(unrouted_, {})) dispatch(share);
-  reroute_unsent();
+  reroute();
 }
 
-/// What still waits for a connection may have a better place to go by now.
-void Dispatcher::reroute_unsent() {
+/// What still waits for a connection may have a better place to go by now; so may reads, which may be sent
+/// twice.
+void Dispatcher::reroute() {
   for (auto at = flights_.begin(); at != flights_.end();) {
     const auto flight = at++;
-    if (flight->second.kind != Kind::operations || !transport_.withdraw(flight->second.peer, flight->first))
-      continue;
-    const Flight unsent = std::move(flights_.extract(flight).mapped());
-    retry_all(unsent, last_problem_, true);
+    if (flight->second.kind != Kind::operations) continue;
+    const bool unsent = transport_.withdraw(flight->second.peer, flight->first);
+    if (!unsent && (flight->second.writes || is_well_placed(flight->second))) continue;
+    const Flight lost = std::move(flights_.extract(flight).mapped());
+    retry_all(lost, last_problem_, true);
   }
+}
+
+/// Whether a frame of reads is with a node that they would be sent to now.
+bool Dispatcher::is_well_placed(const Flight& flight) {
+  for (const Share& share : flight.shares) {
+    const Batch* batch = find_batch(share.ticket);
+    if (batch == nullptr) continue;
+    const Route& route = routes_->route_of(batch->operations[places_of(*batch, share).front()].key);
+    if (batch->read != ReadMode::replica) return route.primary == flight.peer;
+    return std::find(route.members.begin(), route.members.end(), flight.peer) != route.members.end();
+  }
+  return true;
 }
 
 // ---- time ----
@@ -546,7 +591,7 @@ Time Dispatcher::next_wake(Time until) const {
   if (!flights_.empty()) wake = std::min(wake, flights_.begin()->second.expires);
   if (!batches_.empty()) wake = std::min(wake, batches_.begin()->second.deadline);
   if (!retries_.empty()) wake = std::min(wake, retries_.begin()->first);
-  if (topology_wanted()) wake = std::min(wake, next_ask_);
+  wake = std::min(wake, next_ask());
   for (const Gathering& open : gathering_) {
     if (open.operations > 0) wake = std::min(wake, open.since + kLongestGathering);
   }

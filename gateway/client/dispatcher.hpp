@@ -6,6 +6,9 @@
 // - A frame of reads alone that is not answered within the try time is sent again, by a fresh topology.
 // - A frame that holds a write is sent once. Without an answer by the deadline its writes are
 //   unknown_outcome; only a frame that never left this process may go elsewhere.
+// - While an operation waits for its answer for long, or is refused, the topology is asked for, of all nodes
+// in
+//   turn: a newer one names the new primary, to which all goes that may be sent again.
 //
 // Terms: a *batch* is what submit() was given; a *flight* is one frame on its way. What is submitted for one
 // shard gathers into a common frame until somebody waits (or the frame is long enough), since a frame costs
@@ -52,11 +55,16 @@ class Dispatcher {
   /// Has it fetched (again) from any node; topology_wanted() ends when that is done.
   void want_topology();
   bool topology_wanted() const { return asks_left_ > 0; }
+  /// Goes by this topology from now on, if it is newer than what is known.
+  void on_topology(const rpc::TopologyReply& reply);
   /// What went wrong most recently, for people.
   const std::string& last_problem() const { return last_problem_; }
 
-  /// Asks these nodes, all at once, each at most until `deadline`.
-  std::vector<Result<NodeStatus>> status_of(std::span<const std::string> endpoints, Time deadline);
+  /// Asks these very nodes, all at once, each at most until `deadline`, what is no matter of any key's: not
+  /// for operations. Nothing is asked twice. Errors: what the node answers; unavailable where it was not
+  /// asked or did not answer; unknown_outcome for a control request that was sent and not answered.
+  std::vector<Result<rpc::Reply>> ask_each(std::span<const std::string> endpoints, rpc::Request request,
+                                           Time deadline);
 
  private:
   /// One shard's share of a batch, when somebody said where to send it.
@@ -96,7 +104,7 @@ class Dispatcher {
     std::vector<std::uint64_t> flights;  // that it was sent in; the answered ones too
   };
   using Batches = std::map<Ticket, Batch>;
-  enum class Kind : std::uint8_t { operations, topology, status };
+  enum class Kind : std::uint8_t { operations, topology, direct };
   struct Flight {
     Kind kind = Kind::operations;
     Peer peer;
@@ -104,7 +112,7 @@ class Dispatcher {
     bool writes = false;
     std::vector<Share> shares;
     std::vector<OpCode> codes;  // of their operations
-    std::size_t status = 0;     // whose status: its place in statuses_
+    std::size_t answer = 0;     // of ask_each(): its place in answers_
   };
   using Flights = std::map<std::uint64_t, Flight>;
 
@@ -120,6 +128,9 @@ class Dispatcher {
   void send_due(Time now);
   bool is_flying(const Gathering& gathering) const;
   void ask_for_topology(Time now);
+  Time doubt_at() const;
+  Time next_ask() const;
+  Peer whom_to_ask();
   bool fly(Peer peer, std::uint64_t id, std::string bytes);
 
   // Receiving.
@@ -130,8 +141,8 @@ class Dispatcher {
   void on_results(const Flight& flight, std::span<OperationResult> results);
   void on_share(Peer teller, const Share& share, std::span<OperationResult> results, bool overflow);
   void on_refusal(const Flight& flight, const Error& error);
-  void on_topology(const rpc::TopologyReply& reply);
-  void reroute_unsent();
+  void reroute();
+  bool is_well_placed(const Flight& flight);
   std::optional<Target> follow(const Moved& moved, Peer teller);
 
   // Time.
@@ -155,6 +166,7 @@ class Dispatcher {
 
   ClientOptions options_;
   std::chrono::milliseconds try_time_;
+  std::chrono::milliseconds patience_;  // with an answer, before the topology is asked for
   Transport transport_;
   std::vector<Peer> seeds_;
   std::unique_ptr<RouteTable> routes_;
@@ -166,11 +178,11 @@ class Dispatcher {
   std::vector<Gathering> gathering_;
   std::vector<std::pair<Target, std::uint32_t>> targets_;  // part()'s own
   Flights flights_;
-  Flights overdue_;  // past their try: writes that may only wait for the batch's deadline; status flights
+  Flights overdue_;  // past their try: writes that may only wait for the batch's deadline; ask_each()'s
   std::multimap<Time, Share> retries_;
   std::vector<Share> unrouted_;  // waiting for the first topology
   std::deque<Completion> completed_;
-  std::vector<std::optional<Result<NodeStatus>>> statuses_;  // of status_of()
+  std::vector<std::optional<Result<rpc::Reply>>> answers_;  // of ask_each()
 
   std::uint64_t last_ticket_ = 0;
   std::uint64_t last_request_ = 0;

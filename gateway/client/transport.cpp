@@ -137,6 +137,8 @@ Result<void> Transport::send(Peer peer, std::uint64_t id, std::string bytes) {
   return {};
 }
 
+bool Transport::has_unsent(Peer peer) const { return !state_->connections[peer.value].unsent.empty(); }
+
 bool Transport::withdraw(Peer peer, std::uint64_t id) {
   auto& unsent = state_->connections[peer.value].unsent;
   const auto removed = std::erase_if(unsent, [id](const auto& message) { return message.first == id; });

@@ -215,6 +215,91 @@ TEST(ClientFailure, AWriteThatNeverLeftGoesToTheNewPrimary) {
   EXPECT_EQ(cluster.b.requests(), 1);
 }
 
+/// b is primary of both shards.
+Topology after_take_over(const TwoNodes& cluster) {
+  Topology next = topology_of({&cluster.a, &cluster.b}, 2);
+  next.shards[0].primary = NodeId{2};
+  return next;
+}
+
+TEST(ClientFailure, AReadLeavesASilentNodeForTheNewPrimaryWithinItsTry) {
+  TwoNodes cluster;
+  ASSERT_TRUE(Client(seeded(cluster.b)).put(key_of_shard(1, 2), "v"));
+  cluster.a.set_script([&](const rpc::Request&) {
+    cluster.b.set_topology(after_take_over(cluster));
+    return std::vector<std::string>{};
+  });
+  Client client(seeded(cluster.b));
+  EXPECT_EQ(client.get(cluster.key).error().code, Errc::not_found);
+  // A try takes a second; a slow machine may need one more.
+  EXPECT_LE(cluster.a.requests(), 2);
+}
+
+TEST(ClientFailure, WhileAWriteIsUnansweredOthersFindTheNewPrimary) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.b, 3s));
+  ASSERT_TRUE(client.topology());
+  cluster.a.set_script(silence());
+  const Operation put{OpCode::put, cluster.key, "v"};
+  const Ticket lost = client.submit({&put, 1});
+  client.flush();
+  cluster.b.set_topology(after_take_over(cluster));
+  while ((*client.topology())->version != 2)
+    ASSERT_EQ(client.wait_any(10ms).error().code, Errc::unavailable)
+        << "the write ended before anything was learned";
+  EXPECT_TRUE(client.put(cluster.key, "w"));
+  EXPECT_EQ(client.wait(lost)->results[0].code, Errc::unknown_outcome);
+  EXPECT_EQ(cluster.a.requests(), 1);
+}
+
+TEST(ClientFailure, AReadThatWasGivenUpTogetherWithAWriteIsAskedAgain) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  std::atomic<int> given_up = 1;
+  node.set_script([&](const rpc::Request& request) {
+    if (given_up-- <= 0) return std::vector<std::string>{node.answer(request)};
+    return std::vector<std::string>{
+        rpc::encode(rpc::Reply{request.request_id, Error{Errc::unknown_outcome, "stepping down"}})};
+  });
+  Client client(seeded(node));
+  const std::vector<Operation> operations = {{OpCode::get, "k", {}}, {OpCode::put, "k", "v"}};
+  const auto results = client.execute(operations);
+  EXPECT_EQ(results[0].code, Errc::not_found);
+  EXPECT_EQ(results[1].code, Errc::unknown_outcome);
+  EXPECT_EQ(node.requests(), 2);
+}
+
+TEST(ClientFailure, AskedByAnOperatorOnlyOneNodeDoesItOnce) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  const rpc::Control hand_over{rpc::ControlAction::hand_over, "a", "b"};
+  node.set_script([&](const rpc::Request& request) {
+    EXPECT_EQ(request.type, rpc::Type::control);
+    EXPECT_EQ(*request.control, hand_over);
+    return std::vector<std::string>{rpc::encode(rpc::Reply{request.request_id, rpc::ControlReply{"done"}})};
+  });
+  Client client(seeded(node, kShort));
+  EXPECT_EQ(*client.control(node.endpoint(), hand_over), "done");
+  node.set_script([](const rpc::Request& request) {
+    return std::vector<std::string>{
+        rpc::encode(rpc::Reply{request.request_id, Error{Errc::unavailable, "ask b"}})};
+  });
+  EXPECT_EQ(client.control(node.endpoint(), hand_over).error().code, Errc::unavailable);
+  node.set_script(silence());
+  EXPECT_EQ(client.control(node.endpoint(), hand_over).error().code, Errc::unknown_outcome);
+  EXPECT_EQ(node.requests(), 3);
+  EXPECT_EQ(client.control(dead_endpoint(), hand_over).error().code, Errc::unavailable);
+}
+
+TEST(ClientFailure, TakesANodesTopologyOnlyIfItIsNewer) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.a));
+  ASSERT_EQ((*client.topology())->version, 1U);
+  cluster.b.set_topology(after_take_over(cluster));
+  EXPECT_EQ((*client.topology_of(cluster.b.endpoint()))->version, 2U);
+  EXPECT_EQ((*client.topology_of(cluster.a.endpoint()))->version, 2U);
+}
+
 TEST(ClientFailure, ReconnectsToANodeThatCameBack) {
   FakeNode node;
   node.set_topology(topology_of({&node}));
