@@ -16,6 +16,13 @@ Bytes = Union[bytes, bytearray, memoryview, str]
 
 _TOO_LARGE, _OVERLOADED, _UNAVAILABLE, _UNKNOWN_OUTCOME = 4, 6, Unavailable.code, UnknownOutcome.code
 _NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
+# How long an answer may take before it is worth asking whether the shard has another primary, and between asking.
+_PATIENCE = 0.2
+# Asked for the topology at once; and how long one that knows nothing newer waits for the others' answers.
+_ASKED_AT_ONCE = 5
+_SECOND_OPINION = 0.05
+# A connection that is not there by then may come to be while something better is tried.
+_CONNECT_TIME = 0.25
 # A key that moves more often than this in one call is going round in circles: pauses begin.
 _MOVES_AT_ONCE = 3
 
@@ -47,13 +54,14 @@ def delete(key: Bytes) -> Operation:
 class _Flight:
     """One request frame on its way."""
 
-    __slots__ = ("endpoint", "places", "codes", "writes", "expires")
+    __slots__ = ("endpoint", "places", "codes", "writes", "sent", "expires")
 
     def __init__(self, endpoint: str, places: List[int], codes: List[int], expires: float) -> None:
         self.endpoint = endpoint
         self.places = places
         self.codes = codes
         self.writes = any(code != protocol.GET for code in codes)
+        self.sent = time.monotonic()
         self.expires = expires
 
 
@@ -223,25 +231,55 @@ class Client:
         return answer
 
     def _fetch_topology(self, deadline: float) -> None:
-        """Asks node after node until one answers; raises Unavailable when none does."""
-        nodes = list(self._seeds)
-        if self._topology is not None:
-            nodes += [node.rpc for node in self._topology.nodes.values()]
-        random.shuffle(nodes)
-        problem = f"none of {', '.join(self._seeds)} answered"
+        """Asks a few nodes at a time until one answers; raises Unavailable when none does."""
         while True:
-            for endpoint in nodes:
-                until = min(deadline, time.monotonic() + self._try_time)
+            known = [] if self._topology is None else [node.rpc for node in self._topology.nodes.values()]
+            nodes = sorted({*self._seeds, *known})
+            until = min(deadline, time.monotonic() + self._try_time)
+            problem = self._ask_for_topology(random.sample(nodes, min(len(nodes), _ASKED_AT_ONCE)), until)
+            if problem is None:
+                return
+            if time.monotonic() >= deadline:
+                raise Unavailable(f"no node told us the topology: {problem}")
+            time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
+
+    def _ask_for_topology(self, endpoints: List[str], until: float) -> Optional[str]:
+        """Asks all of these at once and takes the newest answer; what went wrong when there was none."""
+        problem: Optional[str] = f"none of {', '.join(endpoints)} answered"
+        before = -1 if self._topology is None else self._topology.version
+        waiting: List[zmq.Socket] = []
+        for endpoint in endpoints:
+            try:
+                waiting.append(self._socket(endpoint))
+            except Unavailable as error:
+                problem = str(error)
+        request_id = self._next_id()  # of all of them: each is an answer
+        request = protocol.encode_request(protocol.TYPE_TOPOLOGY, request_id)
+        others: List[Tuple[str, bytes]] = []
+        heard = 0
+        while heard < len(endpoints) and time.monotonic() < until:
+            waiting = [socket for socket in waiting if not _try_to_send(socket, request)]
+            # Those that are not connected yet are tried again in a moment.
+            for sender, data in self._receive(min(until, time.monotonic() + 0.01) if waiting else until):
                 try:
-                    body = self._ask(endpoint, protocol.TYPE_TOPOLOGY, until)
+                    if protocol.peek_request_id(data) != request_id:
+                        others.append((sender, data))
+                        continue
+                    body = protocol.decode_reply(data, []).body
                     if isinstance(body, TopologyReply):
                         self._adopt(protocol.decode_topology(body.encoded))
-                        return
-                except (DistriKVError, Malformed) as error:
-                    problem = f"{endpoint}: {error}"
-                if time.monotonic() >= deadline:
-                    raise Unavailable(f"no node told us the topology: {problem}")
-            time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
+                        until = until if heard else min(until, time.monotonic() + _SECOND_OPINION)
+                        heard, problem = heard + 1, None
+                    elif isinstance(body, Refusal) and not heard:
+                        problem = f"{sender}: {body.message}"
+                except Malformed:
+                    pass
+                except DistriKVError as error:
+                    problem = problem and str(error)
+            if heard and self._topology is not None and self._topology.version > before:
+                break
+        self._early += others
+        return problem
 
     def _adopt(self, topology: Topology) -> None:
         ours = self._topology
@@ -249,6 +287,15 @@ class Client:
             raise Unavailable("the nodes named belong to different clusters")
         if ours is None or topology.version > ours.version:
             self._topology = topology
+
+
+def _try_to_send(socket: zmq.Socket, data: bytes) -> bool:
+    """False while there is no connection."""
+    try:
+        socket.send(data, zmq.DONTWAIT)
+        return True
+    except zmq.Again:
+        return False
 
 
 class _Call:
@@ -267,6 +314,7 @@ class _Call:
         self.pause = 0.005
         self.moves = 0
         self.refresh = False
+        self.asked_at = 0.0  # the topology, in doubt
 
     def run(self) -> List[Result]:
         for place, operation in enumerate(self.operations):
@@ -283,6 +331,7 @@ class _Call:
                 self._send_all()
             self._receive()
             self._expire()
+            self._doubt()
         self._give_up()
         return [result for result in self.results if result is not None]
 
@@ -336,7 +385,7 @@ class _Call:
         request_id = self.client._next_id()
         read = protocol.REPLICA if self.from_replica else protocol.LINEARIZABLE
         data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read)
-        try_ends = min(self.deadline, time.monotonic() + self.client._try_time)
+        try_ends = min(self.deadline, time.monotonic() + min(self.client._try_time, _CONNECT_TIME))
         problem = f"no connection to {endpoint}"
         try:
             sent = self.client._send(endpoint, data, try_ends)
@@ -354,7 +403,8 @@ class _Call:
     # ---- receiving ----
 
     def _receive(self) -> None:
-        until = min([self.deadline] + [flight.expires for flight in self.flights.values() if not flight.writes])
+        until = min([self.deadline, self._doubt_at()] +
+                    [flight.expires for flight in self.flights.values() if not flight.writes])
         if self.to_send:
             until = min(until, self.not_before)
         for endpoint, data in self.client._receive(until):
@@ -382,7 +432,9 @@ class _Call:
             if overflow and result.code == _TOO_LARGE and code == protocol.GET:
                 self._again(place, result, None)
                 continue
-            if result.code not in _NOTHING_WAS_DONE:
+            # A read that was given up together with a write, when its primary stepped down.
+            open_read = result.code == _UNKNOWN_OUTCOME and code == protocol.GET
+            if result.code not in _NOTHING_WAS_DONE and not open_read:
                 self.results[place] = result
                 continue
             told = None
@@ -426,6 +478,29 @@ class _Call:
                 continue
             del self.flights[request_id]
             self.refresh = True
+            for place in flight.places:
+                self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+
+    def _doubt_at(self) -> float:
+        """When an answer has been so long in coming that the shard may have another primary."""
+        oldest = min((flight.sent for flight in self.flights.values()), default=self.deadline)
+        return max(oldest, self.asked_at) + _PATIENCE
+
+    def _doubt(self) -> None:
+        """Reads that wait at a node that is not the primary any more are asked again, there."""
+        now = time.monotonic()
+        if not self.flights or now < self._doubt_at():
+            return
+        try:
+            self.client._fetch_topology(min(self.deadline, now + _PATIENCE))
+        except DistriKVError:
+            pass
+        self.asked_at = time.monotonic()
+        for request_id, flight in list(self.flights.items()):
+            place = flight.places[0]
+            if flight.writes or self.from_replica or self._target(self.operations[place], None)[0] == flight.endpoint:
+                continue
+            del self.flights[request_id]
             for place in flight.places:
                 self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
 

@@ -163,6 +163,37 @@ class ClientTest(unittest.TestCase):
         self.assertIsNone(self.client(node, timeout=4.0).get("k"))
         self.assertEqual(node.requests, 2)
 
+    def test_a_read_leaves_a_silent_node_for_the_new_primary(self):
+        old, new = self.node(), self.node()
+        new.topology = old.topology
+
+        def take_over(operations, request_id):
+            old.topology = new.topology = one_shard(new, 2)
+            return []
+        old.script = take_over
+        client = self.client(old, new)
+        self.assertIsNone(client.get("k"))
+        self.assertLessEqual(old.requests, 2)  # within its first try, of a second, unless the machine is slow
+        self.assertEqual(client.topology().version, 2)
+
+    def test_what_was_not_sent_to_a_dead_primary_goes_to_the_new_one(self):
+        old, new = FakeNode(), self.node()
+        new.topology = one_shard(old)
+        old.close()
+        client = self.client(new)
+        client.topology()
+        threading.Timer(0.3, lambda: setattr(new, "topology", one_shard(new, 2))).start()
+        client.put("k", "v")
+        self.assertEqual(new.records, {b"k": b"v"})
+
+    def test_a_read_that_was_given_up_together_with_a_write_is_asked_again(self):
+        node = self.node()
+        node.script = self.after(1, lambda operations, request_id: [
+            msgpack.packb([1, 0, request_id, [8, "stepping down"]])], node.serve)
+        read, write = self.client(node).execute([distrikv.get("k"), distrikv.put("k", "v")])
+        self.assertEqual((read.code, write.code), (1, 8))
+        self.assertEqual(node.requests, 2)
+
     def test_one_living_node_is_enough(self):
         dead = FakeNode()
         dead.close()
