@@ -37,6 +37,11 @@ int del(const Options& options, const std::string& key);
 // status_command.cpp
 int status(const Options& options);
 
+// primary_commands.cpp
+/// `to`: a node's name, or empty for any.
+int failover(const Options& options, const std::string& shard, const std::string& to);
+int promote(const Options& options, const std::string& shard, const std::string& to, bool force, bool yes);
+
 // topology_commands.cpp
 /// From the file when one is given, else from the cluster. `plain`: a line for each node, for scripts.
 int show_topology(const Options& options, bool plain);

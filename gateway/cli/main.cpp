@@ -16,6 +16,8 @@ constexpr const char* kExitCodes =
 
 constexpr double kMinTimeoutSeconds = 0.001;
 constexpr double kMaxTimeoutSeconds = 86400;
+// A primary may wait for its replica for five seconds before it says that it will not hand over.
+constexpr double kPrimaryTimeoutSeconds = 10;
 
 struct Arguments {
   Options options;
@@ -28,6 +30,10 @@ struct Arguments {
   std::uint32_t replicas = 1;
   std::string base;
   std::string store = "lmdb";
+  std::string shard;
+  std::string to;
+  bool force = false;
+  bool yes = false;
 };
 
 /// What is wrong with it, or nothing. (CLI::Range lets NaN pass.)
@@ -104,6 +110,50 @@ void add_status_command(CLI::App& app, Arguments& arguments, int& result) {
       "  distrikv status --json\n\n"
       "Exit codes: 0 every shard is served, 2 wrong usage, 3 a shard is not served, or no node answers.\n");
   command->callback([&] { result = status(arguments.options); });
+}
+
+void add_failover_command(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* command =
+      app.add_subcommand("failover", "Hands a shard over to an in-sync replica, without losing a write.");
+  command->add_option("SHARD", arguments.shard, "the shard's name")->required()->type_name("");
+  command->add_option("--to", arguments.to, "the node that is to lead (default: any that is in sync)")
+      ->type_name("NODE");
+  add_cluster_options(*command, arguments);
+  command->footer(
+      "\nThe primary stops reads and writes of the shard, waits until the replica has everything, and the "
+      "register\nmakes that one primary: clients wait for some tenths of a second and go on there.\n\n"
+      "--timeout is 10 here where it is not given.\n\n"
+      "Examples:\n  distrikv failover delhi\n  distrikv failover delhi --to delhi-replica\n\n"
+      "Exit codes: 0 done, 2 wrong usage, 3 unavailable, or the outcome is unknown (the message says "
+      "which).\n");
+  command->callback([&, command] {
+    if (command->count("--timeout") == 0) arguments.options.timeout_seconds = kPrimaryTimeoutSeconds;
+    result = failover(arguments.options, arguments.shard, arguments.to);
+  });
+}
+
+void add_promote_command(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* command = app.add_subcommand(
+      "promote", "Makes a copy primary that may lack acknowledged writes, where no other is left.");
+  command->add_option("SHARD", arguments.shard, "the shard's name")->required()->type_name("");
+  command->add_option("--to", arguments.to, "the node that is to lead")->required()->type_name("NODE");
+  command->add_flag("--force", arguments.force, "do it; without this it only says what would be lost");
+  command->add_flag("--yes", arguments.yes, "do not ask for the shard's name to be typed");
+  add_cluster_options(*command, arguments);
+  command->footer(
+      "\nFor a shard whose in-sync members are lost for good. Those lead again by themselves once they run, "
+      "with "
+      "all\nthat was acknowledged: so start them if you can. A copy that is not in sync lacks what was "
+      "written "
+      "since.\n\n"
+      "Examples:\n  distrikv promote delhi --to delhi-replica            (says what would be lost)\n"
+      "  distrikv promote delhi --to delhi-replica --force\n\n"
+      "Exit codes: 0 done, 2 wrong usage, not forced or not confirmed, 3 unavailable, or the outcome is "
+      "unknown.\n");
+  command->callback([&, command] {
+    if (command->count("--timeout") == 0) arguments.options.timeout_seconds = kPrimaryTimeoutSeconds;
+    result = promote(arguments.options, arguments.shard, arguments.to, arguments.force, arguments.yes);
+  });
 }
 
 void add_check_command(CLI::App& app, Arguments& arguments, int& result) {
@@ -194,6 +244,8 @@ int run(int argc, char** argv) {
       std::string(kExitCodes));
   add_key_commands(app, arguments, result);
   add_status_command(app, arguments, result);
+  add_failover_command(app, arguments, result);
+  add_promote_command(app, arguments, result);
   add_topology_commands(app, arguments, result);
   add_check_command(app, arguments, result);
   try {
