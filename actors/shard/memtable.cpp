@@ -13,8 +13,6 @@ namespace dkv {
 
 namespace {
 
-// Not below the allocator's threshold for memory that is given back: see distrikvd's main.
-constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 constexpr std::size_t kFirstSlots = 256;
 // Sorting this many keys takes about a millisecond.
 constexpr std::size_t kRunKeys = 8192;
@@ -23,16 +21,48 @@ const std::uint64_t kSeed = std::random_device()() | std::uint64_t{std::random_d
 
 }  // namespace
 
+SpareMemory::Block SpareMemory::take_block() {
+  const std::lock_guard lock(mutex_);
+  if (blocks_.empty()) return nullptr;
+  Block block = std::move(blocks_.back());
+  blocks_.pop_back();
+  return block;
+}
+
+SpareMemory::Slots SpareMemory::take_slots() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(slots_, {});
+}
+
+void SpareMemory::keep(std::vector<Block> blocks) {
+  const std::lock_guard lock(mutex_);
+  for (; !blocks.empty() && blocks_.size() < most_blocks_; blocks.pop_back()) {
+    blocks_.push_back(std::move(blocks.back()));
+  }
+}
+
+void SpareMemory::keep(Slots slots) {
+  std::fill(slots.begin(), slots.end(), Slot{});
+  const std::lock_guard lock(mutex_);
+  slots_ = std::move(slots);
+}
+
+Arena::~Arena() {
+  if (spare_) spare_->keep(std::move(blocks_));
+}
+
 char* Arena::allocate(std::size_t bytes) {
   bytes = (bytes + alignof(std::max_align_t) - 1) & ~(alignof(std::max_align_t) - 1);
   bytes_ += bytes;
-  if (bytes > left_) {
-    const std::size_t block = std::max(bytes, kBlockBytes);
-    blocks_.push_back(std::make_unique_for_overwrite<char[]>(block));
+  if (bytes > SpareMemory::kBlockBytes) {
     // A large value has a block to itself, and the one before it is gone on with.
-    if (block > kBlockBytes) return blocks_.back().get();
-    next_ = blocks_.back().get();
-    left_ = block;
+    return large_.emplace_back(std::make_unique_for_overwrite<char[]>(bytes)).get();
+  }
+  if (bytes > left_) {
+    SpareMemory::Block block = spare_ ? spare_->take_block() : nullptr;
+    if (!block) block = std::make_unique_for_overwrite<char[]>(SpareMemory::kBlockBytes);
+    next_ = blocks_.emplace_back(std::move(block)).get();
+    left_ = SpareMemory::kBlockBytes;
   }
   left_ -= bytes;
   return std::exchange(next_, next_ + bytes);
@@ -41,12 +71,22 @@ char* Arena::allocate(std::size_t bytes) {
 HashedKey::HashedKey(std::string_view of)
     : key(of), hash(XXH3_64bits_withSeed(of.data(), of.size(), kSeed)) {}
 
-Memtable::Memtable() : slots_(kFirstSlots), shift_(64 - std::countr_zero(kFirstSlots)) {}
+/// Begins with the table of one that came before: it needs that many slots again, most likely.
+Memtable::Memtable(std::shared_ptr<SpareMemory> spare)
+    : spare_(spare), arena_(std::move(spare)), slots_(spare_ ? spare_->take_slots() : std::vector<Slot>{}) {
+  if (slots_.empty()) slots_.resize(kFirstSlots);
+  shift_ = 64 - std::countr_zero(slots_.size());
+}
+
+Memtable::~Memtable() {
+  if (spare_ && slots_.size() > kFirstSlots) spare_->keep(std::move(slots_));
+}
 
 /// Where the key is, or where it would go.
 std::size_t Memtable::slot_of(const HashedKey& key) const {
   std::size_t at = key.hash >> shift_;
-  while (slots_[at].entry != nullptr && (slots_[at].hash != key.hash || slots_[at].entry->key != key.key)) {
+  while (slots_[at].entry != nullptr &&
+         (slots_[at].hash != key.hash || entry_of(slots_[at])->key != key.key)) {
     at = (at + 1) & (slots_.size() - 1);
   }
   return at;
@@ -55,7 +95,7 @@ std::size_t Memtable::slot_of(const HashedKey& key) const {
 void Memtable::prefetch_slot(const HashedKey& key) const { __builtin_prefetch(&slots_[key.hash >> shift_]); }
 
 void Memtable::prefetch_entry(const HashedKey& key) const {
-  const Entry* entry = slots_[key.hash >> shift_].entry;
+  const Entry* entry = entry_of(slots_[key.hash >> shift_]);
   if (entry == nullptr) return;
   __builtin_prefetch(entry);
   __builtin_prefetch(entry + 1);  // its key
@@ -81,7 +121,7 @@ void Memtable::set(const HashedKey& key, const Record& record) {
     }
     slots_[at] = {key.hash, add(key.key, record.value.size())};
   }
-  Entry& entry = *slots_[at].entry;
+  Entry& entry = *entry_of(slots_[at]);
   const std::string_view value = record.value;
   char* target = const_cast<char*>(entry.record.value.data());  // our own arena's
   if (value.size() > entry.capacity) {
@@ -109,7 +149,7 @@ Memtable::Entry* Memtable::add(std::string_view key, std::size_t capacity) {
 }
 
 const Record* Memtable::find(const HashedKey& key) const {
-  const Entry* entry = slots_[slot_of(key)].entry;
+  const Entry* entry = entry_of(slots_[slot_of(key)]);
   return entry == nullptr ? nullptr : &entry->record;
 }
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -31,16 +32,55 @@ struct HashedKey {
   std::uint64_t hash;
 };
 
-/// Memory that is freed all at once, in blocks that go back to the system.
+/// Memory that memtables are done with, for the next ones. What the system has just given costs a page fault
+/// for every 4 KiB when it is first touched: under random writes a fifth of the time of the thread that fills
+/// memtables. Used by that thread, and by the one that drops them.
+class SpareMemory {
+ public:
+  /// Bytes of a block; not below the allocator's threshold for memory that is given back: see distrikvd's
+  /// main.
+  static constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+  using Block = std::unique_ptr<char[]>;
+  /// A key's hash and where its entry lies; a memtable's table of these.
+  struct Slot {
+    std::uint64_t hash = 0;
+    void* entry = nullptr;
+  };
+  using Slots = std::vector<Slot>;
+
+  /// Keeps at most so much, and one table of slots.
+  explicit SpareMemory(std::size_t most_bytes) : most_blocks_(most_bytes / kBlockBytes) {}
+
+  /// nullptr, or empty, when there is none. Slots are empty ones.
+  Block take_block();
+  Slots take_slots();
+  /// Whatever is beyond the limit is freed.
+  void keep(std::vector<Block> blocks);
+  void keep(Slots slots);
+
+ private:
+  const std::size_t most_blocks_;
+  std::mutex mutex_;
+  std::vector<Block> blocks_;
+  Slots slots_;
+};
+
+/// Memory that is given back all at once, in blocks: to the spare memory, if there is one, or to the system.
 class Arena {
  public:
+  explicit Arena(std::shared_ptr<SpareMemory> spare) : spare_(std::move(spare)) {}
+  ~Arena();
+  Arena(Arena&&) = default;
+
   /// Aligned for anything.
   char* allocate(std::size_t bytes);
   /// Handed out so far.
   std::size_t bytes() const { return bytes_; }
 
  private:
-  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::shared_ptr<SpareMemory> spare_;
+  std::vector<SpareMemory::Block> blocks_;  // of kBlockBytes
+  std::vector<SpareMemory::Block> large_;   // each for one value
   char* next_ = nullptr;
   std::size_t left_ = 0;
   std::size_t bytes_ = 0;
@@ -48,7 +88,9 @@ class Arena {
 
 class Memtable {
  public:
-  Memtable();
+  explicit Memtable(std::shared_ptr<SpareMemory> spare = nullptr);
+  ~Memtable();
+  Memtable(Memtable&&) = default;
 
   /// Copies key and value. Not after seal().
   void set(const HashedKey& key, const Record& record);
@@ -74,10 +116,7 @@ class Memtable {
     std::string_view key;
     std::size_t capacity = 0;  // of the value's place
   };
-  struct Slot {
-    std::uint64_t hash = 0;
-    Entry* entry = nullptr;
-  };
+  using Slot = SpareMemory::Slot;
   using Run = std::vector<const Entry*>;
 
  public:
@@ -120,6 +159,7 @@ class Memtable {
   // A key's share of the slots, between half and full, and its place in a run.
   static constexpr std::size_t kBytesBesideArena = 2 * sizeof(Slot) + sizeof(Entry*);
 
+  static Entry* entry_of(const Slot& slot) { return static_cast<Entry*>(slot.entry); }
   std::size_t slot_of(const HashedKey& key) const;
   Entry* add(std::string_view key, std::size_t capacity);
   void grow();
@@ -127,6 +167,7 @@ class Memtable {
 
   static void sort(Run& run);
 
+  std::shared_ptr<SpareMemory> spare_;
   Arena arena_;
   std::vector<Slot> slots_;  // open addressing; a power of two, at most 3/4 full
   int shift_;                // the hash's highest bits are the slot: growing goes through memory in order

@@ -12,6 +12,8 @@ ShardCopy::ShardCopy(Address self, std::shared_ptr<Store> store, CopyOptions opt
     : checkpoint_{self.node, Role::checkpoint, self.shard},
       store_(std::move(store)),
       options_(options),
+      spare_(std::make_shared<SpareMemory>(options.freeze_bytes)),
+      active_(std::make_unique<Memtable>(spare_)),
       store_applied_(store_->applied()),
       store_reached_(store_->reached()),
       last_(store_applied_) {}
@@ -171,7 +173,7 @@ void ShardCopy::drop(Effects& out) {
     if (*memtable) out.send(checkpoint_, DiscardMemtable{std::move(*memtable)});
     memtable->reset();
   }
-  out.send(checkpoint_, DiscardMemtable{std::exchange(active_, std::make_unique<Memtable>())});
+  out.send(checkpoint_, DiscardMemtable{std::exchange(active_, std::make_unique<Memtable>(spare_))});
 }
 
 void ShardCopy::restart(Position at) {
@@ -191,7 +193,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_pleas
     active_->seal();
     frozen_ = std::move(active_);
     frozen_last_ = last_;
-    active_ = std::make_unique<Memtable>();
+    active_ = std::make_unique<Memtable>(spare_);
     log_bytes_ = 0;
   }
   if (frozen_ && !writing_ && commit >= frozen_last_.seq && (retry_at_ == kNever || now >= retry_at_)) {

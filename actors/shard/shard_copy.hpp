@@ -23,7 +23,8 @@ struct CopyOptions {
   /// … or after this much log, so that one hot key does not make recovery long.
   std::uint64_t freeze_log_bytes = std::uint64_t{512} << 20;
   /// Past this in both memtables nothing more is accepted until a checkpoint is through. In all, a copy
-  /// takes this and freeze_bytes more: the last checkpoint's memtable is kept as a cache.
+  /// takes this and freeze_bytes more: the last checkpoint's memtable is kept as a cache, and when it is
+  /// dropped, its memory for the next one.
   std::size_t max_bytes = std::size_t{256} << 20;
 };
 
@@ -99,7 +100,8 @@ class ShardCopy {
   Address checkpoint_;
   std::shared_ptr<Store> store_;
   CopyOptions options_;
-  std::unique_ptr<Memtable> active_ = std::make_unique<Memtable>();
+  std::shared_ptr<SpareMemory> spare_;
+  std::unique_ptr<Memtable> active_;
   std::shared_ptr<const Memtable> frozen_;
   // The last one that went to the store. It holds nothing that the store has not, and answers faster.
   std::shared_ptr<const Memtable> written_;

@@ -138,5 +138,40 @@ TEST(Memtable, CountsTheMemoryThatItTakes) {
   EXPECT_EQ(memtable.find("small")->value, "s");
 }
 
+TEST(Memtable, KnowsNothingOfTheOneWhoseMemoryItHas) {
+  const auto spare = std::make_shared<SpareMemory>(std::size_t{8} << 20);
+  const auto fill = [&](int from, int count) {
+    auto memtable = std::make_unique<Memtable>(spare);
+    EXPECT_TRUE(memtable->empty());
+    EXPECT_EQ(memtable->find("key-" + std::to_string(from - 1)), nullptr);
+    for (int i = from; i < from + count; ++i) {
+      memtable->set("key-" + std::to_string(i), put(static_cast<std::uint64_t>(i), std::string(900, 'a')));
+    }
+    memtable->set("large", put(1, std::string(3 << 20, 'b')));
+    EXPECT_EQ(memtable->size(), static_cast<std::size_t>(count) + 1);
+    EXPECT_EQ(memtable->find("key-" + std::to_string(from))->value, std::string(900, 'a'));
+    EXPECT_EQ(content(*memtable).size(), static_cast<std::size_t>(count) + 1);
+    return memtable;
+  };
+  fill(1, 3000);
+  const auto block = spare->take_block();
+  ASSERT_NE(block, nullptr);
+  fill(3001, 5000);  // needs more than there is
+  auto kept = fill(1, 2);
+  EXPECT_EQ(kept->find("key-3001"), nullptr);
+}
+
+TEST(SpareMemory, KeepsNoMoreThanItsLimit) {
+  SpareMemory spare(2 * SpareMemory::kBlockBytes);
+  std::vector<SpareMemory::Block> blocks;
+  for (int i = 0; i < 3; ++i) {
+    blocks.push_back(std::make_unique_for_overwrite<char[]>(SpareMemory::kBlockBytes));
+  }
+  spare.keep(std::move(blocks));
+  EXPECT_NE(spare.take_block(), nullptr);
+  EXPECT_NE(spare.take_block(), nullptr);
+  EXPECT_EQ(spare.take_block(), nullptr);
+}
+
 }  // namespace
 }  // namespace dkv
