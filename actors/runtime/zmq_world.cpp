@@ -13,6 +13,7 @@
 #include "actors/runtime/zmq/actor_thread.hpp"
 #include "actors/runtime/zmq/local_door.hpp"
 #include "actors/runtime/zmq/ports.hpp"
+#include "actors/runtime/zmq/time_slice.hpp"
 
 namespace dkv {
 
@@ -97,6 +98,7 @@ Result<void> ZmqWorld::Impl::start() {
 
 void ZmqWorld::Impl::live(runtime::ActorThread& thread) {
   ::pthread_setname_np(::pthread_self(), thread.name().substr(0, kMaxThreadName).c_str());
+  if (thread.is_waited_for()) runtime::ask_for_short_slices();
   try {
     thread.begin();
     started_->count_down();

@@ -36,6 +36,11 @@ void ActorThread::add(const Address& address, std::unique_ptr<Actor> actor) {
   residents_.insert(place, Resident{address, std::move(actor)});
 }
 
+bool ActorThread::is_waited_for() const {
+  return std::none_of(residents_.begin(), residents_.end(),
+                      [](const Resident& one) { return one.address.role == Role::checkpoint; });
+}
+
 void ActorThread::connect(const Residents& everyone, ActorThread& main_thread) {
   everyone_ = &everyone;
   main_ = &main_thread;

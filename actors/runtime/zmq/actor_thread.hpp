@@ -33,6 +33,9 @@ class ActorThread {
   const std::string& name() const { return name_; }
   const std::string& inbox_address() const { return inbox_address_; }
 
+  /// Whether clients and other nodes wait for what it does: for all but writing checkpoints.
+  bool is_waited_for() const;
+
   // Before the thread runs:
   void add(const Address& address, std::unique_ptr<Actor> actor);
   void open_inbox() { inbox_.emplace(context_, inbox_address_); }
