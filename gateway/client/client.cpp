@@ -60,9 +60,16 @@ Ticket Client::submit(std::span<const Operation> operations, ReadMode read) {
 void Client::flush() { dispatcher_->flush(); }
 
 Result<Completion> Client::wait_any(std::chrono::milliseconds timeout) {
+  Completion completion;
+  if (auto found = wait_any(timeout, completion); !found) return found.error();
+  return completion;
+}
+
+Result<void> Client::wait_any(std::chrono::milliseconds timeout, Completion& completion) {
+  if (dispatcher_->take_any(completion)) return {};  // without a look at the clock
   const Time until = Clock::now() + std::min(timeout, kLongestWait);
   for (bool is_first = true;; is_first = false) {
-    if (auto completion = dispatcher_->take_any()) return std::move(*completion);
+    if (dispatcher_->take_any(completion)) return {};
     if (!dispatcher_->has_pending()) return Error{Errc::bad_request, "nothing was submitted"};
     if (!is_first && Clock::now() >= until) {
       return Error{Errc::unavailable, "nothing was finished in this time"};

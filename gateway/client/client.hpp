@@ -77,6 +77,8 @@ class Client {
   /// its deadline. Errors: bad_request when nothing was submitted that was not waited for, unavailable when
   /// none finished within `timeout`.
   Result<Completion> wait_any(std::chrono::milliseconds timeout);
+  /// The same into a completion of before, whose memory is used again.
+  Result<void> wait_any(std::chrono::milliseconds timeout, Completion& completion);
   /// Errors: bad_request for a ticket that was waited for already.
   Result<Completion> wait(Ticket ticket);
 

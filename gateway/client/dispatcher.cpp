@@ -32,10 +32,9 @@ constexpr std::size_t kGatheredOperations = 256;
 constexpr std::size_t kLongBatch = 64;
 constexpr auto kLongestGathering = 1ms;
 constexpr std::size_t kGatheredBytes = std::size_t{64} << 10;
-// Ended batches that are kept for the next, and the memory of keys and values that one of them keeps.
-constexpr std::size_t kMaxSpareBatches = 1024;
-constexpr std::size_t kMaxSpareOperations = 64;
-constexpr std::size_t kMaxSpareBytes = 8192;
+// Memory for results that is kept for the next batches; and how many of them in one.
+constexpr std::size_t kMaxSpares = 4096;
+constexpr std::size_t kMaxSpareResults = 64;
 
 bool nothing_was_done(Errc code) {
   return code == Errc::moved || code == Errc::unavailable || code == Errc::overloaded;
@@ -63,14 +62,14 @@ Dispatcher::Dispatcher(ClientOptions options)
 }
 
 Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) {
-  while (flights_.size() + overdue_.size() + unrouted_.size() >= options_.max_in_flight) {
+  while (flights_.size() + overdue_.size() + unrouted_.size() >= options_.max_in_flight ||
+         batches_.is_full()) {
     turn(Clock::now() + 1h);
   }
   std::size_t bytes = 0;
   for (const Operation& operation : operations) bytes += operation.key.size() + operation.value.size();
-  const auto entry = new_batch(operations.size(), bytes);
-  const Ticket ticket = entry->first;
-  Batch& batch = entry->second;
+  Batch& batch = new_batch(operations.size(), bytes);
+  const Ticket ticket = batch.ticket;
   batch.read = read;
   batch.operations.assign(operations.begin(), operations.end());
   const auto keep = [&](std::string_view text) {
@@ -90,25 +89,20 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) 
     batch.order.push_back(place);
   }
   if (batch.order.empty()) {
-    complete_if_done(entry);
+    complete_if_done(batch);
   } else {
     dispatch(batch, {ticket, 0, static_cast<std::uint32_t>(batch.order.size()), {}});
   }
   return ticket;
 }
 
-/// An empty batch with the next ticket and room for so much, in an ended one's memory where there is one.
-Dispatcher::Batches::iterator Dispatcher::new_batch(std::size_t operations, std::size_t bytes) {
-  const Ticket ticket{++last_ticket_};
-  Batches::iterator entry;
-  if (spare_batches_.empty()) {
-    entry = batches_.try_emplace(batches_.end(), ticket);
-  } else {
-    spare_batches_.back().key() = ticket;
-    entry = batches_.insert(batches_.end(), std::move(spare_batches_.back()));
-    spare_batches_.pop_back();
+/// An empty batch with room for so much.
+Batch& Dispatcher::new_batch(std::size_t operations, std::size_t bytes) {
+  Batch& batch = batches_.begin();
+  if (!spare_results_.empty()) {
+    batch.results = std::move(spare_results_.back());
+    spare_results_.pop_back();
   }
-  Batch& batch = entry->second;
   batch.storage.clear();
   batch.storage.reserve(bytes);
   batch.results.resize(operations);
@@ -119,13 +113,13 @@ Dispatcher::Batches::iterator Dispatcher::new_batch(std::size_t operations, std:
   batch.order.reserve(operations);
   batch.setbacks = batch.moves = 0;
   batch.flights.clear();
-  return entry;
+  return batch;
 }
 
 // ---- sending ----
 
 void Dispatcher::dispatch(const Share& share) {
-  if (Batch* batch = find_batch(share.ticket)) dispatch(*batch, share);
+  if (Batch* batch = batches_.find(share.ticket)) dispatch(*batch, share);
 }
 
 void Dispatcher::dispatch(Batch& batch, const Share& share) {
@@ -246,7 +240,7 @@ void Dispatcher::send(Gathering& open) {
   flight.codes.reserve(open.operations);
   flight.shares.reserve(open.shares.size());
   for (const Share& share : open.shares) {
-    Batch* batch = find_batch(share.ticket);
+    Batch* batch = batches_.find(share.ticket);
     if (batch == nullptr) continue;  // its time was up
     batch->flights.push_back(request.request_id);
     for (const std::uint32_t place : places_of(*batch, share)) {
@@ -375,7 +369,7 @@ void Dispatcher::turn(Time until) {
 
 bool Dispatcher::something_expires(Time now) const {
   return (!flights_.empty() && flights_.begin()->second.expires <= now) ||
-         (!batches_.empty() && batches_.begin()->second.deadline <= now);
+         (!batches_.empty() && batches_.oldest()->deadline <= now);
 }
 
 /// An answer that has arrived counts, however late its asker looks.
@@ -447,9 +441,9 @@ void Dispatcher::on_results(const Flight& flight, std::span<OperationResult> res
 
 void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationResult> results,
                           bool overflow) {
-  const auto entry = batches_.find(share.ticket);
-  if (entry == batches_.end()) return;
-  Batch& batch = entry->second;
+  Batch* const found = batches_.find(share.ticket);
+  if (found == nullptr) return;
+  Batch& batch = *found;
   std::vector<std::uint32_t> later;
   std::map<Target, std::vector<std::uint32_t>> elsewhere;
   std::vector<std::uint32_t> crowded_out;
@@ -484,7 +478,7 @@ void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationRe
   if (!later.empty()) retry_later(batch, share_of(share.ticket, batch, later), false);
   // Each round answers at least one.
   if (!crowded_out.empty()) retry_later(batch, share_of(share.ticket, batch, crowded_out), true);
-  complete_if_done(entry);
+  complete_if_done(batch);
 }
 
 /// Where to send what moved, or nothing when our own topology knows better.
@@ -571,13 +565,13 @@ void Dispatcher::expire_flights(Time now) {
 
 void Dispatcher::expire_batches(Time now) {
   const std::size_t before = batches_.size();
-  while (!batches_.empty() && batches_.begin()->second.deadline <= now) {
-    const auto oldest = batches_.begin();
-    fail_unfinished(oldest->first, oldest->second);
+  while (!batches_.empty() && batches_.oldest()->deadline <= now) {
+    Batch& oldest = *batches_.oldest();
+    fail_unfinished(oldest.ticket, oldest);
     complete_if_done(oldest);
   }
   if (batches_.size() == before) return;
-  std::erase_if(unrouted_, [this](const Share& share) { return find_batch(share.ticket) == nullptr; });
+  std::erase_if(unrouted_, [this](const Share& share) { return batches_.find(share.ticket) == nullptr; });
 }
 
 void Dispatcher::retry_due(Time now) {
@@ -589,7 +583,7 @@ void Dispatcher::retry_due(Time now) {
 Time Dispatcher::next_wake(Time until) const {
   Time wake = until;
   if (!flights_.empty()) wake = std::min(wake, flights_.begin()->second.expires);
-  if (!batches_.empty()) wake = std::min(wake, batches_.begin()->second.deadline);
+  if (!batches_.empty()) wake = std::min(wake, batches_.oldest()->deadline);
   if (!retries_.empty()) wake = std::min(wake, retries_.begin()->first);
   wake = std::min(wake, next_ask());
   for (const Gathering& open : gathering_) {
@@ -600,10 +594,17 @@ Time Dispatcher::next_wake(Time until) const {
 
 // ---- ends ----
 
-void Dispatcher::finish(Batch& batch, std::uint32_t place, OperationResult result) {
+void Dispatcher::finish(Batch& batch, std::uint32_t place, OperationResult&& result) {
   if (batch.finished[place]) return;
   batch.finished[place] = true;
-  batch.results[place] = std::move(result);
+  OperationResult& kept = batch.results[place];
+  if (result.code == Errc::ok && kept.code == Errc::ok && result.value.empty()) {
+    // Most writes, whose texts are empty and stay so.
+    kept.created = result.created;
+    kept.version = result.version;
+  } else {
+    kept = std::move(result);
+  }
   --batch.unfinished;
 }
 
@@ -637,7 +638,7 @@ void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
     }
     // What others have in it is still waited for, unless it was withdrawn from under them.
     const bool shared = std::any_of(shares.begin(), shares.end(), [&](const Share& share) {
-      return share.ticket != ticket && find_batch(share.ticket) != nullptr;
+      return share.ticket != ticket && batches_.find(share.ticket) != nullptr;
     });
     if (shared && !unsent) continue;
     const Flight flight = std::move(flights.extract(here).mapped());
@@ -662,7 +663,7 @@ void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::
 /// Nothing of this flight was done, or only reads were.
 void Dispatcher::retry_all(const Flight& flight, const std::string& problem, bool at_once) {
   for (const Share& share : flight.shares) {
-    Batch* batch = find_batch(share.ticket);
+    Batch* batch = batches_.find(share.ticket);
     if (batch == nullptr) continue;
     std::vector<std::uint32_t> open;
     for (const std::uint32_t place : places_of(*batch, share)) {
@@ -674,18 +675,10 @@ void Dispatcher::retry_all(const Flight& flight, const std::string& problem, boo
   }
 }
 
-void Dispatcher::complete_if_done(Batches::iterator entry) {
-  if (entry->second.unfinished > 0) return;
-  completed_.push_back({entry->first, std::move(entry->second.results)});
-  const Batch& batch = entry->second;
-  const bool is_small =
-      batch.order.capacity() <= kMaxSpareOperations && batch.storage.capacity() <= kMaxSpareBytes;
-  if (is_small && spare_batches_.size() < kMaxSpareBatches) {
-    entry->second.results.clear();
-    spare_batches_.push_back(batches_.extract(entry));
-  } else {
-    batches_.erase(entry);
-  }
+void Dispatcher::complete_if_done(Batch& batch) {
+  if (batch.unfinished > 0) return;
+  completed_.push_back({batch.ticket, std::move(batch.results)});
+  batches_.end(batch);
 }
 
 void Dispatcher::retry_later(Batch& batch, const Share& share, bool at_once) {
@@ -716,16 +709,16 @@ std::chrono::milliseconds Dispatcher::pause(std::uint32_t setbacks) {
                                    static_cast<std::int64_t>(random_ % static_cast<std::uint64_t>(half + 1)));
 }
 
-Dispatcher::Batch* Dispatcher::find_batch(Ticket ticket) {
-  const auto found = batches_.find(ticket);
-  return found == batches_.end() ? nullptr : &found->second;
-}
-
-std::optional<Completion> Dispatcher::take_any() {
-  if (completed_.empty()) return std::nullopt;
-  Completion completion = std::move(completed_.front());
+bool Dispatcher::take_any(Completion& completion) {
+  if (completed_.empty()) return false;
+  std::swap(completion, completed_.front());
+  auto& old = completed_.front().results;
+  if (old.capacity() > 0 && old.capacity() <= kMaxSpareResults && spare_results_.size() < kMaxSpares) {
+    old.clear();
+    spare_results_.push_back(std::move(old));
+  }
   completed_.pop_front();
-  return completion;
+  return true;
 }
 
 std::optional<Completion> Dispatcher::take(Ticket ticket) {

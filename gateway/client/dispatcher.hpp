@@ -27,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/client/batch_table.hpp"
 #include "gateway/client/options.hpp"
 #include "gateway/client/route_table.hpp"
 #include "messages/rpc.hpp"
@@ -48,7 +49,8 @@ class Dispatcher {
   bool is_pending(Ticket ticket) const { return batches_.contains(ticket); }
   bool has_pending() const { return !batches_.empty(); }
   std::optional<Completion> take(Ticket ticket);
-  std::optional<Completion> take_any();
+  /// The next one into `completion`, whose memory another batch will use. False when there is none.
+  bool take_any(Completion& completion);
 
   /// The newest topology known, nullptr before the first.
   TopologyPtr topology() const { return routes_ ? routes_->topology() : nullptr; }
@@ -90,20 +92,6 @@ class Dispatcher {
     std::size_t bytes = 0;
     Time since;  // its first operation
   };
-  struct Batch {
-    std::string storage;  // the bytes of keys and values
-    std::vector<Operation> operations;
-    std::vector<OperationResult> results;  // of an unfinished operation: why its last try failed
-    std::vector<bool> finished;
-    std::size_t unfinished = 0;
-    ReadMode read = ReadMode::linearizable;
-    Time deadline;
-    std::vector<std::uint32_t> order;  // places of operations, share by share; each try adds its own
-    std::uint32_t setbacks = 0;        // so far: the pause grows with them
-    std::uint32_t moves = 0;
-    std::vector<std::uint64_t> flights;  // that it was sent in; the answered ones too
-  };
-  using Batches = std::map<Ticket, Batch>;
   enum class Kind : std::uint8_t { operations, topology, direct };
   struct Flight {
     Kind kind = Kind::operations;
@@ -117,7 +105,7 @@ class Dispatcher {
   using Flights = std::map<std::uint64_t, Flight>;
 
   // Sending.
-  Batches::iterator new_batch(std::size_t operations, std::size_t bytes);
+  Batch& new_batch(std::size_t operations, std::size_t bytes);
   void dispatch(const Share& share);
   void dispatch(Batch& batch, const Share& share);
   void part(Batch& batch, const Share& share);
@@ -152,17 +140,16 @@ class Dispatcher {
   Time next_wake(Time until) const;
 
   // Ends of operations and batches.
-  void finish(Batch& batch, std::uint32_t place, OperationResult result);
+  void finish(Batch& batch, std::uint32_t place, OperationResult&& result);
   void fail_unfinished(Ticket ticket, Batch& batch);
   void abandon(Flights& flights, Ticket ticket, Batch& batch);
   void finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint, bool unsent);
   void retry_all(const Flight& flight, const std::string& problem, bool at_once);
-  void complete_if_done(Batches::iterator batch);
+  void complete_if_done(Batch& batch);
   void retry_later(Batch& batch, const Share& share, bool at_once);
   static std::span<const std::uint32_t> places_of(const Batch& batch, const Share& share);
   static Share share_of(Ticket ticket, Batch& batch, std::span<const std::uint32_t> places);
   std::chrono::milliseconds pause(std::uint32_t setbacks);
-  Batch* find_batch(Ticket ticket);
 
   ClientOptions options_;
   std::chrono::milliseconds try_time_;
@@ -172,9 +159,9 @@ class Dispatcher {
   std::unique_ptr<RouteTable> routes_;
   std::string last_problem_;
 
-  // Tickets and request ids grow, and each kind has one time-out: the first of each map expires first.
-  Batches batches_;
-  std::vector<Batches::node_type> spare_batches_;  // ended ones, whose memory the next use
+  // Request ids grow, and each kind of flight has one time-out: the first of each map expires first.
+  BatchTable batches_;
+  std::vector<std::vector<OperationResult>> spare_results_;  // empty ones with memory, for the next batches
   std::vector<Gathering> gathering_;
   std::vector<std::pair<Target, std::uint32_t>> targets_;  // part()'s own
   Flights flights_;
@@ -184,7 +171,6 @@ class Dispatcher {
   std::deque<Completion> completed_;
   std::vector<std::optional<Result<rpc::Reply>>> answers_;  // of ask_each()
 
-  std::uint64_t last_ticket_ = 0;
   std::uint64_t last_request_ = 0;
   std::uint64_t rotation_ = 0;  // takes turns among nodes, replicas
   std::uint64_t random_;

@@ -67,7 +67,7 @@ class Feed {
 };
 
 /// When each batch under way was started. A ring instead of a map, since this is in the path of every
-/// operation: a client numbers its tickets upwards.
+/// operation: a client uses its tickets' last bits again before it takes new ones.
 class Starts {
  public:
   void put(Ticket ticket, Clock::time_point start) {
@@ -112,10 +112,10 @@ class Driver {
         starts_.put(client_.submit(operations), start);
       }
       if (busy == 0) return outcome_;
-      auto completion = client_.wait_any(1h);
+      auto found = client_.wait_any(1h, completion_);
       const auto now = Clock::now();
-      for (; completion; completion = client_.wait_any(0ms), --busy, ++idle) {
-        if (auto good = settle(*completion, now); !good) return good.error();
+      for (; found; found = client_.wait_any(0ms, completion_), --busy, ++idle) {
+        if (auto good = settle(completion_, now); !good) return good.error();
       }
     }
   }
@@ -138,6 +138,7 @@ class Driver {
   Client client_;
   std::size_t value_bytes_;
   Starts starts_;
+  Completion completion_;
   Outcome outcome_;
 };
 
