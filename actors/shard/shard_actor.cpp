@@ -12,6 +12,8 @@ constexpr Duration kHeartbeatInterval = 100ms;
 // What a reply takes beside its values: its place in a queue, its results.
 constexpr std::size_t kReplyBytes = 256;
 constexpr std::size_t kResultBytes = 128;
+// What a writer is slowed down by at most: less than clients wait for an answer.
+constexpr Duration kLongestPacing = 1s;
 // Reads of the log for replicas, waiting at once: one per replica is enough.
 constexpr std::size_t kMaxPulls = 64;
 // For so long commit may stand still while something waits for it: a slow disk's sync, and a network's delay.
@@ -65,7 +67,8 @@ TimePoint ShardActor::wake_at() const {
   // One chunk of a snapshot is read in a turn; the next one in the next.
   if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
   const TimePoint heartbeat = leads() ? published_at_ + kHeartbeatInterval : kNever;
-  return std::min({heartbeat, copy_.wake_at(), refill_.wake_at()});
+  const TimePoint paced = paced_.empty() ? kNever : paced_.front().leaves_at;
+  return std::min({heartbeat, copy_.wake_at(), refill_.wake_at(), paced});
 }
 
 // ---- start
@@ -147,16 +150,16 @@ void ShardActor::handle(ImportFailed message, const Address&, TimePoint now, Eff
 
 // ---- requests
 
-void ShardActor::handle(ClientRequest message, const Address&, TimePoint, Effects& out) {
-  answer(std::move(message.origin), message.request, out);
+void ShardActor::handle(ClientRequest message, const Address&, TimePoint now, Effects& out) {
+  answer(std::move(message.origin), message.request, now, out);
 }
 
-void ShardActor::handle(PartRequest message, const Address&, TimePoint, Effects& out) {
-  answer(message.token, message.request, out);
+void ShardActor::handle(PartRequest message, const Address&, TimePoint now, Effects& out) {
+  answer(message.token, message.request, now, out);
 }
 
-void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
-  Waiting waiting{std::move(asker), false, 0, {request.request_id, {}}};
+void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out) {
+  Waiting waiting{std::move(asker), false, 0, {request.request_id, {}}, {}};
   if (state_ != State::serving) {
     waiting.reply.body =
         Error{Errc::unavailable, state_ == State::failed ? "the shard has stopped: " + problem_
@@ -171,6 +174,7 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   std::vector<OperationResult> results;
   results.reserve(request.operations.size());
   prefetch(request.operations);
+  const Seq before = head_.seq;
   Seq depends_on;
   std::size_t room = kMaxReplyValueBytes;
   bool reads = false;
@@ -182,6 +186,7 @@ void ShardActor::answer(Asker asker, rpc::Request& request, Effects& out) {
   waiting.bytes += kReplyBytes;
   owed_bytes_ += waiting.bytes;
   waiting.reply.body = std::move(results);
+  if (head_.seq != before) waiting.leaves_at = std::min(copy_.answer_at(), now + kLongestPacing);
   // What was read must be committed, however little the writer asks for.
   wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
 }
@@ -303,11 +308,30 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
     const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
     if (idle_commit || now >= published_at_ + kHeartbeatInterval) publish_heartbeat(now, out);
   }
+  pace(now);
   if (now < lease_until_) {  // R7
     for (Waiting& waiting : ready_) reply(std::move(waiting), out);
     ready_.clear();
   }
   if (state_ != State::deposed) copy_.end_turn(commit_, now, out);
+}
+
+/// Those who write faster than checkpoints do are slowed down by late answers. What waits for that goes on in
+/// its order, and all of it when the checkpoint is through.
+void ShardActor::pace(TimePoint now) {
+  if (paced_.empty() && !copy_.is_frozen()) return;
+  std::vector<Waiting> due;
+  const auto is_due = [&](const Waiting& waiting) { return waiting.leaves_at <= now || !copy_.is_frozen(); };
+  for (; !paced_.empty() && is_due(paced_.front()); paced_.pop_front())
+    due.push_back(std::move(paced_.front()));
+  for (Waiting& waiting : ready_) {
+    if (is_due(waiting)) {
+      due.push_back(std::move(waiting));
+    } else {
+      paced_.push_back(std::move(waiting));
+    }
+  }
+  ready_ = std::move(due);
 }
 
 /// Only what is durable here is published: a replica must never hold what its primary may yet lose.
@@ -396,6 +420,8 @@ void ShardActor::give_up_all(const std::string& why, Effects& out) {
     }
     all.clear();
   };
+  ready_.insert(ready_.begin(), std::move_iterator(paced_.begin()), std::move_iterator(paced_.end()));
+  paced_.clear();
   give_up(ready_);
   for (InFlight& frame : in_flight_) {
     give_up(frame.for_durable);

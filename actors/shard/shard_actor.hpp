@@ -100,6 +100,7 @@ class ShardActor : public Actor {
     bool writes = false;
     std::size_t bytes = 0;  // what it takes in memory, about
     rpc::Reply reply;
+    TimePoint leaves_at{};  // not before, while a checkpoint is under way
   };
   /// A frame on its way to being committed, and the replies that wait for it.
   struct InFlight {
@@ -147,7 +148,7 @@ class ShardActor : public Actor {
   /// Speaks to its replicas: it has an epoch, though its first event may not be committed yet.
   bool leads() const { return state_ == State::serving || (has_register_ && state_ == State::beginning); }
   bool is_volatile() const { return shard_ != nullptr && shard_->store == StoreKind::memory; }
-  void answer(Asker asker, rpc::Request& request, Effects& out);
+  void answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out);
   void prefetch(const std::vector<Operation>& operations);
   OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
   OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);
@@ -157,6 +158,7 @@ class ShardActor : public Actor {
   void publish_durable(Effects& out);
   Seq in_sync_has() const;
   void advance_commit();
+  void pace(TimePoint now);
   void trim_log(bool disk_is_full, Effects& out);
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);
@@ -196,6 +198,7 @@ class ShardActor : public Actor {
   std::vector<Waiting> turn_for_durable_;  // wait for the frame that this turn is packing
   std::vector<Waiting> turn_for_commit_;
   std::vector<Waiting> ready_;  // depend on nothing uncommitted
+  std::deque<Waiting> paced_;   // nor do these: their writers are slowed down
   std::deque<InFlight> in_flight_;
   std::size_t in_flight_bytes_ = 0;
   std::size_t owed_bytes_ = 0;  // of all Waiting

@@ -1,9 +1,14 @@
 #include "actors/shard/shard_copy.hpp"
 
+#include <algorithm>
+
 namespace dkv {
 
 namespace {
 constexpr Duration kCheckpointRetry = 1s;
+// Of the room beside a frozen memtable: writers may take this share of it while its checkpoint goes on for as
+// long as can be expected, and are slowed down so that the rest lasts as long again.
+constexpr double kExpectedShare = 7.0 / 8;
 // A frame's share of one event: lengths, types, numbers.
 constexpr std::uint64_t kEventOverheadBytes = 16;
 }  // namespace
@@ -160,11 +165,30 @@ Result<void> ShardCopy::scan(std::string_view from, const Visitor& visit) {
 bool ShardCopy::full() const {
   // A checkpoint that takes long must not let overwrites, which take no memory, make recovery long.
   if (frozen_ && log_bytes_ >= options_.freeze_log_bytes) return true;
-  return active_->bytes() + (frozen_ ? frozen_->bytes() : 0) >= options_.max_bytes;
+  return unwritten_bytes() >= options_.max_bytes;
+}
+
+/// 0 when a memtable has just been frozen, 1 when full().
+double ShardCopy::room_taken() const {
+  const std::size_t frozen = frozen_->bytes();
+  const std::size_t room = options_.max_bytes > frozen ? options_.max_bytes - frozen : 1;
+  return std::min(1.0,
+                  std::max(static_cast<double>(active_->bytes()) / static_cast<double>(room),
+                           static_cast<double>(log_bytes_) / static_cast<double>(options_.freeze_log_bytes)));
+}
+
+TimePoint ShardCopy::answer_at() const {
+  if (!frozen_ || frozen_at_ == kNever) return {};
+  const double taken = room_taken();
+  const double late = std::max(0.0, taken - kExpectedShare) / (1 - kExpectedShare);
+  const auto expected = checkpoint_per_byte_ * static_cast<double>(frozen_->bytes());
+  return frozen_at_ +
+         std::chrono::duration_cast<Duration>(expected * (std::min(taken, kExpectedShare) + late));
 }
 
 void ShardCopy::drop(Effects& out) {
   store_->end_batch();
+  frozen_at_ = kNever;
   dropped_ = true;
   writing_ = false;
   retry_at_ = kNever;
@@ -186,6 +210,10 @@ void ShardCopy::restart(Position at) {
 void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_please) {
   store_->end_batch();
   if (dropped_) return;
+  if (!frozen_ && frozen_at_ != kNever) {  // its checkpoint has come through in this turn
+    checkpoint_per_byte_ = (now - frozen_at_) / std::max(1.0, static_cast<double>(written_->bytes()));
+    frozen_at_ = kNever;
+  }
   const bool time_to_freeze = active_->bytes() >= options_.freeze_bytes ||
                               log_bytes_ >= options_.freeze_log_bytes ||
                               (now_please && last_ > store_applied_);
@@ -193,11 +221,13 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_pleas
     active_->seal();
     frozen_ = std::move(active_);
     frozen_last_ = last_;
+    frozen_at_ = now;
     active_ = std::make_unique<Memtable>(spare_);
     log_bytes_ = 0;
   }
   if (frozen_ && !writing_ && commit >= frozen_last_.seq && (retry_at_ == kNever || now >= retry_at_)) {
     writing_ = true;
+    if (retry_at_ != kNever) frozen_at_ = now;
     retry_at_ = kNever;
     out.send(checkpoint_, WriteCheckpoint{frozen_, frozen_last_});
   }
@@ -221,6 +251,7 @@ void ShardCopy::handle(const CheckpointFailed& message, TimePoint now) {
   writing_ = false;
   problem_ = message.error.message;
   disk_is_full_ = message.error.code == Errc::disk_full;
+  frozen_at_ = kNever;
   retry_at_ = now + kCheckpointRetry;
 }
 

@@ -4,6 +4,7 @@
 // frozen and checkpointed.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -61,8 +62,13 @@ class ShardCopy {
   using Visitor = std::function<bool(const RecordView&)>;
   Result<void> scan(std::string_view from, const Visitor& visit);
 
+  /// What the memtables take that are not in the store yet.
+  std::size_t unwritten_bytes() const { return active_->bytes() + (frozen_ ? frozen_->bytes() : 0); }
   /// No room for more before a checkpoint is through.
   bool full() const;
+  /// When a write that has just been applied is to be answered: at once (in the past), or, while a checkpoint
+  /// is under way, so much later that writers who wait for their answers leave room until it is through.
+  TimePoint answer_at() const;
   /// What the store held when it was opened, or after the last checkpoint.
   Position store_applied() const { return store_applied_; }
   /// Of the store as it was opened: events up to this one may be in it, and so have been committed, whatever
@@ -79,6 +85,8 @@ class ShardCopy {
   void drop(Effects& out);
   /// The store's records are those of another copy, or none yet; its events follow `at`.
   void restart(Position at);
+  /// A memtable waits for its checkpoint, or for that to come through.
+  bool is_frozen() const { return frozen_ != nullptr; }
   /// The store is being written.
   bool is_writing() const { return writing_; }
   /// What the store will hold once the checkpoint that is under way is through.
@@ -94,6 +102,7 @@ class ShardCopy {
   Store& store() { return *store_; }
 
  private:
+  double room_taken() const;
   const Record* find(const HashedKey& key) const;
   const Record* find_or_recall(const HashedKey& key) const;
 
@@ -106,6 +115,8 @@ class ShardCopy {
   // The last one that went to the store. It holds nothing that the store has not, and answers faster.
   std::shared_ptr<const Memtable> written_;
   Position frozen_last_;
+  TimePoint frozen_at_ = kNever;                         // when its checkpoint could begin, last
+  std::chrono::duration<double> checkpoint_per_byte_{};  // what the last one took
   bool writing_ = false;
   bool dropped_ = false;
   TimePoint retry_at_ = kNever;  // after a failure

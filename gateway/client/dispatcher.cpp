@@ -535,7 +535,7 @@ void Dispatcher::reroute() {
 /// Whether a frame of reads is with a node that they would be sent to now.
 bool Dispatcher::is_well_placed(const Flight& flight) {
   for (const Share& share : flight.shares) {
-    const Batch* batch = find_batch(share.ticket);
+    const Batch* batch = batches_.find(share.ticket);
     if (batch == nullptr) continue;
     const Route& route = routes_->route_of(batch->operations[places_of(*batch, share).front()].key);
     if (batch->read != ReadMode::replica) return route.primary == flight.peer;

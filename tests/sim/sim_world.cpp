@@ -43,7 +43,7 @@ void SimWorld::start(NodeId id) {
   options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
   const auto open_storage = [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
-    if (!store) store = std::make_shared<SimStore>(random_);
+    if (!store) store = std::make_shared<SimStore>(random_, watch_, store_record_cost_);
     std::uint64_t& incarnation = node.incarnations[shard.id];
     if (incarnation == 0) incarnation = random_.next() | 1;
     return MemberStorage{std::make_unique<SimDisk>(node.platters[shard.id], watch_, random_), store,

@@ -66,6 +66,8 @@ class SimWorld {
   void unlimit_disks(NodeId node);
   /// Until its next start, syncs of its keeper fail.
   void break_keeper_disk(NodeId node) { nodes_.at(node).platters[ShardId{}].sync_fails = true; }
+  /// What a checkpoint takes for each of its records, from now on.
+  void slow_stores(Duration record_cost) { store_record_cost_ = record_cost; }
   /// Ends all faults but lying disks, and starts every node that is down.
   void heal();
   /// Every sync from now on lies.
@@ -170,6 +172,7 @@ class SimWorld {
   std::map<std::pair<NodeId, NodeId>, Duration> delays_;
   TimePoint now_{};
   Stopwatch watch_;
+  Duration store_record_cost_{};
   std::map<NodeId, Node> nodes_;
   std::map<std::pair<Address, NodeId>, Subscription> subscriptions_;
   std::set<std::pair<NodeId, NodeId>> cuts_;

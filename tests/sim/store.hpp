@@ -1,21 +1,25 @@
-// A store whose checkpoints are now and then cut short, with some of their records written, as a full disk or
-// a crash between two transactions cuts them short. What it holds outlives the process.
+// A store whose checkpoints take as long as the world says, and are now and then cut short, with some of
+// their records written, as a full disk or a crash between two transactions cuts them short. What it holds
+// outlives the process.
 #pragma once
 
 #include <algorithm>
 
 #include "actors/shard/memory_store.hpp"
+#include "tests/sim/disk.hpp"
 #include "tests/sim/random.hpp"
 
 namespace dkv::sim {
 
 class SimStore : public MemoryStore {
  public:
-  explicit SimStore(Random& random) : random_(random) {}
+  SimStore(Random& random, Stopwatch& watch, const Duration& record_cost)
+      : random_(random), watch_(watch), record_cost_(record_cost) {}
 
   Position reached() const override { return std::max(reached_, applied()); }
 
   Result<void> write(const Memtable& memtable, Position applied) override {
+    watch_.spent += record_cost_ * static_cast<std::int64_t>(memtable.size());
     if (!random_.chance(200'000)) return MemoryStore::write(memtable, applied);
     Memtable part;
     std::uint64_t left = random_.below(memtable.size() + 1);
@@ -35,6 +39,8 @@ class SimStore : public MemoryStore {
 
  private:
   Random& random_;
+  Stopwatch& watch_;
+  const Duration& record_cost_;
   Position reached_;
 };
 

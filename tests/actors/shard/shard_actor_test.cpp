@@ -481,6 +481,110 @@ TEST_F(SmallShard, RefusesWritesRatherThanGrow) {
   EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
 }
 
+/// Its first checkpoint has taken a second; the next one is under way.
+class CheckpointingShard : public SmallShard {
+ protected:
+  void SetUp() override {
+    serve();
+    const auto first = write_until_checkpoint();
+    world_.pass(1s);
+    world_.tell(CheckpointWritten{first.applied});
+    under_way_ = write_until_checkpoint();
+    began_ = world_.now();
+    world_.forget();
+  }
+
+  WriteCheckpoint write_until_checkpoint() {
+    for (int i = 0; i < 20 && !world_.has_said<WriteCheckpoint>(); ++i) write();
+    return world_.said<WriteCheckpoint>();
+  }
+
+  /// Another key's record of `bytes`, up to its being durable.
+  void write(std::size_t bytes = 100) {
+    rpc::Request request = put("key-" + std::to_string(++writes_), std::string(bytes, 'x'));
+    request.request_id = static_cast<std::uint64_t>(writes_);
+    ask(std::move(request));
+    if (world_.has_said<AppendFrame>()) world_.tell(Durable{world_.said<AppendFrame>().last});
+  }
+
+  /// Writes, and waits for the answer.
+  ClientReply write_and_wait() {
+    write();
+    for (int ms = 0; !world_.has_said<ClientReply>() && ms < 5000; ++ms) world_.pass(1ms);
+    return world_.said<ClientReply>();
+  }
+
+  WriteCheckpoint under_way_;
+  TimePoint began_;
+  int writes_ = 0;
+};
+
+TEST_F(CheckpointingShard, SlowsItsWritersDownSoThatNoneIsRefused) {
+  Duration slowest{};
+  for (TimePoint before = world_.now(); before < began_ + 1500ms; before = world_.now()) {
+    ASSERT_EQ(result_of(write_and_wait()).code, Errc::ok) << (world_.now() - began_) / 1ms << " ms";
+    slowest = std::max(slowest, world_.now() - before);
+    if (world_.now() == before) world_.pass(1ms);
+  }
+  EXPECT_LE(slowest, 500ms);
+}
+
+TEST_F(CheckpointingShard, AnswersAWriteWhenItsShareOfTheTimeHasPassed) {
+  write(1500);  // more than a quarter of the room
+  world_.pass(200ms);
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  ask(get("key-" + std::to_string(writes_)));  // committed all the same
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).value.size(), 1500U);
+  for (int i = 0; i < 30; ++i) world_.pass(10ms);
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::ok);
+}
+
+TEST_F(CheckpointingShard, AnswersAllInTheirOrderOnceTheCheckpointIsThrough) {
+  for (int i = 0; i < 5; ++i) write();
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(CheckpointWritten{under_way_.applied});
+  for (int i = 4; i >= 0; --i) {
+    const auto reply = world_.said<ClientReply>();
+    EXPECT_EQ(result_of(reply).code, Errc::ok);
+    EXPECT_EQ(reply.reply.request_id, static_cast<std::uint64_t>(writes_ - i));
+  }
+  EXPECT_EQ(result_of(write_and_wait()).code, Errc::ok);
+}
+
+TEST_F(CheckpointingShard, RefusesWritersWhoDoNotWaitRatherThanGrow) {
+  std::size_t taken = 0;
+  for (int i = 0; i < 60; ++i) write();
+  while (world_.has_said<ClientReply>()) {
+    EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::overloaded);
+    ++taken;
+  }
+  EXPECT_GT(taken, 0U);
+  world_.tell(CheckpointWritten{under_way_.applied});
+  for (; world_.has_said<ClientReply>(); ++taken)
+    EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::ok);
+  EXPECT_EQ(taken, 60U);
+}
+
+TEST_F(CheckpointingShard, KeepsALateAnswerWithoutALease) {  // R7
+  write();
+  shard_.set_lease(world_.now());
+  world_.pass(2s);
+  world_.end_turn();
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  EXPECT_GT(shard_.wake_at(), world_.now());  // nor is it woken over and over for it
+  shard_.set_lease(kNever);
+  world_.end_turn();
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::ok);
+}
+
+TEST_F(CheckpointingShard, DoesNotKnowWhatBecomesOfALateAnswerWhenItStepsDown) {
+  write();
+  Effects out;
+  shard_.step_down("another is primary", out);
+  ASSERT_EQ(out.sends.size(), 1U);
+  EXPECT_EQ(error_of(std::get<ClientReply>(out.sends[0].second)), Errc::unknown_outcome);
+}
+
 TEST_F(SmallShard, RetriesACheckpointThatFailed) {
   serve();
   for (int i = 0; i < 8; ++i) {
