@@ -1,5 +1,7 @@
 #include "gateway/client/batch_table.hpp"
 
+#include <memory>
+
 namespace dkv::client {
 
 namespace {
@@ -33,7 +35,11 @@ void BatchTable::end(Batch& batch) {
   batch.ticket = {};
   const bool is_large =
       batch.order.capacity() > kMaxSpareOperations || batch.storage.capacity() > kMaxSpareBytes;
-  if (is_large) batch = {};
+  if (is_large) {
+    // Not assigned: a string that takes over an empty one keeps its memory.
+    std::destroy_at(&batch);
+    std::construct_at(&batch);
+  }
   free_.push_back(static_cast<std::uint32_t>(slot));
   if (empty() && slots_.size() > kMaxSpareBatches) {
     slots_.clear();

@@ -184,7 +184,7 @@ TEST_F(PeerPortInput, IgnoresWhatIsMalformedOrOfAnotherClusterOrFromAStranger) {
   RawSocket other(zmq::socket_type::dealer, test_.node().peer);
   const std::string good = peer::encode({kTwo, test_.topology->id, some_ack()});
   std::string other_version = good;
-  ASSERT_EQ(other_version[1], '\x01');
+  ASSERT_EQ(other_version[1], '\x02');
   other_version[1] = '\x07';
   const std::vector<std::vector<std::string>> bad = {
       {"garbage"},
