@@ -83,8 +83,8 @@ void pack(Packer& out, const PullReply& body) {
 }
 
 void pack(Packer& out, const SnapshotRequest& body) {
-  out.array(6).uint(body.shard.value).uint(body.process).uint(body.request);
-  out.bytes(body.from_key).uint(body.max_bytes).boolean(body.refill);
+  out.array(5).uint(body.shard.value).uint(body.process).uint(body.request);
+  out.bytes(body.from_key).uint(body.max_bytes);
 }
 
 void pack(Packer& out, const SnapshotReply& body) {
@@ -216,13 +216,12 @@ PullReply read_pull_reply(Unpacker& in) {
 
 SnapshotRequest read_snapshot_request(Unpacker& in) {
   SnapshotRequest body;
-  in.array(6);
+  in.array(5);
   body.shard = read_shard(in);
   body.process = in.uint();
   body.request = in.uint();
   body.from_key = std::string(in.bytes(kMaxKeyBytes));
   body.max_bytes = in.uint();
-  body.refill = in.boolean();
   return body;
 }
 
@@ -232,7 +231,7 @@ SnapshotReply read_snapshot_reply(Unpacker& in) {
   body.shard = read_shard(in);
   body.process = in.uint();
   body.request = in.uint();
-  body.outcome = static_cast<SnapshotOutcome>(in.uint(static_cast<std::uint64_t>(SnapshotOutcome::nothing)));
+  body.outcome = static_cast<SnapshotOutcome>(in.uint(static_cast<std::uint64_t>(SnapshotOutcome::refused)));
   body.epoch = Epoch{in.uint()};
   body.at = read_position(in);
   body.next_key = std::string(in.bytes(kMaxKeyBytes));

@@ -58,21 +58,19 @@ struct PullReply {
 };
 
 /// Who wants a copy of a shard asks for it chunk by chunk: a replica whose last event the primary's log no
-/// longer holds; or a primary that lost its volatile copy, of its replicas.
+/// longer holds, or has never held.
 struct SnapshotRequest {
   ShardId shard;
   std::uint64_t process = 0;  // as a pull's
   std::uint64_t request = 0;
   std::string from_key;  // the first key of interest; empty: from the beginning
   std::uint64_t max_bytes = 0;
-  bool refill = false;  // a volatile primary's: it has nothing yet, and its predecessor is gone
   bool operator==(const SnapshotRequest&) const = default;
 };
 
 enum class SnapshotOutcome : std::uint8_t {
   ok = 0,
   refused = 1,  ///< not just now: ask again
-  nothing = 2,  ///< a refill: this replica has no whole copy to give
 };
 
 /// The answer: all records from `from_key` up to, not including, `next_key`, as of `at`, which is committed.

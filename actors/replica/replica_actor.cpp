@@ -20,8 +20,6 @@ constexpr Duration kDivergedRetry = 1s;
 constexpr Duration kAckInterval = 100ms;
 // The primary's heartbeats come every 100 ms: past this it is not heard.
 constexpr Duration kSilenceLimit = 1s;
-// A volatile primary that asks for its data back has published nothing yet.
-constexpr Duration kRefillSilence = 350ms;
 // Live frames kept while a gap before them is being pulled.
 constexpr std::size_t kMaxStashBytes = std::size_t{32} << 20;
 // Events taken but not yet applied: a disk slower than the primary's must not fill the memory.
@@ -261,15 +259,13 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   }
   if (message.outcome == peer::PullOutcome::diverged) {
     if (options_.has_register) return find_common(std::move(message.epochs), out);
-    // What a volatile shard had is gone when its primary says so; that a durable one's is, only people can.
-    if (!is_volatile()) return diverge(now, out);
-    foreign_ = true;
-    return take_snapshot("the primary has another history than this copy's, up to " + to_string(head_), now,
-                         out);
+    return diverge(now, out);
   }
-  if (is_volatile() && taker_.is_filling() && message.epoch > copied_epoch_) {
-    // Events that the chunks have may have gone with the process that gave them.
-    return take_snapshot("the primary began anew during the last one", now, out);
+  if (options_.has_register && taker_.is_filling() && message.epoch > taker_.progress().until.epoch) {
+    // What began this epoch must be known here, to say whether the chunks are of its history.
+    if (topology_->find_shard(self_.shard)->epoch != message.epoch) return want_pull();
+    if (!copy_counts())
+      return take_snapshot("what was copied so far is of a history that counts no more", now, out);
   }
   // R3: what was found in the primary's log must be the head that we have now.
   if (message.epoch != aligned_epoch_ && pull_from_ != head_ && options_.rules.cut_safe) return want_pull();
@@ -327,6 +323,17 @@ bool ReplicaActor::counts() const {
   return std::any_of(shard.folders.begin(), shard.folders.end(), [&](const MemberFolder& folder) {
     return folder.node == self_.node && folder.incarnation == options_.incarnation;
   });
+}
+
+/// Whether the copy under way is of the history that this epoch goes on with. Its giver had all that counted
+/// when it gave; so it is, unless that one's folder was left out since, or is another one now.
+bool ReplicaActor::copy_counts() const {
+  if (counts()) return true;
+  if (is_volatile() || copied_from_ == NodeId{}) return false;
+  const ShardInfo& shard = *topology_->find_shard(self_.shard);
+  return copied_from_ == shard.primary ||
+         std::any_of(shard.folders.begin(), shard.folders.end(),
+                     [&](const MemberFolder& folder) { return folder.node == copied_from_; });
 }
 
 void ReplicaActor::handle(LogReadFailed, const Address&, TimePoint, Effects&) {
@@ -391,10 +398,6 @@ void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
   }
   if (state_ == State::following || state_ == State::resetting) taker_.end_turn(primary_, now, out);
-  if (refills_.wanted() && can_refill() && copy_.last() == head_) {
-    refills_.read(copy_, head_, highest_epoch_, out);
-    refills_.release(commit_, out);
-  }
   // All chunks are in, and all events up to the latest: with them in the store it is whole.
   const bool completes_copy = taker_.has_all_chunks() && copy_.last() >= taker_.until();
   copy_.end_turn(commit_, now, out, completes_copy);
@@ -419,11 +422,12 @@ void ReplicaActor::handle(peer::SnapshotReply message, const Address&, TimePoint
     if (message.epoch > highest_epoch_) raise_epoch(message.epoch, now);
     heard_ = now;
     heard_once_ = true;
+    // A new primary's: whether it goes on with the copy that has begun, a pull shows.
+    const bool is_news = taker_.is_filling() && message.epoch > taker_.progress().until.epoch;
+    if (options_.has_register && is_news && aligned_epoch_ != message.epoch) return want_pull();
   }
-  const Epoch epoch = message.epoch;
-  if (!taker_.take(std::move(message), copy_.store_will_have(), now, out)) return;
-  copied_epoch_ = epoch;
-  forget(out);
+  if (message.outcome == peer::SnapshotOutcome::ok) copied_from_ = primary_.node;
+  if (taker_.take(std::move(message), copy_.store_will_have(), now, out)) forget(out);
 }
 
 /// The store is being emptied: what is in memory and in the log has no place any more.
@@ -438,24 +442,6 @@ void ReplicaActor::forget(Effects& out) {
 
 bool ReplicaActor::is_volatile() const {
   return topology_ && topology_->find_shard(self_.shard)->store == StoreKind::memory;
-}
-
-/// Our primary began with nothing, and asks for what its last process had. Everything in our log counts as
-/// committed then: nobody is left who could say otherwise.
-void ReplicaActor::handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out) {
-  if (!is_volatile() || !message.refill || from != primary_ || state_ == State::failed) return;
-  // While frames come there is a primary that has begun: this question is an old one.
-  if (heard_once_ && now - heard_ < kRefillSilence) return;
-  const bool is_whole = can_refill();
-  if (state_ == State::waiting || state_ == State::opening || (is_whole && durable_ != head_)) return;
-  if (!is_whole || head_ == Position{}) {
-    auto nothing = SnapshotReads::answer_to(message, peer::SnapshotOutcome::nothing);
-    nothing.epoch = highest_epoch_;
-    return out.send(from, std::move(nothing));
-  }
-  commit_ = std::max(commit_, head_.seq);
-  apply_committed();
-  refills_.ask(from, std::move(message), out);
 }
 
 void ReplicaActor::handle(ImportBegun message, const Address&, TimePoint, Effects& out) {

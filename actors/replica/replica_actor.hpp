@@ -18,7 +18,6 @@
 #include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_actor.hpp"
 #include "actors/shard/shard_copy.hpp"
-#include "actors/shard/snapshot_reads.hpp"
 #include "actors/shard/snapshot_taker.hpp"
 #include "messages/limits.hpp"
 
@@ -86,7 +85,6 @@ class ReplicaActor : public Actor {
   void handle(EventFrame message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullReply message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out);
-  void handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(ImportBegun message, const Address& from, TimePoint now, Effects& out);
   void handle(RecordsImported message, const Address& from, TimePoint now, Effects& out);
   void handle(ImportFailed message, const Address& from, TimePoint now, Effects& out);
@@ -107,10 +105,9 @@ class ReplicaActor : public Actor {
   void pull(TimePoint now, Effects& out);
   bool may_pull() const;
   bool is_volatile() const;
-  /// Has a whole copy, which nothing is changing.
-  bool can_refill() const { return answers_reads() && (!taker_.active() || taker_.waits_for_first()); }
   void diverge(TimePoint now, Effects& out);
   bool counts() const;
+  bool copy_counts() const;
   void find_common(std::vector<EpochRange> theirs, Effects& out);
   void tail_was_cut(Position head);
   void take_snapshot(const std::string& why, TimePoint now, Effects& out);
@@ -127,7 +124,6 @@ class ReplicaActor : public Actor {
   ReplicaOptions options_;
   ShardCopy copy_;
   SnapshotTaker taker_;
-  SnapshotReads refills_;  // for a volatile primary that has lost its copy
   TopologyPtr topology_;
   State state_ = State::waiting;
   std::string problem_;
@@ -142,8 +138,9 @@ class ReplicaActor : public Actor {
   Seq primary_head_;     // as far as we heard
   TimePoint heard_{};    // from the primary, by any way
   bool heard_once_ = false;
-  bool foreign_ = false;       // the primary's history is another one, by right: this copy will be replaced
-  Epoch copied_epoch_;         // in which the first chunk of the copy under way was given
+  bool foreign_ = false;  // the primary's history is another one, by right: this copy will be replaced
+  NodeId
+      copied_from_;  // who gave the chunks of the copy under way; 0: an earlier process of this node was told
   bool reached_head_ = false;  // since alignment: has been level with the primary
 
   struct Unapplied {

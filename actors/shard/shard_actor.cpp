@@ -32,10 +32,7 @@ std::uint64_t in_ms(Duration time) {
 
 ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
                        ShardOptions options)
-    : self_(self),
-      options_(options),
-      copy_(self, std::move(store), copy_options),
-      refill_(self, options.process, options.snapshot_chunk_bytes) {}
+    : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
 
 ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epoch epoch,
                        std::vector<NodeId> counted, Effects& out)
@@ -46,8 +43,7 @@ ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epo
       shard_(topology_->find_shard(self.shard)),
       has_register_(true),
       counted_(std::move(counted)),
-      lease_until_(TimePoint{}),
-      refill_(self, options.process, options.snapshot_chunk_bytes) {
+      lease_until_(TimePoint{}) {
   for (const FrameBytes& bytes : from.unapplied) {
     const auto frame = decode_frame(*bytes);
     DKV_ASSERT(frame.has_value());  // it was checked when it was taken
@@ -68,7 +64,7 @@ TimePoint ShardActor::wake_at() const {
   if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
   const TimePoint heartbeat = leads() ? published_at_ + kHeartbeatInterval : kNever;
   const TimePoint paced = paced_.empty() ? kNever : paced_.front().leaves_at;
-  return std::min({heartbeat, copy_.wake_at(), refill_.wake_at(), paced});
+  return std::min({heartbeat, copy_.wake_at(), paced});
 }
 
 // ---- start
@@ -92,25 +88,15 @@ void ShardActor::handle(LogRecovered message, const Address&, TimePoint now, Eff
   recovery_.note(message, {self_.node, Role::log, self_.shard}, shard_->name, now, out);
 }
 
-void ShardActor::handle(LogOpened message, const Address&, TimePoint now, Effects& out) {
-  if (state_ == State::refilling) {
-    copy_.restart(message.head);
-    return refill_.taker().log_was_reset(out);
-  }
-  if (state_ != State::opening) return;
-  if (is_volatile() && !shard_->replicas.empty()) {
-    state_ = State::refilling;
-    return refill_.begin(shard_->replicas, now);
-  }
-  choose_epoch(message.head, out);
+void ShardActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
+  if (state_ == State::opening) choose_epoch(message.head, out);
 }
 
 void ShardActor::choose_epoch(Position head, Effects& out) {
-  // R6: never an epoch that this log, or a replica that was asked, has seen, nor one that a lost log may have
-  // seen, or that a replica which was not reached has.
+  // R6: never an epoch that this log has seen, nor one that a lost log may have seen.
   began_empty_ = head == Position{};
-  Epoch epoch{std::max(head.epoch, refill_.highest_epoch()).value + 1};
-  if (began_empty_ || is_volatile()) epoch = std::max(epoch, options_.first_epoch);
+  Epoch epoch{head.epoch.value + 1};
+  if (began_empty_) epoch = std::max(epoch, options_.first_epoch);
   begin_epoch(head, epoch, out);
 }
 
@@ -129,23 +115,6 @@ void ShardActor::begin_epoch(Position head, Epoch epoch, Effects& out) {
   state_ = State::beginning;
   append({EventType::epoch_start, {}, {}}, out);
   serves_from_ = head_.seq;
-}
-
-void ShardActor::handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out) {
-  if (state_ == State::refilling && refill_.take(from, std::move(message), now, out)) copy_.drop(out);
-}
-
-void ShardActor::handle(ImportBegun message, const Address&, TimePoint, Effects& out) {
-  if (state_ != State::refilling || !refill_.taker().emptied(message)) return;
-  out.send({self_.node, Role::log, self_.shard}, ResetLog{message.at});
-}
-
-void ShardActor::handle(RecordsImported message, const Address&, TimePoint now, Effects&) {
-  refill_.taker().handle(message, now);
-}
-
-void ShardActor::handle(ImportFailed message, const Address&, TimePoint now, Effects&) {
-  refill_.taker().handle(message, now);
 }
 
 // ---- requests
@@ -292,7 +261,6 @@ void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
 }
 
 void ShardActor::on_turn_end(TimePoint now, Effects& out) {
-  if (state_ == State::refilling && refill_.end_turn(now, out)) choose_epoch(refill_.at(), out);
   if (state_ == State::beginning || state_ == State::serving) {
     seal_frame(out);
     publish_durable(out);
@@ -553,7 +521,7 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.primary = true;
   status.leased = now < lease_until_;
   status.ready = state_ == State::serving && status.leased;
-  constexpr const char* kNames[] = {"starting", "recovering", "refilling",    "starting",
+  constexpr const char* kNames[] = {"starting", "recovering", "starting",
                                     "serving",  "failed",     "stepping_down"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
@@ -568,10 +536,6 @@ MemberStatus ShardActor::status(TimePoint now) const {
   }
   if (status.leased && lease_until_ != kNever) status.lease_ms = in_ms(lease_until_ - now);
   status.is_volatile = is_volatile();
-  if (state_ == State::refilling) {
-    status.copied_records = refill_.progress().records;
-    status.copied_bytes = refill_.progress().bytes;
-  }
   status.epoch = epoch_;
   status.head = head_.seq;
   status.durable = durable_.seq;

@@ -19,7 +19,6 @@
 
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/recovery_progress.hpp"
-#include "actors/shard/refill.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
 #include "messages/limits.hpp"
@@ -91,7 +90,7 @@ class ShardActor : public Actor {
   ShardCopy& copy() { return copy_; }
 
  private:
-  enum class State { waiting, opening, refilling, beginning, serving, failed, deposed };
+  enum class State { waiting, opening, beginning, serving, failed, deposed };
 
   /// Whom a reply goes to: a client, or the router that put a request together from parts.
   using Asker = std::variant<Origin, std::uint64_t>;
@@ -134,10 +133,6 @@ class ShardActor : public Actor {
   void handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out);
-  void handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out);
-  void handle(ImportBegun message, const Address& from, TimePoint now, Effects& out);
-  void handle(RecordsImported message, const Address& from, TimePoint now, Effects& out);
-  void handle(ImportFailed message, const Address& from, TimePoint now, Effects& out);
   /// A message for another role of this member: of no concern to a primary.
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
@@ -205,7 +200,6 @@ class ShardActor : public Actor {
   std::map<NodeId, Progress> replicas_;
   std::map<std::uint64_t, Pull> pulls_;
   SnapshotReads snapshots_;
-  Refill refill_;
   std::uint64_t next_token_ = 1;
 };
 

@@ -28,9 +28,8 @@ SnapshotTaker::SnapshotTaker(Address self, std::uint64_t process, std::uint64_t 
   step_ = progress_.ended ? Step::tail : Step::chunk;
 }
 
-void SnapshotTaker::begin(TimePoint now, bool refill) {
+void SnapshotTaker::begin(TimePoint now) {
   step_ = Step::first_chunk;
-  refill_ = refill;
   progress_ = {};
   chunk_ = {};
   ask_at(now);
@@ -66,7 +65,6 @@ void SnapshotTaker::end_turn(const Address& source, TimePoint now, Effects& out)
   request.request = request_;
   request.from_key = progress_.next_key;
   request.max_bytes = chunk_bytes_;
-  request.refill = refill_;
   out.send(source, std::move(request));
 }
 
@@ -96,16 +94,6 @@ bool SnapshotTaker::take(peer::SnapshotReply message, Position oldest, TimePoint
   }
   hand_over(out);
   return false;
-}
-
-void SnapshotTaker::take_nothing(Effects& out) {
-  step_ = Step::emptying;
-  partial_ = true;
-  progress_ = {};
-  request_ = 0;
-  chunk_ = {};
-  chunk_.records = RecordPacker().finish();
-  out.send(checkpoint_, BeginImport{chunk_.at});
 }
 
 bool SnapshotTaker::emptied(const ImportBegun& message) const {

@@ -21,7 +21,7 @@ class SnapshotTaker {
                 const std::optional<Import>& unfinished);
 
   /// Takes a copy from the beginning; one that is under way is given up.
-  void begin(TimePoint now, bool refill = false);
+  void begin(TimePoint now);
 
   /// No copy is wanted any more; only while waits_for_first() and the store is whole.
   void give_up();
@@ -51,11 +51,6 @@ class SnapshotTaker {
   /// A checkpoint is through. True when it has made the copy whole.
   bool checkpointed(Position applied);
 
-  /// There is no copy to be had: an empty one takes its place. As after take(), the log is to be reset.
-  void take_nothing(Effects& out);
-  /// Something is being written: the next step is the store's.
-  bool is_writing() const { return step_ == Step::emptying || step_ == Step::importing; }
-
   /// At the end of a turn: asks `source` when it is time.
   void end_turn(const Address& source, TimePoint now, Effects& out);
   TimePoint wake_at() const;
@@ -79,7 +74,6 @@ class SnapshotTaker {
   Address checkpoint_;
   std::uint64_t process_;
   std::uint64_t chunk_bytes_;
-  bool refill_ = false;
   Step step_ = Step::none;
   bool partial_ = false;
   Import progress_;

@@ -63,11 +63,6 @@ std::string problem_of(const std::string& node, const MemberStatus& member) {
   const std::string where =
       node + ", " + (member.primary ? "primary" : "replica") + " of shard " + member.shard_name + ": ";
   if (!member.problem.empty()) return where + member.problem;
-  if (member.state == "refilling") {
-    return where +
-           "it was restarted and takes its data back from a replica: " + text_of(member.copied_records) +
-           " records so far. It serves in a few seconds.";
-  }
   if (member.state == "copying") {
     return where + "its data is being copied from the primary: " + text_of(member.copied_records) +
            " records so far, " + text_of(member.copied_bytes >> 20) +

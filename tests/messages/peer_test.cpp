@@ -48,13 +48,12 @@ peer::Body any_body() {
     case 1:
       return peer::PullRequest{shard, any(), any(), any_position(), any()};
     case 2:
-      return peer::SnapshotRequest{
-          shard, any(), any(), *rc::gen::arbitrary<std::string>(), any(), *rc::gen::arbitrary<bool>()};
+      return peer::SnapshotRequest{shard, any(), any(), *rc::gen::arbitrary<std::string>(), any()};
     case 3:
       return peer::SnapshotReply{shard,
                                  any(),
                                  any(),
-                                 static_cast<peer::SnapshotOutcome>(*rc::gen::inRange(0, 3)),
+                                 static_cast<peer::SnapshotOutcome>(*rc::gen::inRange(0, 2)),
                                  Epoch{any()},
                                  any_position(),
                                  *rc::gen::arbitrary<std::string>(),

@@ -150,15 +150,13 @@ peer::Body body_of(const json& meaning) {
   if (meaning.contains("snapshot_request")) {
     const json& snapshot = meaning.at("snapshot_request");
     return peer::SnapshotRequest{ShardId{snapshot.at("shard")}, snapshot.at("process"),
-                                 snapshot.at("request"),        from_hex(snapshot.at("from_key_hex")),
-                                 snapshot.at("max_bytes"),      snapshot.at("refill")};
+                                 snapshot.at("request"), from_hex(snapshot.at("from_key_hex")),
+                                 snapshot.at("max_bytes")};
   }
   if (meaning.contains("snapshot_reply")) {
     const json& chunk = meaning.at("snapshot_reply");
     const std::string outcome = chunk.at("outcome");
-    const auto code = outcome == "ok"        ? peer::SnapshotOutcome::ok
-                      : outcome == "refused" ? peer::SnapshotOutcome::refused
-                                             : peer::SnapshotOutcome::nothing;
+    const auto code = outcome == "ok" ? peer::SnapshotOutcome::ok : peer::SnapshotOutcome::refused;
     return peer::SnapshotReply{ShardId{chunk.at("shard")},
                                chunk.at("process"),
                                chunk.at("request"),

@@ -23,7 +23,7 @@ constexpr std::size_t kKeys = 12;  // shared by all clients
 constexpr std::size_t kMaxViolations = 20;
 
 /// Shards, each with its primary on a node of its own, and replicas on others.
-TopologyPtr make_topology(Random& random, StoreKind store) {
+TopologyPtr make_topology(Random& random) {
   auto topology = std::make_shared<Topology>();
   topology->name = "simulated";
   topology->id = random.next();
@@ -42,7 +42,6 @@ TopologyPtr make_topology(Random& random, StoreKind store) {
     shard.id = ShardId{static_cast<std::uint32_t>(i + 1)};
     shard.name = "shard-" + std::to_string(i + 1);
     shard.primary = add_node();
-    shard.store = store;
     const std::size_t replicas = random.between(std::uint64_t{1}, std::uint64_t{2});
     for (std::size_t r = 0; r < replicas; ++r) shard.replicas.push_back(add_node());
     placement.push_back({shard.id, shard.name, shard.weight});
@@ -57,9 +56,7 @@ class Run {
   explicit Run(const RunOptions& options)
       : options_(options),
         setup_(options.seed),
-        world_(setup_.next(),
-               make_topology(setup_, options.is_volatile ? StoreKind::memory : StoreKind::lmdb),
-               node_options(options)),
+        world_(setup_.next(), make_topology(setup_), node_options(options)),
         end_(world_.now() + options.length) {
     if (options.disks_lie) world_.make_disks_lie();
     world_.observe([this](const Envelope& envelope) { observe(envelope); });
@@ -75,8 +72,7 @@ class Run {
     world_.heal();
     world_.run_until(end_);
     check_final_state();
-    if (!options_.is_volatile) check_linearizability();
-    result_.refills = refills_;
+    check_linearizability();
     result_.trace_hash = world_.trace_hash();
     return result_;
   }
@@ -152,8 +148,7 @@ class Run {
     });
   }
 
-  /// Asks a primary, and records what was asked and told. Of a volatile shard anything may be lost, but
-  /// nothing may appear that was never written.
+  /// Asks a primary, and records what was asked and told.
   template <class Answered>
   void ask_primary(std::size_t client, NodeId node, OpCode code, const std::string& key,
                    const std::string& value, Answered answered) {
@@ -182,7 +177,6 @@ class Run {
     ask_primary(client, primary, OpCode::get, key, {}, [this, key, primary](const OperationResult& result) {
       if (!was_done(result)) return;
       ++result_.reads;
-      if (options_.is_volatile) note_volatile_read(key, primary, result);
     });
   }
 
@@ -194,7 +188,6 @@ class Run {
         [this, key, reader, replica](const OperationResult& result) {
           if (!was_done(result)) return;
           ++result_.replica_reads;
-          if (options_.is_volatile) return note_volatile_read(key, replica, result);
           note(replica_reads_.problem_of(reader, key, result));
         },
         [] {});
@@ -207,19 +200,11 @@ class Run {
       const bool moved = result.code == Errc::moved;
       if (moved == (node == shard.primary)) violated("wrong answer about who owns " + key);
       if (moved && result.moved->shard != shard.id) violated("moved to the wrong shard");
-      if (was_done(result) && options_.is_volatile) note_volatile_read(key, node, result);
     });
   }
 
   static bool was_done(const OperationResult& result) {
     return result.code == Errc::ok || result.code == Errc::not_found;
-  }
-
-  /// A volatile shard may go back: each read is by a reader of its own.
-  void note_volatile_read(const std::string& key, NodeId node, const OperationResult& result) {
-    const std::string reader =
-        "node " + std::to_string(node.value) + ", read " + std::to_string(++volatile_reads_);
-    note(replica_reads_.problem_of(reader, key, result));
   }
 
   linear::Time time() const { return world_.now().time_since_epoch(); }
@@ -298,17 +283,15 @@ class Run {
     if (const auto* append = std::get_if<AppendFrame>(&envelope.message)) {
       if (world_.topology().find_shard(shard)->primary == envelope.to.node)
         prefixes_.appended(shard, append->bytes);
-    } else if (const auto* begun = std::get_if<BeginImport>(&envelope.message)) {
+    } else if (std::holds_alternative<BeginImport>(envelope.message)) {
       ++result_.snapshots;
-      const bool at_primary = world_.topology().find_shard(shard)->primary == envelope.to.node;
-      if (at_primary && begun->at != Position{}) ++refills_;
     } else if (const auto* chunk = std::get_if<ImportRecords>(&envelope.message)) {
       ++result_.snapshot_chunks;
       if (chunk->next_key.empty()) ++result_.snapshots_done;
     }
   }
 
-  /// Every replica that answers reads is at a prefix of its shard's history, or of one of a volatile shard's.
+  /// Every replica that answers reads is at a prefix of its shard's history.
   void check_prefixes() {
     for (const ShardInfo& shard : world_.topology().shards) {
       for (const NodeId node : shard.replicas) {
@@ -328,7 +311,7 @@ class Run {
   void check_final_state() {
     for (const ShardInfo& shard : world_.topology().shards) {
       auto& primary = dynamic_cast<ShardActor&>(*world_.actor({shard.primary, Role::member, shard.id}));
-      if (!options_.is_volatile) read_all(shard, primary);
+      read_all(shard, primary);
       for (const NodeId node : shard.replicas) {
         check_replica(dynamic_cast<ReplicaActor&>(*world_.actor({node, Role::member, shard.id})), primary,
                       shard, node);
@@ -399,11 +382,9 @@ class Run {
   ReplicaReads replica_reads_;
   PrefixCheck prefixes_;
   RunResult result_;
-  std::uint64_t refills_ = 0;
   std::map<NodeId, int> lives_;
   std::uint64_t written_ = 0;
   std::uint64_t requests_ = 0;
-  std::uint64_t volatile_reads_ = 0;
 };
 
 }  // namespace

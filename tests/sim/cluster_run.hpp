@@ -14,7 +14,6 @@ namespace dkv::sim {
 struct RunOptions {
   std::uint64_t seed = 1;
   Duration length = 60s;
-  bool is_volatile = false;    // the shards' stores are in memory
   bool disks_lie = false;      // a broken world, to see that it would be noticed
   ReplicaRules replica_rules;  // likewise
 };
@@ -30,7 +29,6 @@ struct RunResult {
   std::uint64_t prefix_checks = 0;
   std::uint64_t snapshots = 0;          // begun
   std::uint64_t snapshots_done = 0;     // with all chunks in
-  std::uint64_t refills = 0;            // of volatile primaries, from a replica
   std::uint64_t snapshot_chunks = 0;    // brought to a store
   std::uint64_t judged_operations = 0;  // that were to be linearizable
   std::uint64_t not_linearizable = 0;   // keys; each is a violation too

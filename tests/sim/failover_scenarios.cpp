@@ -248,6 +248,39 @@ void forced_promotion(FailoverCluster& cluster) {
   cluster.run_until("A is in sync again, with a copy", 10s, [&] { return in_sync(cluster, kA); });
 }
 
+/// The same, while a third member is being copied from the old primary: what came of that is of a history
+/// that counts no more, also where the forced one goes on past it.
+void forced_promotion_during_a_copy(FailoverCluster& cluster) {
+  settle(cluster);
+  SimWorld& world = cluster.world();
+  for (const NodeId node : {kB, kC}) world.crash(node);
+  world.wipe_members(kC);
+  cluster.run_until("B and C are dropped", 4s, [&] { return cluster.newest_of(kShard).in_sync.empty(); });
+  for (int i = 0; i < 100; ++i) {
+    cluster.put(kA, "key-" + std::to_string(i), std::string(200, 'v'));
+    cluster.run_for(40ms);
+  }
+  world.delay(kA, kC, 50ms);
+  world.start(kC);
+  cluster.run_until("C has some of it", 10s, [&] {
+    const ReplicaActor* replica = cluster.member(kC, kShard)->replica();
+    return replica != nullptr && replica->head() != Position{} && !replica->can_lead();
+  });
+  cluster.run_for(500ms);
+  world.crash(kA);
+  world.start(kB);
+  cluster.run_until("B knows its shard", 3s, [&] {
+    const MemberActor* member = cluster.member(kB, kShard);
+    return member->replica() != nullptr && member->replica()->can_lead();
+  });
+  cluster.force_promotion(kShard, kB);
+  wait_for_leader(cluster, kB);
+  for (int i = 0; i < 300; ++i) {
+    cluster.put(kB, "key-0", "new-" + std::to_string(i));
+    cluster.run_for(20ms);
+  }
+}
+
 /// A copy that is not whole is never primary.
 void promotion_of_a_partial_copy(FailoverCluster& cluster) {
   settle(cluster);
@@ -322,6 +355,7 @@ const std::vector<Scenario>& scenarios() {
       {"hand-over-to-one-that-dies", hand_over_to_one_that_dies},
       {"hand-over-of-unknown-outcome", hand_over_of_unknown_outcome},
       {"forced-promotion", forced_promotion},
+      {"forced-promotion-during-a-copy", forced_promotion_during_a_copy, 3},
       {"promotion-of-a-partial-copy", promotion_of_a_partial_copy},
       {"volatile-restarts-in-turn", volatile_restarts_in_turn, 2, StoreKind::memory},
       {"volatile-loses-all", volatile_loses_all, 2, StoreKind::memory},

@@ -20,7 +20,6 @@ struct Options {
   std::uint64_t seconds = 60;
   std::string broken;
   bool is_static = false;
-  bool is_volatile = false;
   bool only_failures = false;
 };
 
@@ -37,7 +36,6 @@ bool judge(const std::vector<std::string>& violations) {
 bool run_one_static(const Options& asked, std::uint64_t seed) {
   RunOptions options;
   options.seed = seed;
-  options.is_volatile = asked.is_volatile;
   options.length = std::chrono::seconds(asked.seconds);
   options.disks_lie = asked.broken == "disk";
   options.replica_rules.detect_gaps = asked.broken != "gaps";
@@ -115,7 +113,6 @@ int main(int argc, char** argv) {
                  "with --static, break the world on purpose: 'gaps' (a replica that does not detect them) or "
                  "'disk' (syncs that do nothing)")
       ->check(CLI::IsMember({"gaps", "disk"}));
-  app.add_flag("--volatile", options.is_volatile, "with --static, shards whose stores are in memory");
   CLI11_PARSE(app, argc, argv);
   if (mutations_wanted) return print_mutations() ? 0 : 1;
   if (!scenario.empty()) {

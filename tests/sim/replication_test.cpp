@@ -74,35 +74,11 @@ TEST(SimulatedCluster, NoticesADiskThatDoesNotSyncByWhatItsClientsAreTold) {
   EXPECT_TRUE(is_noticed(options, [](const RunResult& result) { return result.not_linearizable > 0; }));
 }
 
-TEST(SimulatedCluster, OfVolatileShardsConvergesUnderFaults) {
-  RunResult total;
-  for (std::uint64_t seed = 1; seed <= seed_count() / 2; ++seed) {
-    RunOptions options;
-    options.seed = seed;
-    options.is_volatile = true;
-    const RunResult result = run_cluster(options);
-    ASSERT_TRUE(result.violations.empty())
-        << "replay with: distrikv-sim --volatile --seed " << seed << all_of(result.violations);
-    total.refills += result.refills;
-    total.snapshots += result.snapshots;
-    total.prefix_checks += result.prefix_checks;
-  }
-  EXPECT_GT(total.refills, seed_count());
-  EXPECT_GT(total.snapshots, total.refills + seed_count());
-  std::cout << total.refills << " refills, " << total.snapshots << " snapshots, " << total.prefix_checks
-            << " copies compared\n";
-}
-
 class TwoNodes : public testing::Test {
  protected:
-  explicit TwoNodes(StoreKind store = StoreKind::lmdb) : world_(7, one_shard(store), {}) {
+  TwoNodes() : world_(7, test::one_shard(), {}) {
     world_.start_all();
     run_for(1s);
-  }
-  static TopologyPtr one_shard(StoreKind store) {
-    Topology topology = *test::one_shard();
-    topology.shards[0].store = store;
-    return std::make_shared<const Topology>(std::move(topology));
   }
   void run_for(Duration time) { world_.run_until(world_.now() + time); }
   /// The reply to one operation, or an empty one.
@@ -220,82 +196,6 @@ TEST(APowerFailure, OfADiskThatDoesNotSyncIsNoticedByWhatClientsAreTold) {
   }
   EXPECT_GT(noticed, 0U);
   EXPECT_LT(noticed, kPowerFailures);  // some keep all, or are noticed by the node itself
-}
-
-class TwoVolatileNodes : public TwoNodes {
- protected:
-  TwoVolatileNodes() : TwoNodes(StoreKind::memory) {}
-  Errc read(const std::string& key) {
-    const auto body = ask(test::kPrimaryNode, test::get(key)).body;
-    const auto* results = std::get_if<std::vector<OperationResult>>(&body);
-    return results == nullptr ? std::get<Error>(body).code : results->at(0).code;
-  }
-};
-
-TEST_F(TwoVolatileNodes, ARestartedPrimaryTakesItsDataBackFromItsReplica) {
-  write("before-", 20);
-  ask(test::kPrimaryNode, test::remove("before-3"));
-  const MemberStatus before = status(test::kPrimaryNode);
-  EXPECT_TRUE(before.is_volatile);
-  world_.crash(test::kPrimaryNode);
-  world_.start(test::kPrimaryNode);
-  run_for(3s);
-  const MemberStatus after = status(test::kPrimaryNode);
-  EXPECT_EQ(after.state, "serving");
-  EXPECT_GT(after.epoch, before.epoch);
-  EXPECT_EQ(after.head.value, before.head.value + 1);
-  EXPECT_EQ(read("before-1"), Errc::ok);
-  EXPECT_EQ(read("before-3"), Errc::not_found);
-  // The replica goes on from there: it takes no copy of its own.
-  run_for(1s);
-  EXPECT_TRUE(status(test::kReplicaNode).ready);
-  EXPECT_EQ(status(test::kReplicaNode).head, after.head);
-  EXPECT_EQ(status(test::kReplicaNode).copied_records, 0U);
-}
-
-TEST_F(TwoVolatileNodes, WhenAllRestartTheShardIsEmptyAndServes) {
-  write("before-", 20);
-  world_.crash(test::kPrimaryNode);
-  world_.crash(test::kReplicaNode);
-  world_.start_all();
-  run_for(1s);  // nobody has to be waited for
-  EXPECT_EQ(status(test::kPrimaryNode).state, "serving");
-  EXPECT_EQ(read("before-1"), Errc::not_found);
-  write("after-", 5);
-  EXPECT_EQ(read("after-1"), Errc::ok);
-  EXPECT_TRUE(status(test::kReplicaNode).ready);
-}
-
-TEST_F(TwoVolatileNodes, APrimaryWhoseReplicaIsAwayBeginsEmptyAfterAWhileAndTheReplicaFollowsIt) {
-  write("before-", 20);
-  world_.crash(test::kPrimaryNode);
-  world_.freeze(test::kReplicaNode, world_.now() + 10s);
-  world_.start(test::kPrimaryNode);
-  run_for(2s);
-  EXPECT_EQ(read("before-1"), Errc::unavailable);
-  run_for(2s);
-  EXPECT_EQ(read("before-1"), Errc::not_found);
-  write("after-", 5);
-  run_for(10s);
-  EXPECT_TRUE(status(test::kReplicaNode).ready);
-  EXPECT_EQ(status(test::kReplicaNode).head, status(test::kPrimaryNode).head);
-  rpc::Request request = test::get("before-1");
-  request.read = ReadMode::replica;
-  EXPECT_EQ(
-      std::get<std::vector<OperationResult>>(ask(test::kReplicaNode, std::move(request)).body).at(0).code,
-      Errc::not_found);
-}
-
-TEST_F(TwoVolatileNodes, ARestartedReplicaTakesACopy) {
-  world_.crash(test::kPrimaryNode);
-  world_.start(test::kPrimaryNode);
-  run_for(1s);
-  write("before-", 20);
-  world_.crash(test::kReplicaNode);
-  world_.start(test::kReplicaNode);
-  run_for(3s);
-  EXPECT_TRUE(status(test::kReplicaNode).ready);
-  EXPECT_EQ(status(test::kReplicaNode).head, status(test::kPrimaryNode).head);
 }
 
 }  // namespace

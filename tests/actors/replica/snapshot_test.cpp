@@ -99,7 +99,6 @@ TEST_F(SnapshotTaking, KeepsWhatItHasUntilTheFirstChunkHasCome) {
   be_too_old();
   const auto request = world_->said<peer::SnapshotRequest>();
   EXPECT_EQ(request.from_key, "");
-  EXPECT_FALSE(request.refill);
   EXPECT_FALSE(world_->has_said<BeginImport>());
   EXPECT_EQ(result_of(read("old")).value, "gone");  // a prefix of the history still
   EXPECT_EQ(status().state, "copying");
