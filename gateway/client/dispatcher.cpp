@@ -299,6 +299,7 @@ Peer Dispatcher::whom_to_ask() {
 
 void Dispatcher::ask_for_topology(Time now) {
   if (now < next_ask() || seeds_.size() + (routes_ ? routes_->nodes().size() : 0) == 0) return;
+  if (now >= doubt_at()) give_up_lost(now);
   const bool wanted = topology_wanted();
   const Peer peer = whom_to_ask();
   next_ask_ = now + (wanted ? kAskPause : kDoubtPause);
@@ -563,6 +564,36 @@ void Dispatcher::expire_flights(Time now) {
   }
 }
 
+/// Of what has waited for long: that whose connection is gone.
+void Dispatcher::give_up_lost(Time now) {
+  take_what_came(now);
+  give_up_lost(flights_, now);
+  give_up_lost(overdue_, now);
+}
+
+void Dispatcher::give_up_lost(Flights& flights, Time now) {
+  for (auto at = flights.begin(); at != flights.end();) {
+    const auto here = at++;
+    const Peer peer = here->second.peer;
+    const bool is_recent = here->second.expires - try_time_ + patience_ > now;
+    if (here->second.kind != Kind::operations || is_recent || transport_.is_connected(peer)) continue;
+    const bool unsent = transport_.withdraw(peer, here->first);
+    const Flight lost = std::move(flights.extract(here).mapped());
+    last_problem_ =
+        (unsent ? "no connection to " : "the connection was lost to ") + transport_.endpoint(peer);
+    if (unsent || !lost.writes) {
+      retry_all(lost, last_problem_, true);
+      continue;
+    }
+    for (const Share& share : lost.shares) {
+      Batch* batch = batches_.find(share.ticket);
+      if (batch == nullptr) continue;
+      finish_unanswered(*batch, share, last_problem_, false);
+      complete_if_done(*batch);
+    }
+  }
+}
+
 void Dispatcher::expire_batches(Time now) {
   const std::size_t before = batches_.size();
   while (!batches_.empty() && batches_.oldest()->deadline <= now) {
@@ -633,8 +664,10 @@ void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
     auto& shares = here->second.shares;
     const bool unsent = transport_.withdraw(here->second.peer, id);
     const std::string& endpoint = transport_.endpoint(here->second.peer);
+    const std::string why =
+        unsent ? "no connection to " + endpoint : "no answer from " + endpoint + " in time";
     for (const Share& share : shares) {
-      if (share.ticket == ticket) finish_unanswered(batch, share, endpoint, unsent);
+      if (share.ticket == ticket) finish_unanswered(batch, share, why, unsent);
     }
     // What others have in it is still waited for, unless it was withdrawn from under them.
     const bool shared = std::any_of(shares.begin(), shares.end(), [&](const Share& share) {
@@ -646,17 +679,14 @@ void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
   }
 }
 
-void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint,
-                                   bool unsent) {
+void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::string& why, bool unsent) {
   for (const std::uint32_t place : places_of(batch, share)) {
     const bool unknown = !unsent && batch.operations[place].code != OpCode::get;
     finish(batch, place,
-           unknown ? OperationResult::failed(Errc::unknown_outcome,
-                                             "no answer from " + endpoint +
-                                                 " in time: the write may have happened, or may yet; read "
-                                                 "the key before deciding")
-                   : OperationResult::failed(Errc::unavailable,
-                                             (unsent ? "no connection to " : "no answer from ") + endpoint));
+           unknown ? OperationResult::failed(
+                         Errc::unknown_outcome,
+                         why + ": the write may have happened, or may yet; read the key before deciding")
+                   : OperationResult::failed(Errc::unavailable, why));
   }
 }
 

@@ -6,6 +6,9 @@
 // - A frame of reads alone that is not answered within the try time is sent again, by a fresh topology.
 // - A frame that holds a write is sent once. Without an answer by the deadline its writes are
 //   unknown_outcome; only a frame that never left this process may go elsewhere.
+// - What was sent on a connection that is lost will not be answered: its writes are unknown_outcome as soon
+// as
+//   that is noticed, its reads are sent again.
 // - While an operation waits for its answer for long, or is refused, the topology is asked for, of all nodes
 // in
 //   turn: a newer one names the new primary, to which all goes that may be sent again.
@@ -119,6 +122,8 @@ class Dispatcher {
   Time doubt_at() const;
   Time next_ask() const;
   Peer whom_to_ask();
+  void give_up_lost(Time now);
+  void give_up_lost(Flights& flights, Time now);
   bool fly(Peer peer, std::uint64_t id, std::string bytes);
 
   // Receiving.
@@ -143,7 +148,7 @@ class Dispatcher {
   void finish(Batch& batch, std::uint32_t place, OperationResult&& result);
   void fail_unfinished(Ticket ticket, Batch& batch);
   void abandon(Flights& flights, Ticket ticket, Batch& batch);
-  void finish_unanswered(Batch& batch, const Share& share, const std::string& endpoint, bool unsent);
+  void finish_unanswered(Batch& batch, const Share& share, const std::string& why, bool unsent);
   void retry_all(const Flight& flight, const std::string& problem, bool at_once);
   void complete_if_done(Batch& batch);
   void retry_later(Batch& batch, const Share& share, bool at_once);

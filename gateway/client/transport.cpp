@@ -44,6 +44,8 @@ zmq::socket_t connect(zmq::context_t& context, const std::string& endpoint, int 
   socket.set(zmq::sockopt::heartbeat_timeout, 3000);
   socket.set(zmq::sockopt::reconnect_ivl, 50);
   socket.set(zmq::sockopt::reconnect_ivl_max, 1000);
+  // So that nothing but the lack of a connection keeps it from sending. The flights are bounded elsewhere.
+  socket.set(zmq::sockopt::sndhwm, 0);
   // A node's ROUTER must never find our queue full: it would have to drop the reply.
   socket.set(zmq::sockopt::rcvhwm, max_replies);
   if (endpoint.starts_with('[')) socket.set(zmq::sockopt::ipv6, true);
@@ -135,6 +137,11 @@ Result<void> Transport::send(Peer peer, std::uint64_t id, std::string bytes) {
   }
   connection.unsent.emplace_back(id, std::move(bytes));
   return {};
+}
+
+bool Transport::is_connected(Peer peer) const {
+  const auto& socket = state_->connections[peer.value].socket;
+  return socket && (socket->get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
 }
 
 bool Transport::has_unsent(Peer peer) const { return !state_->connections[peer.value].unsent.empty(); }

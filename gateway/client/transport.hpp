@@ -47,6 +47,8 @@ class Transport {
   /// Hands the message to ZeroMQ, now or in receive() once there is a connection. `id` is for withdraw().
   /// Errors: bad_request when the endpoint is not one that can be connected to.
   Result<void> send(Peer peer, std::uint64_t id, std::string bytes);
+  /// Whether there is a connection just now. Without one, no answer to what was sent can come any more.
+  bool is_connected(Peer peer) const;
   /// Whether something waits for a connection to it.
   bool has_unsent(Peer peer) const;
   /// Takes back a message that was not handed to ZeroMQ yet: true means that it will never be sent.

@@ -161,6 +161,7 @@ class Client:
         socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDHWM, 0)  # so that nothing but the lack of a connection keeps it from sending
         socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_MESSAGE_BYTES)
         socket.setsockopt(zmq.HANDSHAKE_IVL, 3000)
         socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
@@ -202,6 +203,10 @@ class Client:
             except zmq.Again:
                 pass
         return messages
+
+    def _is_connected(self, endpoint: str) -> bool:
+        """Without a connection, no answer to what was sent can come any more."""
+        return bool(self._socket(endpoint).getsockopt(zmq.EVENTS) & zmq.POLLOUT)
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -407,7 +412,10 @@ class _Call:
                     [flight.expires for flight in self.flights.values() if not flight.writes])
         if self.to_send:
             until = min(until, self.not_before)
-        for endpoint, data in self.client._receive(until):
+        self._take_in(self.client._receive(until))
+
+    def _take_in(self, messages: List[Tuple[str, bytes]]) -> None:
+        for endpoint, data in messages:
             # What is not the asked node's answer to something open is late, or garbage.
             try:
                 request_id = protocol.peek_request_id(data)
@@ -496,23 +504,32 @@ class _Call:
         except DistriKVError:
             pass
         self.asked_at = time.monotonic()
+        lost = {one.endpoint for one in self.flights.values() if not self.client._is_connected(one.endpoint)}
+        self._take_in(self.client._receive(0.0))  # what came before that
         for request_id, flight in list(self.flights.items()):
-            place = flight.places[0]
-            if flight.writes or self.from_replica or self._target(self.operations[place], None)[0] == flight.endpoint:
-                continue
-            del self.flights[request_id]
-            for place in flight.places:
-                self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+            target = self._target(self.operations[flight.places[0]], None)[0]
+            is_lost = flight.endpoint in lost and now >= flight.sent + _PATIENCE
+            if flight.writes:
+                if is_lost:
+                    del self.flights[request_id]
+                    self._finish_unanswered(flight, f"the connection to {flight.endpoint} was lost")
+            elif is_lost or (target != flight.endpoint and not self.from_replica):
+                del self.flights[request_id]
+                for place in flight.places:
+                    self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+
+    def _finish_unanswered(self, flight: _Flight, why: str) -> None:
+        for place, code in zip(flight.places, flight.codes):
+            unknown = code != protocol.GET
+            self.results[place] = Result(
+                _UNKNOWN_OUTCOME if unknown else _UNAVAILABLE,
+                message=why +
+                (": the write may have happened, or may yet; read the key before deciding" if unknown else ""))
 
     def _give_up(self) -> None:
         """Gives every operation without a result the one that is true at the deadline."""
         for flight in self.flights.values():
-            for place, code in zip(flight.places, flight.codes):
-                unknown = code != protocol.GET
-                self.results[place] = Result(
-                    _UNKNOWN_OUTCOME if unknown else _UNAVAILABLE,
-                    message=f"no answer from {flight.endpoint} in time" +
-                    (": the write may have happened, or may yet; read the key before deciding" if unknown else ""))
+            self._finish_unanswered(flight, f"no answer from {flight.endpoint} in time")
         for place, result in enumerate(self.results):
             if result is None:
                 last = self.last.get(place, Result(_UNAVAILABLE, message="no time was left to send it"))

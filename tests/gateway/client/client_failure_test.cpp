@@ -235,6 +235,25 @@ TEST(ClientFailure, AReadLeavesASilentNodeForTheNewPrimaryWithinItsTry) {
   EXPECT_LE(cluster.a.requests(), 2);
 }
 
+TEST(ClientFailure, AWriteOnAConnectionThatIsLostIsUnknownAtOnceAndAReadIsAskedElsewhere) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.b));
+  ASSERT_TRUE(client.topology());
+  cluster.a.set_script(silence());
+  const Operation put{OpCode::put, cluster.key, "v"};
+  const Operation get{OpCode::get, cluster.key, {}};
+  const Ticket write = client.submit({&put, 1});
+  const Ticket read = client.submit({&get, 1});
+  client.flush();
+  while (cluster.a.requests() < 2) ASSERT_EQ(client.wait_any(1ms).error().code, Errc::unavailable);
+  cluster.b.set_topology(after_take_over(cluster));
+  cluster.a.stop();
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(client.wait(write)->results[0].code, Errc::unknown_outcome);
+  EXPECT_EQ(client.wait(read)->results[0].code, Errc::not_found);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, kPatient / 2) << "not only at the deadline";
+}
+
 TEST(ClientFailure, WhileAWriteIsUnansweredOthersFindTheNewPrimary) {
   TwoNodes cluster;
   Client client(seeded(cluster.b, 3s));

@@ -1,6 +1,7 @@
 """The Python client among scripted nodes: MOVED, refusals, silence, garbage."""
 
 import threading
+import time
 import unittest
 
 import msgpack
@@ -185,6 +186,19 @@ class ClientTest(unittest.TestCase):
         threading.Timer(0.3, lambda: setattr(new, "topology", one_shard(new, 2))).start()
         client.put("k", "v")
         self.assertEqual(new.records, {b"k": b"v"})
+
+    def test_a_write_on_a_connection_that_is_lost_is_unknown_at_once(self):
+        old, other = FakeNode(), self.node()
+        other.topology = one_shard(old)
+        came = threading.Event()
+        old.script = lambda operations, request_id: came.set() or []
+        client = self.client(other)
+        client.topology()
+        threading.Thread(target=lambda: (came.wait(), old.close())).start()
+        began = time.monotonic()
+        with self.assertRaisesRegex(distrikv.UnknownOutcome, "connection"):
+            client.put("k", "v")
+        self.assertLess(time.monotonic() - began, 15)  # of 20: and not at the deadline
 
     def test_a_read_that_was_given_up_together_with_a_write_is_asked_again(self):
         node = self.node()
