@@ -7,8 +7,8 @@
 //
 // Errors, beside those that the node answers (messages/result.hpp):
 // - unavailable: no node could be asked within the deadline, and nothing was done;
-// - unknown_outcome: a write was sent and not answered in time. It may have happened, or may yet: it is never
-//   repeated here. Read the key before you decide.
+// - unknown_outcome: a write was sent and not answered in time, or its connection was lost. It may have happened,
+//   or may yet: it is never repeated here. Read the key before you decide.
 //
 // Not thread-safe, and without a thread of its own: make one Client per thread. Progress happens only inside
 // its calls; a batch that was submitted waits for its answer, and for its retries, until the next wait. Not
