@@ -6,7 +6,6 @@
 // Begins a new epoch at every start (R6): nothing is answered before its first event is committed. In a
 // cluster that has a register its member tells it which epoch, who counts, and how long its lease holds (see
 // actors/member/); else it chooses for itself.
-// A volatile shard's takes its data back from a replica before that, see refill.hpp.
 // After a log failure it has failed for good: what was pending is of unknown outcome.
 #pragma once
 

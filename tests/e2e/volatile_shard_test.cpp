@@ -42,5 +42,14 @@ TEST_F(VolatileShard, BringsARestartedReplicaBack) {
   expect_on_both("value of ");
 }
 
+TEST_F(VolatileShard, IsEmptyAndServesWhenAllItsMembersWereKilled) {
+  cluster_.kill("delhi");
+  cluster_.kill("delhi-replica");
+  cluster_.start({"delhi", "delhi-replica"});
+  EXPECT_EQ(get(keys_[0]).status, 404);
+  write_all("new ");
+  expect_on_both("new ");
+}
+
 }  // namespace
 }  // namespace dkv::e2e

@@ -25,7 +25,7 @@ class SnapshotGiving : public testing::Test {
   }
   void write(rpc::Request request) { world_.tell(ClientRequest{{0, "writer"}, std::move(request)}); }
   peer::SnapshotRequest request_for(const std::string& from_key, std::uint64_t max_bytes = 1 << 20) {
-    return {kShard, 9, ++requests_, from_key, max_bytes, false};
+    return {kShard, 9, ++requests_, from_key, max_bytes};
   }
   static std::string show(const peer::SnapshotReply& reply) {
     std::string text;
