@@ -155,7 +155,7 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
   waiting.bytes += kReplyBytes;
   owed_bytes_ += waiting.bytes;
   waiting.reply.body = std::move(results);
-  if (head_.seq != before) waiting.leaves_at = std::min(copy_.answer_at(), now + kLongestPacing);
+  if (head_.seq != before) waiting.leaves_at = std::clamp(copy_.answer_at(), now, now + kLongestPacing);
   // What was read must be committed, however little the writer asks for.
   wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
 }
@@ -276,10 +276,12 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
     const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
     if (idle_commit || now >= published_at_ + kHeartbeatInterval) publish_heartbeat(now, out);
   }
-  pace(now);
   if (now < lease_until_) {  // R7
+    pace(now);
     for (Waiting& waiting : ready_) reply(std::move(waiting), out);
     ready_.clear();
+  } else {
+    unpace();
   }
   if (state_ != State::deposed) copy_.end_turn(commit_, now, out);
 }
@@ -293,13 +295,20 @@ void ShardActor::pace(TimePoint now) {
   for (; !paced_.empty() && is_due(paced_.front()); paced_.pop_front())
     due.push_back(std::move(paced_.front()));
   for (Waiting& waiting : ready_) {
-    if (is_due(waiting)) {
+    const bool overtakes = waiting.leaves_at != TimePoint{} && !paced_.empty();
+    if (is_due(waiting) && !overtakes) {
       due.push_back(std::move(waiting));
     } else {
       paced_.push_back(std::move(waiting));
     }
   }
   ready_ = std::move(due);
+}
+
+/// There is nothing to be woken for: they wait like all others, in their order.
+void ShardActor::unpace() {
+  ready_.insert(ready_.begin(), std::move_iterator(paced_.begin()), std::move_iterator(paced_.end()));
+  paced_.clear();
 }
 
 /// Only what is durable here is published: a replica must never hold what its primary may yet lose.
@@ -320,7 +329,7 @@ bool ShardActor::moves(TimePoint now) const {
 
 bool ShardActor::is_idle() const {
   return state_ == State::serving && in_flight_.empty() && commit_ == head_.seq && ready_.empty() &&
-         turn_for_commit_.empty() && turn_for_durable_.empty();
+         paced_.empty() && turn_for_commit_.empty() && turn_for_durable_.empty();
 }
 
 /// What the local log and every in-sync replica have on disk.
@@ -388,8 +397,7 @@ void ShardActor::give_up_all(const std::string& why, Effects& out) {
     }
     all.clear();
   };
-  ready_.insert(ready_.begin(), std::move_iterator(paced_.begin()), std::move_iterator(paced_.end()));
-  paced_.clear();
+  unpace();
   give_up(ready_);
   for (InFlight& frame : in_flight_) {
     give_up(frame.for_durable);

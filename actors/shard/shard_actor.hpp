@@ -98,7 +98,7 @@ class ShardActor : public Actor {
     bool writes = false;
     std::size_t bytes = 0;  // what it takes in memory, about
     rpc::Reply reply;
-    TimePoint leaves_at{};  // not before, while a checkpoint is under way
+    TimePoint leaves_at{};  // of what wrote: not before, while a checkpoint is under way
   };
   /// A frame on its way to being committed, and the replies that wait for it.
   struct InFlight {
@@ -153,6 +153,7 @@ class ShardActor : public Actor {
   Seq in_sync_has() const;
   void advance_commit();
   void pace(TimePoint now);
+  void unpace();
   void trim_log(bool disk_is_full, Effects& out);
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);

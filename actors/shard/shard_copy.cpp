@@ -6,9 +6,8 @@ namespace dkv {
 
 namespace {
 constexpr Duration kCheckpointRetry = 1s;
-// Of the room beside a frozen memtable: writers may take this share of it while its checkpoint goes on for as
-// long as can be expected, and are slowed down so that the rest lasts as long again.
-constexpr double kExpectedShare = 7.0 / 8;
+// Of the room beside a frozen memtable: up to this share, writers may take as much as time has passed.
+constexpr double kInStep = 3.0 / 4;
 // A frame's share of one event: lengths, types, numbers.
 constexpr std::uint64_t kEventOverheadBytes = 16;
 }  // namespace
@@ -177,13 +176,16 @@ double ShardCopy::room_taken() const {
                            static_cast<double>(log_bytes_) / static_cast<double>(options_.freeze_log_bytes)));
 }
 
+/// Past kInStep each half of what is left is to last for twice as long as the half before it: 7/8 of the room
+/// when the checkpoint should be through, 15/16 after half as long again, 31/32 after two and a half times as
+/// long. How long it takes is a guess.
 TimePoint ShardCopy::answer_at() const {
   if (!frozen_ || frozen_at_ == kNever) return {};
   const double taken = room_taken();
-  const double late = std::max(0.0, taken - kExpectedShare) / (1 - kExpectedShare);
+  if (taken >= 1) return kNever;
+  const double late = std::max(0.0, taken - kInStep) * (1 - kInStep) / (1 - taken);
   const auto expected = checkpoint_per_byte_ * static_cast<double>(frozen_->bytes());
-  return frozen_at_ +
-         std::chrono::duration_cast<Duration>(expected * (std::min(taken, kExpectedShare) + late));
+  return frozen_at_ + std::chrono::duration_cast<Duration>(expected * (std::min(taken, kInStep) + late));
 }
 
 void ShardCopy::drop(Effects& out) {

@@ -12,15 +12,15 @@
 namespace dkv::sim {
 namespace {
 
-constexpr std::uint64_t kWriters = 16;
-constexpr std::size_t kMaxBytes = 60 << 10;
+constexpr std::uint64_t kWriters = 8;  // what they have under way is little beside the room
+constexpr std::size_t kMaxBytes = 180 << 10;
 // With its value, and what a memtable takes beside it.
 constexpr std::size_t kRecordBytes = 1000;
 const Address kPrimary{test::kPrimaryNode, Role::member, test::kShard};
 
 NodeOptions limits() {
   NodeOptions options;
-  options.copy.freeze_bytes = 20 << 10;
+  options.copy.freeze_bytes = 60 << 10;
   options.copy.max_bytes = kMaxBytes;
   return options;
 }
@@ -35,9 +35,9 @@ struct Writer {
 class Pacing {
  public:
   explicit Pacing(std::uint64_t seed) : world_(seed, test::one_shard(), limits()) {
-    // About 70 records, all but a few of them another key's: a checkpoint takes some 300 ms, in which writers
-    // who are not slowed down take all the room there is.
-    world_.slow_stores(Duration{4ms});
+    // Some 180 records, all but a few of keys that are written once: a checkpoint takes a third of a second,
+    // in which writers who are not slowed down take all the room there is.
+    world_.slow_stores(Duration{2ms});
     world_.start_all();
     world_.run_until(world_.now() + 500ms);
     for (std::uint64_t i = 0; i < kWriters; ++i) {
@@ -80,7 +80,7 @@ class Pacing {
   }
 
   std::uint64_t written = 0;
-  std::uint64_t refused = 0;
+  std::uint64_t refused = 0;  // as overloaded: one checkpoint in five fails, as if the disk were full
   Duration slowest{};
   std::uint64_t paced = 0;  // answers that took longer than a disk does
   std::size_t most_bytes = 0;
@@ -101,7 +101,7 @@ class Pacing {
       const Duration took = world_.now() - asked_at;
       const auto* results = std::get_if<std::vector<OperationResult>>(&reply.body);
       if (results == nullptr || results->front().code != Errc::ok) {
-        ++refused;
+        if (results != nullptr && results->front().code == Errc::overloaded) ++refused;
         return world_.at(world_.now() + 20ms, [this, i] { again(i); });
       }
       Writer& who = writers_[i];
@@ -132,7 +132,7 @@ class Pacing {
 };
 
 TEST(SimulatedPacing, SlowsWritersDownInsteadOfRefusingThem) {
-  for (std::uint64_t seed = 1; seed <= seed_count() / 10 + 1; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seed_count() / 30 + 1; ++seed) {
     Pacing run(seed);
     run.run_for(3s);  // the first checkpoint says how long one takes
     run.refused = run.written = run.paced = 0;
@@ -140,8 +140,7 @@ TEST(SimulatedPacing, SlowsWritersDownInsteadOfRefusingThem) {
     run.run_for(20s);
     EXPECT_GT(run.written, 500U) << "seed " << seed;
     EXPECT_GT(run.paced, run.written / 4) << "seed " << seed;
-    // Where a checkpoint is cut short (one in five), it takes as long again, and more than is reckoned with.
-    EXPECT_LE(run.refused, run.written / 20) << "seed " << seed;
+    EXPECT_LE(run.refused, run.written / 50) << "seed " << seed;
     EXPECT_LE(run.slowest, 1100ms) << "seed " << seed;
     EXPECT_LE(run.most_bytes, kMaxBytes + 2 * kRecordBytes) << "seed " << seed;
     run.stop_writing();
@@ -151,7 +150,7 @@ TEST(SimulatedPacing, SlowsWritersDownInsteadOfRefusingThem) {
 }
 
 TEST(SimulatedPacing, LosesNothingThatWasAcknowledgedOverCrashes) {
-  for (std::uint64_t seed = 1; seed <= seed_count() / 10 + 1; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seed_count() / 30 + 1; ++seed) {
     Pacing run(seed);
     for (int i = 0; i < 4; ++i) {
       run.run_for(Duration{1700ms} + Duration{1ms} * static_cast<int>(seed * 37 % 1000));
