@@ -203,12 +203,12 @@ bool is_confirmed(const std::string& shard) {
 
 // ---- failover
 
-/// One try: the exit code, or nothing when it is worth another; `last` says why, then.
+/// One try: the exit code, or nothing when it is worth another; `why` says for what reason, then.
 std::optional<int> try_failover(const Options& options, const Attempt& attempt, const std::string& shard_name,
-                                const std::string& to, Error& last) {
+                                const std::string& to, Error& why) {
   const auto view = attempt.look();
   if (!view) {
-    last = view.error();
+    why = view.error();
     return std::nullopt;
   }
   const auto found = find(*view, shard_name, to);
@@ -220,16 +220,21 @@ std::optional<int> try_failover(const Options& options, const Attempt& attempt, 
     return report({Errc::bad_request, "shard " + shard_name + " has no replica to hand over to"},
                   options.json);
   if (!view->answers_at(primary.id)) {
-    last = {Errc::unavailable, "its primary " + primary.name +
-                                   " does not answer. An in-sync replica takes over by "
-                                   "itself within seconds; where there is none, see distrikv promote --help"};
+    why = {Errc::unavailable, "its primary " + primary.name +
+                                  " does not answer. An in-sync replica takes over by "
+                                  "itself within seconds; where there is none, see distrikv promote --help"};
+    return std::nullopt;
+  }
+  if (shard.in_sync.empty()) {
+    why = {Errc::unavailable,
+           "none of the shard's replicas is in-sync, so none can take over: see distrikv status"};
     return std::nullopt;
   }
   const auto done = attempt.ask(primary, {rpc::ControlAction::hand_over, shard_name, to});
   if (done) return report_new_primary(options, attempt, shard, primary.name, *done);
-  last = done.error();
-  if (last.code == Errc::unavailable || last.code == Errc::overloaded) return std::nullopt;
-  return report(last, options.json);
+  why = done.error();
+  if (why.code == Errc::unavailable || why.code == Errc::overloaded) return std::nullopt;
+  return report(why, options.json);
 }
 
 }  // namespace
@@ -241,7 +246,10 @@ int failover(const Options& options, const std::string& shard_name, const std::s
   Error last;
   // Who is primary may change between being told and being asked.
   while (true) {
-    if (const auto code = try_failover(options, attempt, shard_name, to, last)) return *code;
+    Error why;
+    if (const auto code = try_failover(options, attempt, shard_name, to, why)) return *code;
+    // A try that time cut short says only that.
+    if (last.message.empty() || attempt.has_time()) last = std::move(why);
     if (!attempt.has_time()) return report(last, options.json);
     attempt.pause();
   }
