@@ -17,7 +17,7 @@ constexpr std::uint64_t kIdentityFormat = 1;
 /// "[", an IPv6 address or a hostname of at most 253, "]:65535"
 constexpr std::size_t kMaxEndpointBytes = 261;
 /// What the largest valid topology unpacks to, value by value: it bounds the memory of hostile input.
-constexpr std::size_t kMaxTokens = 10 + kMaxNodes * 8 +
+constexpr std::size_t kMaxTokens = 11 + kMaxNodes * 8 +
                                    kMaxShards * (11 + 2 * kMaxReplicas + 3 * (kMaxReplicas + 1)) + 5 * 4 +
                                    kSlotCount * 4;
 constexpr std::uint64_t kMaxId = UINT32_MAX;
@@ -52,6 +52,13 @@ void pack_shard_identity(Packer& out, const ShardInfo& shard) {
   out.array(names_store ? 7 : 6);
   pack_members(out, shard);
   if (names_store) out.uint(static_cast<std::uint64_t>(shard.store));
+}
+
+/// The last field, and only where it is not the usual one.
+bool names_failover(const Topology& topology) { return topology.failover != Failover::standard; }
+
+void pack_failover(Packer& out, const Topology& topology) {
+  if (names_failover(topology)) out.uint(static_cast<std::uint64_t>(topology.failover));
 }
 
 void pack_keeper(Packer& out, const Keeper& keeper) {
@@ -153,14 +160,18 @@ Error malformed() { return Error{Errc::bad_request, "topology: not the encoding 
 std::string encode(const Topology& topology) {
   std::string bytes;
   Packer out(bytes);
-  out.array(9).uint(kFormatVersion).uint(topology.version).uint(topology.change).uint(topology.id);
-  out.text(topology.name).array(topology.nodes.size());
+  out.array(names_failover(topology) ? 10 : 9)
+      .uint(kFormatVersion)
+      .uint(topology.version)
+      .uint(topology.change);
+  out.uint(topology.id).text(topology.name).array(topology.nodes.size());
   for (const NodeInfo& node : topology.nodes) pack_node(out, node);
   out.array(topology.shards.size());
   for (const ShardInfo& shard : topology.shards) pack_shard(out, shard);
   out.array(topology.keepers.size());
   for (const Keeper& keeper : topology.keepers) pack_keeper(out, keeper);
   pack_slots(out, topology.slots);
+  pack_failover(out, topology);
   return bytes;
 }
 
@@ -172,7 +183,11 @@ std::uint64_t cluster_id_of(Topology topology) {
   }
   std::string bytes;
   Packer out(bytes);
-  out.array(8).uint(kIdentityFormat).uint(topology.version).uint(0).text(topology.name);
+  out.array(names_failover(topology) ? 9 : 8)
+      .uint(kIdentityFormat)
+      .uint(topology.version)
+      .uint(0)
+      .text(topology.name);
   out.array(topology.nodes.size());
   for (const NodeInfo& node : topology.nodes) pack_node(out, node);
   out.array(topology.shards.size());
@@ -180,6 +195,7 @@ std::uint64_t cluster_id_of(Topology topology) {
   out.array(topology.keepers.size());
   for (const Keeper& keeper : topology.keepers) out.uint(keeper.node.value);
   pack_slots(out, topology.slots);
+  pack_failover(out, topology);
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
@@ -193,7 +209,7 @@ Result<Topology> decode_topology(std::string_view bytes) {
     return Error{Errc::wrong_version,
                  "topology format " + std::to_string(format) + " is not known here, only 2"};
   }
-  if (fields != 9) return malformed();
+  if (fields != 9 && fields != 10) return malformed();
 
   Topology topology;
   topology.version = in.uint();
@@ -207,6 +223,10 @@ Result<Topology> decode_topology(std::string_view bytes) {
   topology.keepers.resize(unpack_count(in, kMaxKeepers));
   for (Keeper& keeper : topology.keepers) keeper = unpack_keeper(in);
   unpack_slots(in, topology.slots);
+  if (fields == 10) {
+    topology.failover = static_cast<Failover>(in.uint(static_cast<std::uint64_t>(Failover::fast)));
+    if (!names_failover(topology)) in.fail();  // one topology has one encoding
+  }
   if (!in.done()) return malformed();
   if (const Result<void> valid = check(topology); !valid) return valid.error();
   return topology;

@@ -15,7 +15,8 @@ std::string encode(const Topology& topology);
 
 /// The id of the cluster that begins with this topology: XXH3-64 of its encoding in format version 1, which
 /// stays what it is, with id 0 and empty endpoints. So it depends on names, shards, their members, weights,
-/// stores and slots, and the keepers' nodes; neither on addresses nor on what the register adds.
+/// stores and slots, the keepers' nodes, and how failover is timed; neither on addresses nor on what the
+/// register adds.
 std::uint64_t cluster_id_of(Topology topology);
 
 /// Decodes bytes from anybody: neither crashes nor allocates more than a few MiB, whatever they claim.

@@ -54,10 +54,11 @@ std::string quoted_list(const std::vector<std::string>& names) {
   return "[" + out + "]";
 }
 
-std::string cluster_table(const std::vector<std::string>& nodes) {
+std::string cluster_table(const std::vector<std::string>& nodes, Failover failover) {
   const std::size_t count = nodes.size() >= 5 ? 5 : nodes.size() >= 3 ? 3 : 1;
   const auto end = nodes.begin() + static_cast<std::ptrdiff_t>(count);
-  return "[cluster]\nname = \"cluster\"\nkeepers = " + quoted_list({nodes.begin(), end}) + "\n";
+  return "[cluster]\nname = \"cluster\"\nkeepers = " + quoted_list({nodes.begin(), end}) + "\n" +
+         (failover == Failover::standard ? "" : "failover = \"" + std::string(name_of(failover)) + "\"\n");
 }
 
 std::string shard_table(const std::string& name, const GenerateOptions& options) {
@@ -97,7 +98,7 @@ Result<std::string> generate_toml(const GenerateOptions& options) {
   }
   std::string toml = "# " + std::to_string(options.shards) + " shards, each a primary and " +
                      std::to_string(options.replicas) + " replicas. The format: topology/README.md\n\n" +
-                     cluster_table(nodes);
+                     cluster_table(nodes, options.failover);
   std::uint32_t address = *first;
   for (const std::string& node : nodes) {
     toml += "\n[[node]]\nname = \"" + node + "\"\nhost = \"" + address_text(address++) + "\"\n";

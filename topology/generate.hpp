@@ -15,6 +15,7 @@ struct GenerateOptions {
   std::uint32_t replicas = 0;  // of each shard
   std::string base;            // the IPv4 address of the first node
   StoreKind store = StoreKind::lmdb;
+  Failover failover = Failover::standard;
 };
 
 /// Shards are shard-1, shard-2, … (padded with zeros to one width). Each has nodes of its own: its primary

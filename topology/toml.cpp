@@ -64,6 +64,7 @@ struct FileShard {
 
 struct File {
   std::string cluster;
+  Failover failover = Failover::standard;
   std::optional<std::vector<At<std::string>>> keepers;
   Place keepers_place;
   std::vector<FileNode> nodes;
@@ -292,7 +293,8 @@ FileShard read_shard(const toml::table& table, Mistakes& mistakes) {
 }
 
 void read_cluster(const toml::table& root, File& file, Mistakes& mistakes) {
-  constexpr std::array<std::string_view, 2> keys{"name", "keepers"};
+  constexpr std::array<std::string_view, 3> keys{"name", "keepers", "failover"};
+  constexpr std::array<std::string_view, 2> failovers{"standard", "fast"};
   const toml::node* node = root.get("cluster");
   if (node == nullptr) {
     return mistakes.add_missing({1, 1}, "the file has no [cluster] table; it must have one");
@@ -306,6 +308,7 @@ void read_cluster(const toml::table& root, File& file, Mistakes& mistakes) {
   file.cluster = in.name("name").value;
   file.keepers = in.names("keepers");
   file.keepers_place = in.place("keepers");
+  file.failover = in.choice("failover", failovers) == 0 ? Failover::standard : Failover::fast;
 }
 
 /// Reads the tables [[key]] by `read`; there are 1 to `max` of them.
@@ -448,6 +451,7 @@ void sort_by_name(std::vector<Item>& items) {
 Topology make_topology(File file) {
   Topology topology;
   topology.name = file.cluster;
+  topology.failover = file.failover;
   sort_by_name(file.nodes);
   sort_by_name(file.shards);
   std::map<std::string, NodeId> ids;

@@ -34,6 +34,8 @@ std::string_view hash_part(std::string_view key) {
 
 const char* name_of(StoreKind kind) { return kind == StoreKind::memory ? "memory" : "lmdb"; }
 
+const char* name_of(Failover failover) { return failover == Failover::fast ? "fast" : "standard"; }
+
 const NodeInfo* Topology::find_node(NodeId node) const { return find_by_id(nodes, node); }
 const NodeInfo* Topology::find_node(std::string_view node) const { return find_by_name(nodes, node); }
 const ShardInfo* Topology::find_shard(ShardId shard) const { return find_by_id(shards, shard); }

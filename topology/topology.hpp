@@ -36,6 +36,15 @@ enum class StoreKind : std::uint8_t {
 /// "lmdb", "memory".
 const char* name_of(StoreKind kind);
 
+/// How soon a replica takes over from a silent primary. All nodes of a cluster go by the same.
+enum class Failover : std::uint8_t {
+  standard = 0,
+  fast = 1,
+};
+
+/// "standard", "fast".
+const char* name_of(Failover failover);
+
 /// A member's data folder, as the register knows it: a wiped disk is a new member.
 struct MemberFolder {
   NodeId node;
@@ -78,6 +87,7 @@ struct Topology {
   std::vector<ShardInfo> shards;  // ordered by id
   std::vector<Keeper> keepers;
   SlotMap slots{};
+  Failover failover = Failover::standard;  // of the file; never changes
 
   /// nullptr when there is none.
   const NodeInfo* find_node(NodeId id) const;

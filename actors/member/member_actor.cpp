@@ -11,7 +11,7 @@ namespace {
 // when it is about this close.
 constexpr std::uint64_t kCloseEvents = 10'000;
 // Replicas that could take over at the same time are apart by their place in the in-sync set.
-constexpr Duration kTakeOverSpread = 150ms;
+Duration take_over_spread(const LeaseTiming& timing) { return timing.grace / 10; }
 // A replica that lags cannot be waited for with all writers stopped.
 constexpr Duration kHandOverPatience = 5s;
 // Who can hear nobody's heartbeat yet, or has slept, gives this many of them time to come.
@@ -39,6 +39,12 @@ void set_folder(ShardInfo& shard, NodeId node, std::uint64_t incarnation) {
 }
 
 }  // namespace
+
+/// Grace is 1.5 and 1.4 times the lease: enough unless one clock runs so much faster than another.
+LeaseTiming timing_of(Failover failover) {
+  return failover == Failover::fast ? LeaseTiming{.lease = 350ms, .grace = 500ms, .heartbeat = 50ms}
+                                    : LeaseTiming{};
+}
 
 MemberActor::MemberActor(Address self, std::shared_ptr<Store> store, MemberOptions options)
     : self_(self), store_(std::move(store)), options_(std::move(options)), lease_(options_.timing.lease) {
@@ -184,7 +190,8 @@ TimePoint MemberActor::begins_empty_at() const {
   if (shard_->primary != self_.node || owns_registered_folder()) return kNever;
   if (shard_->in_sync.empty()) return reached_since_;
   const auto turns = static_cast<Duration::rep>(shard_->in_sync.size());
-  return std::max(quiet_since_, reached_since_) + 2 * options_.timing.grace + turns * kTakeOverSpread;
+  return std::max(quiet_since_, reached_since_) + 2 * options_.timing.grace +
+         turns * take_over_spread(options_.timing);
 }
 
 /// R9, R14. Never, for who may not.
@@ -196,7 +203,8 @@ TimePoint MemberActor::take_over_at() const {
   const TimePoint heard_nothing = quiet_since_ + options_.timing.grace;
   // Who is reached by the keepers again may be so by its primary, which has had no time to say so.
   const TimePoint could_hear = reached_since_ + kHeartbeatsToHear * options_.timing.heartbeat;
-  return std::max(heard_nothing, could_hear) + (place - shard_->in_sync.begin()) * kTakeOverSpread;
+  const auto turn = place - shard_->in_sync.begin();
+  return std::max(heard_nothing, could_hear) + turn * take_over_spread(options_.timing);
 }
 
 void MemberActor::propose_to_lead(Pending::Kind kind, TimePoint now, Effects& out) {
@@ -358,11 +366,10 @@ void MemberActor::tend_followers(TimePoint now, Effects& out) {
   primary_->set_lease(lease_ends_at(now));
 }
 
-/// R18: it could not commit, or has no lease and cannot get the silent dropped, for as long as a take-over
-/// takes twice. It asks nobody to wait for it any longer; when it can again before anybody has taken over, it
-/// goes on.
+/// R18: it could not commit, or has no lease and cannot get the silent dropped, for too long. It asks nobody
+/// to wait for it any longer; when it can again before anybody has taken over, it goes on.
 bool MemberActor::is_stuck(TimePoint now) const {
-  return options_.rules.quiet && now - able_at_ >= 2 * options_.timing.grace;
+  return options_.rules.quiet && now - able_at_ >= options_.timing.patience;
 }
 
 void MemberActor::send_heartbeats(TimePoint now, Effects& out) {

@@ -26,7 +26,12 @@ struct LeaseTiming {
   /// two clocks can drift apart in it.
   Duration grace = 1500ms;
   Duration heartbeat = 100ms;
+  /// How long a primary that cannot commit asks the others to wait for it. No shorter where leases are: disks
+  /// do not know of it, and a replica whose disk stands still is to be dropped first.
+  Duration patience = 3s;
 };
+
+LeaseTiming timing_of(Failover failover);
 
 struct MemberOptions {
   CopyOptions copy;

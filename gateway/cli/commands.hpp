@@ -46,7 +46,7 @@ int promote(const Options& options, const std::string& shard, const std::string&
 /// From the file when one is given, else from the cluster. `plain`: a line for each node, for scripts.
 int show_topology(const Options& options, bool plain);
 int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base,
-                 const std::string& store);
+                 const std::string& store, const std::string& failover);
 
 // check_command.cpp
 /// Of a stopped node's data folder.

@@ -30,6 +30,7 @@ struct Arguments {
   std::uint32_t replicas = 1;
   std::string base;
   std::string store = "lmdb";
+  std::string failover = "standard";
   std::string shard;
   std::string to;
   bool force = false;
@@ -201,11 +202,16 @@ void add_topology_commands(CLI::App& app, Arguments& arguments, int& result) {
   create->add_option("--store", arguments.store, "where shards keep their data: on disk, or in memory")
       ->check(CLI::IsMember({"lmdb", "memory"}))
       ->capture_default_str();
+  create->add_option("--failover", arguments.failover, "how soon a replica takes over from a silent primary")
+      ->check(CLI::IsMember({"standard", "fast"}))
+      ->capture_default_str();
   create->footer(
       "\nExamples:\n  distrikv topology new --shards 8 --replicas 1 --base 127.0.1.1 >big.toml\n\n"
       "Exit codes: 0 printed, 2 wrong usage.\n");
-  create->callback(
-      [&] { result = new_topology(arguments.shards, arguments.replicas, arguments.base, arguments.store); });
+  create->callback([&] {
+    result = new_topology(arguments.shards, arguments.replicas, arguments.base, arguments.store,
+                          arguments.failover);
+  });
 }
 
 /// The app, or the command of commands, that was given none; nullptr when none is missing.

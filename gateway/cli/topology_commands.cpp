@@ -52,8 +52,9 @@ std::string share_of(std::size_t slots) {
 }
 
 void print_tables(const Topology& topology) {
-  std::printf("cluster %s, topology version %llu, keepers %s\n\n", topology.name.c_str(),
-              static_cast<unsigned long long>(topology.version), keepers_of(topology).c_str());
+  std::printf("cluster %s, topology version %llu, keepers %s%s\n\n", topology.name.c_str(),
+              static_cast<unsigned long long>(topology.version), keepers_of(topology).c_str(),
+              topology.failover == Failover::standard ? "" : ", fast failover");
   Table nodes({"NODE", "HTTP", "RPC", "ROLES"});
   for (const NodeInfo& node : topology.nodes) {
     nodes.add({{node.name}, {node.http}, {node.rpc}, {roles_of(topology, node.id)}});
@@ -96,9 +97,10 @@ int show_topology(const Options& options, bool plain) {
 }
 
 int new_topology(std::uint32_t shards, std::uint32_t replicas, const std::string& base,
-                 const std::string& store) {
+                 const std::string& store, const std::string& failover) {
   const StoreKind kind = store == name_of(StoreKind::memory) ? StoreKind::memory : StoreKind::lmdb;
-  const auto text = generate_toml({shards, replicas, base, kind});
+  const Failover timing = failover == name_of(Failover::fast) ? Failover::fast : Failover::standard;
+  const auto text = generate_toml({shards, replicas, base, kind, timing});
   if (!text) return report(text.error(), false);
   std::fwrite(text->data(), 1, text->size(), stdout);
   return kOk;

@@ -148,10 +148,14 @@ std::string status_json(const NodeStatus& status) {
 }
 
 std::string topology_json(const Topology& topology) {
-  Json json = {{"version", topology.version},      {"change", hex_id(topology.change)},
-               {"id", hex_id(topology.id)},        {"name", topology.name},
-               {"nodes", Json::array()},           {"shards", Json::array()},
-               {"keepers", keeper_names(topology)}};
+  Json json = {{"version", topology.version},
+               {"change", hex_id(topology.change)},
+               {"id", hex_id(topology.id)},
+               {"name", topology.name},
+               {"nodes", Json::array()},
+               {"shards", Json::array()},
+               {"keepers", keeper_names(topology)},
+               {"failover", name_of(topology.failover)}};
   for (const auto& node : topology.nodes) json["nodes"].push_back(node_json(node));
   for (const auto& shard : topology.shards) json["shards"].push_back(shard_json(topology, shard));
   return text(json);

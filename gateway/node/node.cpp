@@ -104,6 +104,7 @@ class Node::Impl {
     NodeOptions options = setup_.limits;
     options.process = random_number();
     options.has_register = true;
+    options.timing = timing_of(setup_.topology->failover);
     auto actors = assemble_node(
         *setup_.topology, self_.id, options,
         [this](const ShardInfo& shard) { return open_storage(data_, shard); },

@@ -48,6 +48,7 @@ TEST(TopologyCodec, ComesBackAsItWas) {
     topology.version = *rc::gen::inRange<std::uint64_t>(7, UINT64_MAX);
     topology.change = *rc::gen::inRange<std::uint64_t>(1, UINT64_MAX);
     topology.id = *rc::gen::arbitrary<std::uint64_t>();
+    topology.failover = *rc::gen::element(Failover::standard, Failover::fast);
     const Result<Topology> decoded = decode_topology(encode(topology));
     RC_ASSERT(decoded.has_value());
     RC_ASSERT(*decoded == topology);
@@ -99,6 +100,9 @@ TEST(TopologyCodec, TheClustersIdDependsOnNothingThatTheRegisterAdds) {
   }
   topology.nodes[0].http = "moved:1";
   EXPECT_EQ(cluster_id_of(topology), id);
+  Topology fast = topology;
+  fast.failover = Failover::fast;
+  EXPECT_NE(cluster_id_of(fast), id);
   topology.keepers[0].node = NodeId{4};
   EXPECT_NE(cluster_id_of(topology), id);
 }
@@ -110,6 +114,18 @@ TEST(TopologyCodec, RefusesAnotherVersionByName) {
   const Result<Topology> decoded = decode_topology(bytes);
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, Errc::wrong_version);
+}
+
+TEST(TopologyCodec, NamesTheFailoverOnlyWhereItIsNotTheUsualOne) {
+  Topology topology = ring(2, 1);
+  std::string usual = encode(topology);
+  topology.failover = Failover::fast;
+  const std::string fast = encode(topology);
+  EXPECT_EQ(fast.size(), usual.size() + 1);
+  usual[0] = fast[0];  // ten fields
+  EXPECT_FALSE(decode_topology(usual + '\0'));
+  EXPECT_TRUE(decode_topology(usual + '\1'));
+  EXPECT_FALSE(decode_topology(usual + '\2'));
 }
 
 TEST(TopologyCodec, RefusesEveryTruncationAndEveryTrailingByte) {

@@ -40,6 +40,17 @@ TEST(Generate, WritesTheStoreWhereItIsNotTheUsualOne) {
             std::string::npos);
 }
 
+TEST(Generate, WritesTheFailoverWhereItIsNotTheUsualOne) {
+  const auto text =
+      generate_toml({.shards = 1, .replicas = 1, .base = "127.0.0.2", .failover = Failover::fast});
+  ASSERT_TRUE(text);
+  const auto topology = parse_topology(*text, "generated");
+  ASSERT_TRUE(topology) << topology.error().message;
+  EXPECT_EQ(topology->failover, Failover::fast);
+  EXPECT_EQ(generate_toml({.shards = 1, .replicas = 0, .base = "127.0.0.2"})->find("failover"),
+            std::string::npos);
+}
+
 TEST(Generate, PadsNumbersSoThatNamesSortAsTheyCount) {
   const Result<Topology> topology = generated(12, 0, "10.0.0.1");
   ASSERT_TRUE(topology) << topology.error().message;

@@ -109,6 +109,20 @@ TEST(TopologyFile, AShardIsOnDiskUnlessItsStoreIsMemory) {
   EXPECT_NE(memory->id, plain->id);
 }
 
+TEST(TopologyFile, AClusterWithFastFailoverIsAnotherOne) {
+  const std::string text = read(kIndia);
+  const std::string name = "name = \"india\"";
+  const auto plain = parse_topology(text, "f");
+  EXPECT_EQ(plain->failover, Failover::standard);
+  const auto named = parse_topology(with(text, name, name + "\nfailover = \"standard\""), "f");
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(*named, *plain);
+  const auto fast = parse_topology(with(text, name, name + "\nfailover = \"fast\""), "f");
+  ASSERT_TRUE(fast) << fast.error().message;
+  EXPECT_EQ(fast->failover, Failover::fast);
+  EXPECT_NE(fast->id, plain->id);
+}
+
 std::string with_all(std::string text, const std::string& from, const std::string& to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
@@ -248,7 +262,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{0, "[extra]", "19:2", "unknown key \"extra\" in the file; allowed are cluster, node, shard"},
         Case{7, "htp = 8081", "7:1",
              "unknown key \"htp\" in [[node]]; allowed are name, host, http, rpc, events, peer, watch"},
-        Case{3, "keeper = []", "3:1", "unknown key \"keeper\" in [cluster]; allowed are name, keepers"},
+        Case{3, "keeper = []", "3:1",
+             "unknown key \"keeper\" in [cluster]; allowed are name, keepers, failover"},
         Case{7, "http.port = 1", "7:1", "http must be a whole number from 1 to 65535, not a table"},
         Case{7, "\"a\\u0007b\" = 1", "7:1", "unknown key \"a?b\""},
         // A misspelt key is reported, not that the right one is missing.
@@ -283,6 +298,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{18, "weight = 0", "18:10", "from 1 to 1000, not 0"},
         Case{18, "weight = 1001", "18:10", "not 1001"},
         Case{18, "store = \"disk\"", "18:9", "store must be \"lmdb\" or \"memory\", not \"disk\""},
+        Case{3, "failover = \"slow\"", "3:12", "failover must be \"standard\" or \"fast\", not \"slow\""},
+        Case{3, "failover = 1", "3:12", "failover must be \"standard\" or \"fast\", not a whole number"},
         Case{18, "store = 1", "18:9", "store must be \"lmdb\" or \"memory\", not a whole number"},
         Case{2, "name = \"\"", "2:8", "\"\" is no name; a name has 1 to 63 of a-z, 0-9 and '-'"},
         Case{5, "name = \"Delhi\"", "5:8", "\"Delhi\" is no name"},

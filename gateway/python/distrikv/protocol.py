@@ -298,6 +298,8 @@ def decode_topology(data: bytes) -> Topology:
     fields = _array(_unpack(data))
     if not fields or _uint(fields[0]) != 2:
         raise Malformed("a topology of another format")
+    if len(fields) == 10:
+        _uint(fields.pop())  # how failover is timed: the nodes' matter
     _, version, _change, id_, name, nodes, shards, keepers, ranges = _array(fields, 9)
     by_id = {}
     for node in _array(nodes):

@@ -447,6 +447,7 @@ TEST_F(Api, ShowsTheTopology) {
   EXPECT_EQ(json["name"], "test");
   EXPECT_EQ(json["nodes"][1]["http"], "127.0.0.3:8080");
   EXPECT_EQ(json["keepers"], nlohmann::json::parse(R"(["delhi"])"));
+  EXPECT_EQ(json["failover"], "standard");
   EXPECT_EQ(json["shards"][0]["slots"], nlohmann::json::parse("[[0,8191]]"));
   EXPECT_EQ(json["shards"][1]["slots"], nlohmann::json::parse("[[8192,16383]]"));
   EXPECT_EQ(json["shards"][1]["slot_count"], 8192);

@@ -125,6 +125,11 @@ class ClientTest(unittest.TestCase):
         client.put("k", "v")
         self.assertEqual(owner.records, {b"k": b"v"})
 
+    def test_reads_the_topology_of_a_cluster_with_fast_failover(self):
+        node = self.node()
+        node.topology = msgpack.packb([*msgpack.unpackb(one_shard(node, 5)), 1])
+        self.assertEqual(self.client(node).topology().version, 5)
+
     def test_learns_the_newer_topology_that_moved_speaks_of(self):
         owner, other = self.node(), self.node()
         client = self.client(other)
