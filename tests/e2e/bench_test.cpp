@@ -77,7 +77,7 @@ TEST_F(Bench, WithoutRedisTheOtherFiguresAreThere) {
   // The launcher's last step, with only what setpriv needs to be found.
   std::filesystem::create_symlink("/usr/bin/setpriv", folder_.path() / "setpriv");
   const Finished done =
-      run({"/usr/bin/python3", "-B", std::string(DKV_SOURCE) + "/tests/bench/engine/engine.py", "--programs",
+      run({"/usr/bin/python3", "-B", std::string(DKV_SOURCE) + "/tests/bench/engine.py", "--programs",
            DKV_PROGRAMS, "--run-dir", run_dir(), "--quick", "--only", "get-32", "--json", json_file()},
           {.input = "", .environment = {"PATH=" + folder_.path().string()}, .timeout = 60s});
   ASSERT_EQ(done.code, 0) << done.out << done.err;
@@ -88,8 +88,8 @@ TEST_F(Bench, WithoutRedisTheOtherFiguresAreThere) {
 }
 
 TEST_F(Bench, InterruptedItEndsItsServerAndDeletesItsData) {
-  Process bench({"/usr/bin/python3", "-B", std::string(DKV_SOURCE) + "/tests/bench/engine/engine.py",
-                 "--programs", DKV_PROGRAMS, "--run-dir", run_dir(), "--only", "get-32"},
+  Process bench({"/usr/bin/python3", "-B", std::string(DKV_SOURCE) + "/tests/bench/engine.py", "--programs",
+                 DKV_PROGRAMS, "--run-dir", run_dir(), "--only", "get-32"},
                 folder_.path() / "log");
   const std::filesystem::path lock = folder_.path() / "run/ours/data/lock";  // holds the node's pid
   ASSERT_TRUE(eventually(30s, [&] { return !read_file(lock).empty(); })) << read_file(folder_.path() / "log");
@@ -101,12 +101,70 @@ TEST_F(Bench, InterruptedItEndsItsServerAndDeletesItsData) {
   EXPECT_FALSE(std::filesystem::exists(run_dir()));
 }
 
+TEST_F(Bench, FailoverKillsPrimariesAndTimesTheNext) {
+  const Finished done =
+      run({std::string(DKV_SOURCE) + "/scripts/bench", "failover", "--quick", "--fast", "--no-build",
+           "--run-dir", run_dir(), "--json", json_file()},
+          {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 150s});
+  ASSERT_EQ(done.code, 0) << done.out << done.err;
+  const Json report = found();
+  EXPECT_EQ(report["failover"], "fast");
+  const Json rounds = report["killed"]["rounds"];
+  ASSERT_EQ(rounds.size(), 2U);
+  EXPECT_EQ(rounds[0]["killed"], "node-1");
+  EXPECT_EQ(rounds[1]["killed"], "node-2");
+  // No earlier than the last lease that the dead one could have had has ended.
+  for (const Json& round : rounds) EXPECT_GT(round["seconds"], 0.3) << report.dump();
+  EXPECT_GT(report["killed"]["writes"]["acknowledged"], 100);
+  EXPECT_NE(done.out.find("kill -9 to the first write acknowledged"), std::string::npos) << done.out;
+  EXPECT_FALSE(std::filesystem::exists(run_dir()));
+}
+
+TEST_F(Bench, CalmLoadsTheClusterAndKillsNobody) {
+  const Finished done =
+      run({std::string(DKV_SOURCE) + "/scripts/bench", "failover", "--quick", "--calm", "0.05", "--no-build",
+           "--run-dir", run_dir(), "--json", json_file()},
+          {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 150s});
+  ASSERT_EQ(done.code, 0) << done.out << done.err;
+  const Json calm = found()["calm"];
+  EXPECT_EQ(calm["take_overs"], 0) << calm.dump();
+  EXPECT_EQ(calm["epochs_begun"], 0) << calm.dump();
+  EXPECT_GT(calm["operations_per_second"], 100.0);
+}
+
+TEST_F(Bench, ReplicationComparesBothAcknowledgements) {
+  const Finished done =
+      run({std::string(DKV_SOURCE) + "/scripts/bench", "replication", "--quick", "--no-build", "--run-dir",
+           run_dir(), "--json", json_file()},
+          {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 150s});
+  ASSERT_EQ(done.code, 0) << done.out << done.err;
+  const Json rows = found()["rows"];
+  ASSERT_EQ(rows.size(), 2U);
+  for (const Json& row : rows) {
+    SCOPED_TRACE(row.dump());
+    for (const char* mode : {"committed", "local"}) {
+      EXPECT_GT(row[mode]["ops_per_second"], 100.0);
+      EXPECT_GT(row[mode]["p50_ms"], 0.0);
+    }
+    EXPECT_GT(row["throughput_ratio"], 0.0);
+    EXPECT_LT(row["drain_seconds"], 60.0);
+    EXPECT_NE(done.out.find(row["title"]), std::string::npos) << done.out;
+  }
+}
+
 TEST_F(Bench, RefusesARowThatDoesNotExist) {
   const Finished done =
       run({std::string(DKV_SOURCE) + "/scripts/bench", "engine", "--no-build", "--only", "set-33"},
           {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 60s});
   EXPECT_EQ(done.code, 2);
   EXPECT_NE(done.err.find("set-33"), std::string::npos) << done.err;
+}
+
+TEST_F(Bench, RefusesAnOptionOfAnotherBenchmark) {
+  const Finished done = run({std::string(DKV_SOURCE) + "/scripts/bench", "engine", "--no-build", "--fast"},
+                            {.input = "", .environment = {}, .timeout = 60s});
+  EXPECT_EQ(done.code, 2);
+  EXPECT_NE(done.err.find("engine has no option --fast"), std::string::npos) << done.err;
 }
 
 }  // namespace

@@ -20,8 +20,9 @@ constexpr auto kDeadline = 120s;
 constexpr std::size_t kFillBatch = 1000;
 constexpr std::size_t kFillCallers = 16;
 
-ClientOptions options_for(const std::string& endpoint) {
+ClientOptions options_for(const std::string& endpoint, AckMode ack = AckMode::committed) {
   ClientOptions options;
+  options.ack = ack;
   options.seeds = {endpoint};
   options.deadline = kDeadline;
   return options;
@@ -95,8 +96,8 @@ class Starts {
 class Driver {
  public:
   /// Each result is to have a value of so many bytes: none of a put.
-  Driver(const std::string& endpoint, std::size_t value_bytes)
-      : client_(options_for(endpoint)), value_bytes_(value_bytes) {}
+  Driver(const std::string& endpoint, AckMode ack, std::size_t value_bytes)
+      : client_(options_for(endpoint, ack)), value_bytes_(value_bytes) {}
 
   /// Keeps `callers` batches of `next()` under way until it gives an empty one, and waits for the rest.
   template <class Next>
@@ -196,7 +197,7 @@ Result<Outcome> run_load(const Load& load) {
   const Meter meter;
   for (std::size_t i = 0; i < clients; ++i) {
     threads.emplace_back([&, i] {
-      Driver driver(load.endpoint, load.gets ? load.space.value_bytes : 0);
+      Driver driver(load.endpoint, load.ack, load.gets ? load.space.value_bytes : 0);
       Feed feed(load.space, load.gets, load.batch, std::random_device{}() + i);
       parts[i] =
           driver.run(callers_of_each, [&] { return stop ? std::span<const Operation>{} : feed.random(); });
@@ -219,7 +220,7 @@ Result<Outcome> run_load(const Load& load) {
 }
 
 Result<Outcome> fill(const std::string& endpoint, const KeySpace& space) {
-  Driver driver(endpoint, 0);
+  Driver driver(endpoint, AckMode::committed, 0);
   Feed feed(space, false, kFillBatch, 1);
   const Meter meter;
   auto outcome = driver.run(kFillCallers, [&] { return feed.in_order(); });

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "messages/operation.hpp"
 #include "tests/bench/engine/outcome.hpp"
 #include "tests/bench/engine/pairs.hpp"
 
@@ -16,6 +17,7 @@ struct Load {
   std::string endpoint;  // rpc, "host:port"
   KeySpace space;
   bool gets = false;
+  AckMode ack = AckMode::committed;
   bool separate = false;  // a connection per caller
   std::size_t callers = 32;
   std::size_t batch = 1;  // operations in a frame

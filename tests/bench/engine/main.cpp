@@ -6,16 +6,18 @@
 
 #include "tests/bench/engine/floors.hpp"
 #include "tests/bench/engine/load.hpp"
+#include "tests/bench/engine/trickle.hpp"
 
 namespace dkv::bench {
 namespace {
 
+int report(const Error& error) {
+  std::fprintf(stderr, "error: %s: %s\n", std::string(name_of(error.code)).c_str(), error.message.c_str());
+  return 1;
+}
+
 int report(const Result<Outcome>& outcome) {
-  if (!outcome) {
-    std::fprintf(stderr, "error: %s: %s\n", std::string(name_of(outcome.error().code)).c_str(),
-                 outcome.error().message.c_str());
-    return 1;
-  }
+  if (!outcome) return report(outcome.error());
   nlohmann::ordered_json json{{"ops", outcome->ops},
                               {"seconds", outcome->seconds},
                               {"p50_ms", outcome->latency.percentile_ms(0.5)},
@@ -38,12 +40,16 @@ int run(int argc, char** argv) {
   CLI::App app("Measures one thing and prints it as one line of JSON. scripts/bench puts them together.");
   app.require_subcommand(1);
   Load load;
+  Trickle trickle;
   std::string folder;
   int code = 0;
 
   CLI::App* loads = app.add_subcommand("load", "random operations on a node");
   loads->add_option("--endpoint", load.endpoint, "the node's rpc endpoint, HOST:PORT")->required();
   loads->add_flag("--gets", load.gets, "reads instead of writes");
+  loads->add_option("--ack", load.ack, "when a write is answered: committed or local")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, AckMode>{{"committed", AckMode::committed}, {"local", AckMode::local}}));
   loads->add_flag("--separate", load.separate, "a connection and a thread for each caller");
   loads->add_option("--callers", load.callers)->check(CLI::Range(1UL, 4096UL));
   loads->add_option("--batch", load.batch, "operations in a frame")->check(CLI::Range(1UL, 4096UL));
@@ -57,6 +63,18 @@ int run(int argc, char** argv) {
   fills->add_option("--endpoint", load.endpoint, "the node's rpc endpoint, HOST:PORT")->required();
   add_space(*fills, load.space);
   fills->callback([&] { code = report(fill(load.endpoint, load.space)); });
+
+  CLI::App* trickles = app.add_subcommand(
+      "trickle",
+      "writes to one shard at a steady pace until standard input ends, and tells of new primaries");
+  trickles->add_option("--endpoints", trickle.endpoints, "rpc endpoints of nodes")
+      ->required()
+      ->delimiter(',');
+  trickles->add_option("--shard", trickle.shard)->required();
+  trickles->add_option("--every-ms", trickle.every_ms)->check(CLI::Range(1, 1000));
+  trickles->callback([&] {
+    if (const auto done = run_trickle(trickle); !done) code = report(done.error());
+  });
 
   const auto add_floor = [&](const char* name, const char* what, auto measure) {
     CLI::App* command = app.add_subcommand(name, what);

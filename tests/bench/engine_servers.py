@@ -1,27 +1,15 @@
-"""The two servers that are compared, each in a folder and on ports of its own, never both at once.
-
-A server is a context: started and ready inside, ended by its pid and its folder removed after. setpriv has
-the kernel end it as well should this program be killed."""
+"""The two servers that scripts/bench engine compares, on 127.0.0.1, never both at once."""
 
 import json
-import os
 import shutil
-import signal
 import socket
 import struct
-import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
+from servers import PORTS, Failed, Meter, Node, Server, run
+
 HOST = "127.0.0.1"
-READY_SECONDS = 60
-STOP_SECONDS = 60
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Failed(Exception):
-    """A measurement could not be made; the text says why."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -35,141 +23,26 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def run(command: list[str]) -> str:
-    """Runs a program to its end; what it printed."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Failed(f"{Path(command[0]).name} {command[1]} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
-
-
-class Meter:
-    """What a measurement used, from here to finish(): by the server, and by others on this machine, who spoil it."""
-
-    def __init__(self, folder: Path, server: "Server | None" = None):
-        self.folder, self.server = folder, server
-        self.start = time.monotonic()
-        self.busy = self.busy_seconds()
-        self.client = sum(os.times()[2:4])  # of programs that have ended
-        self.written = self.written_bytes()
-        if server:
-            self.cpu = server.cpu_seconds()
-
-    @staticmethod
-    def busy_seconds() -> float:
-        """Of all processors: all but idle and waiting for disks."""
-        user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-        return (user + nice + system + irq + softirq + steal) / TICKS
-
-    def written_bytes(self) -> int | None:
-        """To the disk that the folder is on, by anybody; None when that is no block device. /proc/PID/io cannot be
-        used: with large folios it counts up to 64 KiB for a page of 4 KiB (LMDB: ten times what the disk saw)."""
-        device = self.folder.stat().st_dev
-        try:
-            fields = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
-        except OSError:
-            return None
-        return int(fields[6]) * 512  # sectors written
-
-    def finish(self, found: dict) -> dict:
-        client = sum(os.times()[2:4]) - self.client
-        server = self.server.cpu_seconds() - self.cpu if self.server else 0.0
-        others = self.busy_seconds() - self.busy - client - server
-        found.setdefault("cpu_seconds", client)
-        found["server_cpu_seconds"] = server
-        written = None if self.written is None else self.written_bytes() - self.written
-        found.setdefault("written_bytes", written)
-        found["others_share"] = max(0.0, others / ((time.monotonic() - self.start) * os.cpu_count()))
-        return found
-
-
-class Server:
-    """What is common to both: the process, and what it has used so far."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.process: subprocess.Popen | None = None
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True)
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def start(self):
-        with open(self.folder / "log", "wb") as log:
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.command()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
-        self.wait_until_ready()
-
-    def __exit__(self, *_):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def wait_until_ready(self):
-        end = time.monotonic() + READY_SECONDS
-        while not self.is_ready():
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise Failed(f"{self.name} did not start: {self.last_words()}")
-            time.sleep(0.05)
-
-    def last_words(self) -> str:
-        return " | ".join((self.folder / "log").read_text(errors="replace").splitlines()[-5:])
-
-    def cpu_seconds(self) -> float:
-        """User and system time, that of children which have ended (Redis rewrites its file in one) included."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(field) for field in fields[11:15]) / TICKS
-
-
-class Ours(Server):
+class Ours(Node):
     """One distrikvd with one shard."""
 
-    name = "distrikvd"
     # Of the log (actors/shard/log_segment.hpp): a segment's header; a turn's marker, and how that begins; of a frame
     # (messages/README.md), its header, and at most the numbers that its body begins with.
     SEGMENT_HEADER_BYTES, MARKER_BYTES, MARKER = 48, 24, struct.Struct("<4sI")
     FRAME_HEADER_BYTES, MOST_NUMBERS_BYTES = 20, 32
 
     def __init__(self, folder: Path, programs: Path):
-        super().__init__(folder)
-        self.programs = programs
-        self.ports = dict(zip(("http", "rpc", "events", "peer", "watch"), free_ports(5)))
-        self.endpoint = f"{HOST}:{self.ports['rpc']}"
+        super().__init__(folder, programs, "solo", HOST, dict(zip(PORTS, free_ports(len(PORTS)))))
 
-    def command(self):
-        ports = "".join(f"{name} = {port}\n" for name, port in self.ports.items())
-        (self.folder / "topology.toml").write_text(
-            f'[cluster]\nname = "bench"\n[[node]]\nname = "solo"\nhost = "{HOST}"\n{ports}'
-            '[[shard]]\nname = "all"\nprimary = "solo"\n')
-        return [str(self.programs / "distrikvd"), "--topology", "topology.toml", "--node", "solo", "--data", "data"]
-
-    def is_ready(self):
-        try:
-            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with direct.open(f"http://{HOST}:{self.ports['http']}/readyz", timeout=2) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
+    def topology(self) -> str:
+        return f'[cluster]\nname = "bench"\n{self.table()}[[shard]]\nname = "all"\nprimary = "solo"\n'
 
     def fill(self, keys: int, value_bytes: int):
-        run([str(self.programs / "distrikv-bench"), "fill", "--endpoint", self.endpoint, "--keys", str(keys),
-             "--value-bytes", str(value_bytes)])
+        run(self.bench("fill", "--keys", keys, "--value-bytes", value_bytes))
 
     def measure(self, work, value_bytes: int, seconds: float, checkpoints: int) -> dict:
-        command = [str(self.programs / "distrikv-bench"), "load", "--endpoint", self.endpoint,
-                   "--callers", str(work.callers), "--batch", str(work.batch), "--keys", str(work.keys),
-                   "--value-bytes", str(value_bytes), "--seconds", str(seconds)]
+        command = self.bench("load", "--callers", work.callers, "--batch", work.batch, "--keys", work.keys,
+                             "--value-bytes", value_bytes, "--seconds", seconds)
         command += ["--separate"] if work.separate else []
         command += ["--gets"] if work.operation == "get" else ["--checkpoints", str(checkpoints)]
         begin = self.log_end()
@@ -182,8 +55,7 @@ class Ours(Server):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         anonymous = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
         disk = sum(file.stat().st_blocks * 512 for file in self.folder.glob("data/**/*") if file.is_file())
-        self.process.kill()
-        self.process.wait()
+        self.kill()
         begin = time.monotonic()
         self.start()
         return {"memory_bytes": anonymous * 1024, "disk_bytes": disk, "restart_seconds": time.monotonic() - begin}
@@ -301,11 +173,3 @@ class Redis(Server):
         rate = float(found["rps"])
         return meter.finish({"rate": rate, "ops": count, "seconds": count / rate, "p999_ms": None, "sync_bytes": None,
                              "p50_ms": float(found["p50_latency_ms"]), "p99_ms": float(found["p99_latency_ms"])})
-
-
-def stop_on_signals():
-    """All three end this program by an exception, so with everything cleared away."""
-    def interrupt(*_):
-        raise KeyboardInterrupt
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a background job has it ignored
-        signal.signal(number, interrupt)

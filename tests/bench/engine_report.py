@@ -1,9 +1,9 @@
-"""What the measurements of scripts/bench come to: medians, ratios, a table."""
+"""What the measurements of scripts/bench engine come to: medians, ratios, a table."""
 
-import os
-import platform
 import statistics
 import subprocess
+
+from tables import aligned, verdict
 
 KEY_BYTES = 16  # "key:000000000042"
 
@@ -61,14 +61,7 @@ def table(report: dict) -> str:
         lines.append((row["title"],))
         for system, found in row["systems"].items():
             lines.append(line_of(system, found, row))
-    widths = [max(len(line[i]) for line in lines if len(line) > 1) for i in range(len(HEADINGS))]
-    text = []
-    for line in lines:
-        if len(line) == 1:
-            text.append("\n" + line[0])
-        else:
-            text.append("  ".join([line[0].ljust(widths[0]),
-                                   *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]).rstrip())
+    text = aligned(lines)
     if report["restarts"]:
         text.append("\n" + restart_line(report["many_keys"], report["restarts"]))
     return "\n".join(text) + "\n\n" + NOTES
@@ -87,7 +80,7 @@ def line_of(system: str, found, row: dict) -> tuple[str, ...]:
     ratio = row["ratios"].get(system)
     goal = ""
     if ratio is not None and row["goal"] and system == next(iter(row["ratios"])):
-        goal = f"{row['goal']:.1f}x {'met' if row['met'] else 'missed'}"
+        goal = f"{row['goal']:.1f}x {verdict(row['met'])}"
     writes = not row["name"].startswith("get")
     synced = found["sync_bytes"] / 1000 if writes and found["sync_bytes"] else None
     return ("  " + system, f"{found['ops_per_second']:,.0f}", f"{found['bytes_per_second'] / 1e6:.1f}",
@@ -109,11 +102,6 @@ p50, p99, p99.9: of an operation, from sending its frame to its answer. kB/sync:
 sync. checkpoints: seen while it was measured; of Redis, rewrites of its file. append-ours: write + fdatasync of as
 many bytes at a time as ours had; append-all: of all that the callers have under way.
 others: how much of the machine's processors everything else used; far above 0% the figures mean little."""
-
-
-def machine() -> dict:
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
-    return {"processors": os.cpu_count(), "model": model, "kernel": platform.release()}
 
 
 def redis_version() -> str:

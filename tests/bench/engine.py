@@ -4,17 +4,17 @@ A round gives every system its turn; the next round takes them in the opposite o
 gets slower, or a neighbour that gets busier, does not always hit the same one. Medians are over rounds."""
 
 import argparse
-import fcntl
 import json
-import os
 import shutil
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import report
-from servers import Failed, Meter, Ours, Redis, run, stop_on_signals
+import engine_report as report
+from engine_servers import Ours, Redis
+from servers import Meter, machine, run
+from session import add_common_options, conduct, say
 
 VALUE_BYTES = 100
 SYSTEMS = ("ours", "redis", "append-ours", "append-all", "lmdb")
@@ -123,10 +123,6 @@ class Progress:
             say(f"    {found['ops_per_second']:,.0f} operations/s{others if found['others_share'] > 0.1 else ''}")
 
 
-def say(text: str):
-    print(text, file=sys.stderr, flush=True)
-
-
 class Engine:
     def __init__(self, options, folder: Path):
         self.scale = QUICK if options.quick else FULL
@@ -214,7 +210,7 @@ class Engine:
                 systems[system] = report.summary_of(rounds) if rounds else NOT_INSTALLED
             lines.append(report.compare(row, systems))
         return {"bench": "engine", "rounds": self.rounds, "quick": self.scale is QUICK, "value_bytes": VALUE_BYTES,
-                "machine": report.machine(), "redis": report.redis_version() if "redis" in self.systems else None,
+                "machine": machine(), "redis": report.redis_version() if "redis" in self.systems else None,
                 "many_keys": self.scale.many_keys, "restarts": self.restarts, "rows": lines}
 
 
@@ -229,12 +225,9 @@ def describe(system: str, work: Work) -> str:
 def parse(arguments):
     names = [row.name for row in rows(FULL)]
     parser = argparse.ArgumentParser(prog="scripts/bench engine", allow_abbrev=False)
-    parser.add_argument("--programs", required=True, help="folder of distrikvd and distrikv-bench")
-    parser.add_argument("--run-dir", required=True, help="where the servers keep their data")
-    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: to see that it works")
+    add_common_options(parser)
     parser.add_argument("--rounds", type=int, help="turns of each system (default: 3; 1 with --quick)")
     parser.add_argument("--only", help="rows to measure, of " + ", ".join(names))
-    parser.add_argument("--json", help="also write everything to this file")
     options = parser.parse_args(arguments)
     if options.rounds is None:
         options.rounds = 1 if options.quick else 3
@@ -246,55 +239,17 @@ def parse(arguments):
     return options
 
 
-def claim(run_dir: Path):
-    """One benchmark at a time: two would spoil each other's figures. Clears away what a killed one left."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    lock = open(run_dir / "lock", "w")  # held until this process ends
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Failed(f"another benchmark runs in {run_dir}") from None
-    for system in SYSTEMS:
-        shutil.rmtree(run_dir / system, ignore_errors=True)
-    return lock
+def measure(options, run_dir: Path) -> dict:
+    engine = Engine(options, run_dir)
+    if "redis" not in engine.systems:
+        say("redis-server is not installed: its columns stay empty (scripts/install-dependencies --bench).")
+    engine.measure_all()
+    return engine.report()
 
 
 def main(arguments) -> int:
     options = parse(arguments)
-    stop_on_signals()
-    run_dir = Path(options.run_dir).resolve()
-    try:
-        lock = claim(run_dir)
-    except (Failed, OSError) as problem:
-        say(f"error: {problem}")
-        return 1
-    try:
-        if options.json:
-            open(options.json, "a").close()  # better now than after half an hour
-        engine = Engine(options, run_dir)
-        if "redis" not in engine.systems:
-            say("redis-server is not installed: its columns stay empty (scripts/install-dependencies --bench).")
-        engine.measure_all()
-        found = engine.report()
-        if options.json:
-            Path(options.json).write_text(json.dumps(found, indent=2) + "\n")
-        print(report.table(found))
-        return 0
-    except KeyboardInterrupt:
-        say("\ninterrupted: servers ended, nothing is kept")
-        return 130
-    except (Failed, OSError) as problem:
-        say(f"error: {problem}")
-        return 1
-    finally:
-        for system in SYSTEMS:
-            shutil.rmtree(run_dir / system, ignore_errors=True)
-        os.unlink(run_dir / "lock")
-        lock.close()
-        try:
-            run_dir.rmdir()
-        except OSError:
-            pass  # there is something of somebody else in it
+    return conduct(options, SYSTEMS, lambda run_dir: measure(options, run_dir), report.table)
 
 
 if __name__ == "__main__":
