@@ -165,8 +165,9 @@ class OperatorTest(unittest.TestCase):
     # ---- failover
 
     def test_failover_asks_the_primary_and_says_who_leads(self):
-        def hand_over(_node, _action, to):
+        def hand_over(node, _action, to):
             self.cluster.lead(to or "beta")
+            self.cluster.in_sync = [node]  # who hands over stays in sync
             return CONTROL, ["done"]
         self.cluster.on_control = hand_over
         self.expect(self.distrikv("failover", "city"), 0, "beta leads shard city since epoch 6 (before: alpha)", " s.")
