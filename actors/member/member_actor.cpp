@@ -399,6 +399,9 @@ void MemberActor::update_counted() {
 /// Who is silent is dropped from the in-sync set; who has caught up is counted, then admitted.
 void MemberActor::judge_followers(TimePoint now, Effects& out) {
   if (pending_) return;
+  // R18: its own disk stands still, so it may have gone quiet itself: who is silent then is who can take
+  // over.
+  if (!primary_->moves(now) && primary_->waits_for_own_log() && options_.rules.quiet) return;
   for (const NodeId node : shard_->in_sync) {
     const TimePoint could_answer = awake_since_ + kHeartbeatsToHear * options_.timing.heartbeat;
     if (now < std::max({lease_.until(node), led_since_ + options_.timing.lease, could_answer})) continue;

@@ -82,6 +82,8 @@ class ShardActor : public Actor {
   bool has_failed() const { return state_ == State::failed; }
   /// R18: it serves, and what it was given is being committed; or its disk is full, which it can wait for.
   bool moves(TimePoint now) const;
+  /// What commit waits for is this node's own log: no replica is behind it.
+  bool waits_for_own_log() const { return durable_ < head_ && in_sync_has() == durable_.seq; }
   /// All that it was given is committed and answered.
   bool is_idle() const;
 

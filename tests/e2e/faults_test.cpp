@@ -19,7 +19,7 @@
 namespace dkv::e2e {
 namespace {
 
-constexpr int kRounds = 14;
+constexpr int kRounds = 7;
 constexpr int kKeys = 24;
 constexpr std::uint64_t kOperationsBetween = 300;
 

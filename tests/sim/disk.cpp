@@ -42,6 +42,7 @@ class SimFile : public File {
     platter_.step();
     settle();
     watch_.spent += random_.between(50us, random_.chance(20'000) ? Duration{50ms} : Duration{2ms});
+    watch_.spent += platter_.sync_stalls;
     if (platter_.sync_fails) {
       // As Linux does: what was not written counts as clean from now on, and is read from the cache.
       state_.unsynced.clear();

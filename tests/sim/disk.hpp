@@ -47,6 +47,7 @@ struct Platter {
   std::map<std::string, FileState> files;
   bool lies = false;        // sync() returns without having done anything (to see that this would be noticed)
   bool sync_fails = false;  // and forgets what it should have synced, though reads still show it
+  Duration sync_stalls{};   // that much longer a sync takes
   std::size_t capacity = SIZE_MAX;           // bytes of all files; past it, disk_full
   std::uint64_t steps = 0;                   // operations that change something, so far
   std::uint64_t fails_at_step = UINT64_MAX;  // that one is not begun: PowerLoss

@@ -83,6 +83,17 @@ void isolated_primary(FailoverCluster& cluster) {
   cluster.run_for(1s);
 }
 
+/// The primary's disk stands still: it goes quiet, and must not drop the one that can take over.
+void stalled_disk(FailoverCluster& cluster) {
+  settle(cluster);
+  cluster.world().stall_disk(kA, kShard, 20s);
+  cluster.put(kA, "key-0", "stuck");
+  wait_for_leader(cluster, kB, 8s);
+  cluster.put(kB, "key-0", "second");
+  cluster.world().stall_disk(kA, kShard, 0s);
+  cluster.run_until("A is in sync again", 30s, [&] { return in_sync(cluster, kA); });
+}
+
 /// Answers to its heartbeats come to the primary late, and the last one when its lease should be nearly over.
 void slow_answers(FailoverCluster& cluster) {
   settle(cluster);
@@ -345,6 +356,7 @@ void volatile_loses_all(FailoverCluster& cluster) {
 const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> kAll = {
       {"isolated-primary", isolated_primary},
+      {"stalled-disk", stalled_disk},
       {"slow-answers", slow_answers},
       {"primary-heard-while-taking", primary_heard_while_taking},
       {"change-of-an-earlier-process", change_of_an_earlier_process},

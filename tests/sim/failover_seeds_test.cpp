@@ -1,5 +1,5 @@
-// Random lives of whole clusters: seeds 1 to seed_count(), of which each program, part n of DKV_SIM_PARTS,
-// runs every DKV_SIM_PARTS-th, so that several run side by side.
+// Random lives of whole clusters: seeds 1 to seed_count(), in parts of every kParts-th, which ctest runs side
+// by side.
 #include <gtest/gtest.h>
 #include <iostream>
 
@@ -9,10 +9,14 @@
 namespace dkv::sim {
 namespace {
 
-TEST(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
+constexpr std::uint64_t kParts = 4;
+
+class FailoverSeeds : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   FailoverResult total;
   std::uint64_t seeds = 0;
-  for (std::uint64_t seed = DKV_SIM_PART; seed <= seed_count(); seed += DKV_SIM_PARTS) {
+  for (std::uint64_t seed = GetParam(); seed <= seed_count(); seed += kParts) {
     const FailoverResult result = run_failover({.seed = seed});
     ASSERT_EQ(all_of(result.violations), "") << "seed " << seed << ": distrikv-sim --seed " << seed;
     ++seeds;
@@ -37,6 +41,8 @@ TEST(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
             << " take-overs, " << total.hand_overs << " hand-overs, " << total.wiped << " nodes wiped, "
             << total.copies << " copies of shards\n";
 }
+
+INSTANTIATE_TEST_SUITE_P(Part, FailoverSeeds, testing::Range<std::uint64_t>(1, kParts + 1));
 
 }  // namespace
 }  // namespace dkv::sim

@@ -64,6 +64,10 @@ class SimWorld {
   void limit_disks(NodeId node, std::size_t room);
   /// There is as much room as anybody wants.
   void unlimit_disks(NodeId node);
+  /// From now on a sync of that member's log takes so much longer.
+  void stall_disk(NodeId node, ShardId shard, Duration longer) {
+    nodes_.at(node).platters[shard].sync_stalls = longer;
+  }
   /// Until its next start, syncs of its keeper fail.
   void break_keeper_disk(NodeId node) { nodes_.at(node).platters[ShardId{}].sync_fails = true; }
   /// What a checkpoint takes for each of its records, from now on.
