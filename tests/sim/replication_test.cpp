@@ -45,7 +45,10 @@ TEST(SimulatedCluster, KeepsItsPromisesUnderFaultsAndReplaysEachSeedToTheSameTra
   EXPECT_GT(total.gaps_repaired, seed_count() * 10);
   EXPECT_GT(total.prefix_checks, seed_count() * 100);
   EXPECT_GT(total.snapshots_done, seed_count());
-  EXPECT_GT(total.snapshots, total.snapshots_done);  // some were given up
+  // Some were given up, of many.
+  if (seed_count() >= kManySeeds) {
+    EXPECT_GT(total.snapshots, total.snapshots_done);
+  }
   EXPECT_GT(total.judged_operations, total.acknowledged_writes + total.reads);
   std::cout << seed_count() << " seeds: " << total.acknowledged_writes << " acknowledged writes, "
             << total.reads << " reads, " << total.replica_reads << " replica reads, " << total.faults

@@ -14,6 +14,9 @@ inline std::uint64_t seed_count() {
   return set != nullptr ? std::strtoull(set, nullptr, 10) : DKV_SIM_SEEDS;
 }
 
+/// A sanitizer, which looks at the code and not at the seeds, runs fewer.
+inline constexpr std::uint64_t kManySeeds = 100;
+
 inline std::string all_of(const std::vector<std::string>& lines) {
   std::string text;
   for (const std::string& line : lines) text += "\n  " + line;
