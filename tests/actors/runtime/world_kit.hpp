@@ -18,7 +18,7 @@ namespace dkv::test {
 
 /// Longer than anything takes, also under ThreadSanitizer on a busy machine. Never waited out by a test
 /// that passes.
-inline constexpr auto kPatience = 20s;
+inline constexpr auto kPatience = 120s;
 
 /// An actor of lambdas, for what a test wants to see.
 struct Script {
