@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <xxhash.h>
 
+#include "topology/members.hpp"
+
 namespace dkv {
 
 namespace {
@@ -42,8 +44,7 @@ const ShardInfo* Topology::find_shard(ShardId shard) const { return find_by_id(s
 const ShardInfo* Topology::find_shard(std::string_view shard) const { return find_by_name(shards, shard); }
 
 bool is_member(const ShardInfo& shard, NodeId node) {
-  return shard.primary == node ||
-         std::find(shard.replicas.begin(), shard.replicas.end(), node) != shard.replicas.end();
+  return shard.primary == node || contains(shard.replicas, node);
 }
 
 SlotId slot_of(std::string_view key) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/runtime/jitter.hpp"
+#include "topology/members.hpp"
 
 namespace dkv {
 
@@ -19,16 +20,6 @@ constexpr int kHeartbeatsToHear = 3;
 
 std::uint64_t to_ns(TimePoint time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 TimePoint from_ns(std::uint64_t ns) { return TimePoint{} + Duration{static_cast<Duration::rep>(ns)}; }
-
-bool contains(const std::vector<NodeId>& nodes, NodeId node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
-const MemberFolder* folder_of(const ShardInfo& shard, NodeId node) {
-  const auto found = std::find_if(shard.folders.begin(), shard.folders.end(),
-                                  [&](const MemberFolder& folder) { return folder.node == node; });
-  return found == shard.folders.end() ? nullptr : &*found;
-}
 
 void set_folder(ShardInfo& shard, NodeId node, std::uint64_t incarnation) {
   std::erase_if(shard.folders, [&](const MemberFolder& folder) { return folder.node == node; });
@@ -172,8 +163,7 @@ void MemberActor::reconsider(TimePoint now, Effects& out) {
 
 /// The folder that the register knows. Nobody's, before it knows any.
 bool MemberActor::owns_registered_folder() const {
-  const MemberFolder* folder = folder_of(*shard_, self_.node);
-  return folder != nullptr && folder->incarnation == options_.incarnation;
+  return knows_folder(*shard_, self_.node, options_.incarnation);
 }
 
 /// The registered primary's process has just started, or lost its epoch. With another folder it has lost what
@@ -338,9 +328,8 @@ bool MemberActor::handle(peer::LeaseGrant& message, const Address& from, TimePoi
     update_counted();
   }
   // Of an in-sync replica that has lost its folder nothing counts: it must be dropped, and admitted anew.
-  const MemberFolder* folder = folder_of(*shard_, from.node);
-  const bool is_lost = contains(shard_->in_sync, from.node) &&
-                       (folder == nullptr || folder->incarnation != message.incarnation);
+  const bool is_lost =
+      contains(shard_->in_sync, from.node) && !knows_folder(*shard_, from.node, message.incarnation);
   if (!is_lost) lease_.granted(from.node, options_.rules.lease_from_sending ? sent : now);
   return true;
 }

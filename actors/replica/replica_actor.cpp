@@ -4,6 +4,7 @@
 
 #include "actors/shard/epoch_history.hpp"
 #include "messages/limits.hpp"
+#include "topology/members.hpp"
 
 namespace dkv {
 
@@ -320,9 +321,7 @@ void ReplicaActor::handle(LogEpochs message, const Address&, TimePoint now, Effe
 bool ReplicaActor::counts() const {
   const ShardInfo& shard = *topology_->find_shard(self_.shard);
   if (shard.epoch != highest_epoch_) return true;  // what began it is not known here yet
-  return std::any_of(shard.folders.begin(), shard.folders.end(), [&](const MemberFolder& folder) {
-    return folder.node == self_.node && folder.incarnation == options_.incarnation;
-  });
+  return knows_folder(shard, self_.node, options_.incarnation);
 }
 
 /// Whether the copy under way is of the history that this epoch goes on with. Its giver had all that counted
@@ -331,9 +330,7 @@ bool ReplicaActor::copy_counts() const {
   if (counts()) return true;
   if (is_volatile() || copied_from_ == NodeId{}) return false;
   const ShardInfo& shard = *topology_->find_shard(self_.shard);
-  return copied_from_ == shard.primary ||
-         std::any_of(shard.folders.begin(), shard.folders.end(),
-                     [&](const MemberFolder& folder) { return folder.node == copied_from_; });
+  return copied_from_ == shard.primary || folder_of(shard, copied_from_) != nullptr;
 }
 
 void ReplicaActor::handle(LogReadFailed, const Address&, TimePoint, Effects&) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "messages/limits.hpp"
+#include "topology/members.hpp"
 
 namespace dkv {
 
@@ -20,10 +21,6 @@ constexpr std::size_t kMaxPulls = 64;
 constexpr Duration kCommitPatience = 500ms;
 
 bool writes(const Operation& operation) { return operation.code != OpCode::get; }
-
-bool contains(const std::vector<NodeId>& nodes, NodeId node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
 
 std::uint64_t in_ms(Duration time) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());

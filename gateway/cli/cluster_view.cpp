@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
+#include "topology/members.hpp"
+
 namespace dkv::cli {
 
 namespace {
 
 std::string text_of(std::uint64_t number) { return std::to_string(number); }
-
-bool contains(const std::vector<NodeId>& nodes, NodeId node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
 
 /// "a", "a and b", "a, b and c".
 std::string list(const std::vector<std::string>& names) {

@@ -7,11 +7,9 @@
 // - A frame that holds a write is sent once. Without an answer by the deadline its writes are
 //   unknown_outcome; only a frame that never left this process may go elsewhere.
 // - What was sent on a connection that is lost will not be answered: its writes are unknown_outcome as soon
-// as
-//   that is noticed, its reads are sent again.
+//   as that is noticed, its reads are sent again.
 // - While an operation waits for its answer for long, or is refused, the topology is asked for, of all nodes
-// in
-//   turn: a newer one names the new primary, to which all goes that may be sent again.
+//   in turn: a newer one names the new primary, to which all goes that may be sent again.
 //
 // Terms: a *batch* is what submit() was given; a *flight* is one frame on its way. What is submitted for one
 // shard gathers into a common frame until somebody waits (or the frame is long enough), since a frame costs

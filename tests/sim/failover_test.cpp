@@ -43,9 +43,8 @@ INSTANTIATE_TEST_SUITE_P(All, FailoverScenario, testing::ValuesIn(scenarios()),
 class BrokenRule : public testing::TestWithParam<Mutation> {};
 
 TEST_P(BrokenRule, IsNoticed) {
-  constexpr std::uint64_t kMostSeeds = 100;
-  if (seed_count() < kMostSeeds) GTEST_SKIP() << "a sanitizer looks at the code, not at the seeds";
-  const auto noticed = notice(GetParam(), kMostSeeds);
+  if (seed_count() < kManySeeds) GTEST_SKIP() << "a sanitizer looks at the code, not at the seeds";
+  const auto noticed = notice(GetParam(), kManySeeds);
   ASSERT_TRUE(noticed) << GetParam().rule << ": " << GetParam().what << ": makes no difference";
   std::printf("%s: %s: %s: %s\n", GetParam().rule, GetParam().what, noticed->how.c_str(),
               noticed->what.c_str());

@@ -21,7 +21,7 @@ NAMES = ("alpha", "beta", "gamma")
 
 
 class Node:
-    """A ROUTER on a thread. `answer` is a function of (type, body) to (type, body), or None for silence."""
+    """A ROUTER on a thread, which answers what its cluster says: (type, body), or None for silence."""
 
     def __init__(self, cluster, name):
         self.cluster, self.name = cluster, name
