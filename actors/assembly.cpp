@@ -59,7 +59,7 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
       member_actor = std::make_unique<MemberActor>(
           member, storage->store,
           MemberOptions{limits.copy, shard_options, replica_options, options.timing, options.process,
-                        storage->incarnation, options.member_rules});
+                        storage->incarnation, options.member_rules, options.crash_loop});
       listeners.push_back(member);
     } else if (is_primary) {
       member_actor = std::make_unique<ShardActor>(member, storage->store, limits.copy, shard_options);

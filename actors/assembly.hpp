@@ -16,6 +16,11 @@
 
 namespace dkv {
 
+/// So many processes of a node in a row that ended within kSteadyTime of their start, and not cleanly, are a
+/// crash loop.
+inline constexpr std::uint64_t kCrashLoop = 3;
+inline constexpr Duration kSteadyTime = 60s;
+
 struct NodeOptions {
   CopyOptions copy;
   ShardOptions shard;
@@ -32,6 +37,8 @@ struct NodeOptions {
   RegisterRules register_rules;
   LeaseTiming timing;
   MemberRules member_rules;
+  /// This process comes after kCrashLoop others that have crashed.
+  bool crash_loop = false;
 };
 
 /// Opens what a member keeps on disk.

@@ -71,7 +71,7 @@ void MemberActor::on_wake(TimePoint now, Effects& out) {
 TimePoint MemberActor::wake_at() const {
   TimePoint wake = part() == nullptr ? kNever : part()->wake_at();
   if (leading()) wake = std::min(wake, heartbeat_due_);
-  if (replica_) wake = std::min({wake, take_over_at(), begins_empty_at()});
+  if (replica_) wake = std::min({wake, take_over_at(), begins_at(), begins_empty_at()});
   return wake;
 }
 
@@ -169,8 +169,22 @@ bool MemberActor::owns_registered_folder() const {
 /// The registered primary's process has just started, or lost its epoch. With another folder it has lost what
 /// it acknowledged; only where nothing has ever been acknowledged does any folder do, and where nothing is
 /// left.
-bool MemberActor::may_begin(TimePoint now) const {
-  return owns_registered_folder() || shard_->epoch == Epoch{} || now >= begins_empty_at();
+bool MemberActor::may_begin(TimePoint now) const { return now >= begins_at() || now >= begins_empty_at(); }
+
+/// By then any in-sync member that lives would have taken over from a primary that says nothing.
+TimePoint MemberActor::nobody_takes_over_at() const {
+  const auto turns = static_cast<Duration::rep>(shard_->in_sync.size());
+  return std::max(quiet_since_, reached_since_) + 2 * options_.timing.grace +
+         turns * take_over_spread(options_.timing);
+}
+
+/// As the registered primary, with the registered folder.
+TimePoint MemberActor::begins_at() const {
+  if (shard_ == nullptr || pending_ || !replica_ || !replica_->can_lead()) return kNever;
+  if (shard_->primary != self_.node) return kNever;
+  if (!owns_registered_folder() && shard_->epoch != Epoch{}) return kNever;
+  const bool waits = options_.lets_others_go_first && !shard_->in_sync.empty() && options_.rules.let_go_first;
+  return waits ? nobody_takes_over_at() : quiet_since_;
 }
 
 /// A volatile shard is a cache: when the processes of all its in-sync members have ended, its primary begins
@@ -178,10 +192,7 @@ bool MemberActor::may_begin(TimePoint now) const {
 TimePoint MemberActor::begins_empty_at() const {
   if (shard_ == nullptr || !is_volatile() || isolated_ || pending_ || !replica_) return kNever;
   if (shard_->primary != self_.node || owns_registered_folder()) return kNever;
-  if (shard_->in_sync.empty()) return reached_since_;
-  const auto turns = static_cast<Duration::rep>(shard_->in_sync.size());
-  return std::max(quiet_since_, reached_since_) + 2 * options_.timing.grace +
-         turns * take_over_spread(options_.timing);
+  return shard_->in_sync.empty() ? reached_since_ : nobody_takes_over_at();
 }
 
 /// R9, R14. Never, for who may not.

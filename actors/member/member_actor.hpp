@@ -41,6 +41,7 @@ struct MemberOptions {
   std::uint64_t process = 0;      // different in every run
   std::uint64_t incarnation = 0;  // of this member's folder: made with it, never 0
   MemberRules rules;
+  bool lets_others_go_first = false;  // R18: its process is one of several that crashed soon
 };
 
 class MemberActor final : public Actor {
@@ -116,6 +117,8 @@ class MemberActor final : public Actor {
   // Becoming primary, and ceasing to be.
   bool may_begin(TimePoint now) const;
   bool is_volatile() const { return shard_->store == StoreKind::memory; }
+  TimePoint nobody_takes_over_at() const;
+  TimePoint begins_at() const;
   TimePoint begins_empty_at() const;
   TimePoint take_over_at() const;
   bool owns_registered_folder() const;

@@ -16,6 +16,7 @@ struct MemberRules {
   bool count_first = true;         // R15: a replica is counted before it is admitted
   bool stop_first = true;          // R16: who hands over has stopped before it asks for that
   bool quiet = true;               // R18: who makes no progress gives no lease, and sends no heartbeat
+  bool let_go_first = true;        // R18: a primary that crashes in a loop lets another lead
 };
 
 }  // namespace dkv

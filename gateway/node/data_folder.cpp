@@ -27,6 +27,7 @@ constexpr const char* kLockFile = "lock";
 constexpr const char* kIdentityFile = "node.json";
 constexpr const char* kKeeperFolder = "keeper";
 constexpr const char* kIncarnationFile = "incarnation";
+constexpr const char* kStartsFile = "starts";
 /// A node.json has some 200 bytes.
 constexpr std::size_t kMaxIdentityBytes = 64 << 10;
 
@@ -172,7 +173,8 @@ std::uint64_t random_number() {
 DataFolder::DataFolder(DataFolder&& other) noexcept
     : path_(std::move(other.path_)),
       lock_(std::exchange(other.lock_, -1)),
-      incarnation_(std::move(other.incarnation_)) {}
+      incarnation_(std::move(other.incarnation_)),
+      crashes_(other.crashes_) {}
 
 DataFolder::~DataFolder() {
   if (lock_ >= 0) ::close(lock_);
@@ -193,7 +195,21 @@ Result<DataFolder> DataFolder::take(const std::string& wanted_path, const std::s
   if (!locked) return locked.error();
   DataFolder folder(path, *locked);
   if (auto claimed = folder.claim(node, cluster_id); !claimed) return claimed.error();
+  folder.count_start();
   return folder;
+}
+
+/// A number that cannot be read, or written on a full disk, keeps nobody from serving.
+void DataFolder::count_start() {
+  const std::string file = path_ + "/" + kStartsFile;
+  if (const auto text = read_small_file(file); text && *text) {
+    std::from_chars((*text)->data(), (*text)->data() + (*text)->size(), crashes_);
+  }
+  (void)write_small_file(file, std::to_string(crashes_ + 1) + "\n");
+}
+
+void DataFolder::forget_crashes() {
+  (void)write_small_file(path_ + "/" + kStartsFile, "0\n");
 }
 
 Result<void> DataFolder::claim(const std::string& node, std::uint64_t cluster_id) {

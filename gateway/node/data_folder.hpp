@@ -1,6 +1,7 @@
 // A node's data folder: whose it is, and that only one process uses it. Layout:
 //   lock         held (flock) while the node runs; its pid
 //   node.json    format version, node, cluster and incarnation; written once, when the folder is first used
+//   starts       how many processes in a row have ended in a crash soon after their start
 //   keeper/      on a keeper's node: what it has promised and accepted
 //   shard-NAME/  one per shard placed here: log segments, and its incarnation; store/ below it is the LMDB
 //                environment
@@ -35,6 +36,12 @@ class DataFolder {
   /// Of one that was taken. Made with the folder, and like no other's.
   const std::string& incarnation() const { return incarnation_; }
 
+  /// Of one that was taken: how many processes before this one, in a row, have neither ended cleanly nor been
+  /// told to have lasted.
+  std::uint64_t crashes() const { return crashes_; }
+  /// This process has lasted, or ends cleanly: the next one counts from nothing.
+  void forget_crashes();
+
   /// The folder of a shard's log, and in it that of its store; made durably if missing. Its incarnation is
   /// made with it: a copy that was wiped is a new member of its shard. Errors: also corrupt.
   struct ShardFolder {
@@ -59,10 +66,12 @@ class DataFolder {
   Result<void> check_identity(const std::string& text, const std::string& node, std::uint64_t cluster_id);
   Result<void> write_pid() const;
   Result<void> write_identity(const std::string& node, std::uint64_t cluster_id);
+  void count_start();
 
   std::string path_;
   int lock_;
   std::string incarnation_;
+  std::uint64_t crashes_ = 0;
 };
 
 /// Bits that nobody can guess, from the system.

@@ -75,6 +75,7 @@ class Node::Impl {
   }
 
   void stop() {
+    if (!failed_) data_.forget_crashes();
     // The world after HTTP, so that what came in through HTTP is still answered.
     if (http_) http_->stop();
     world_.stop();
@@ -82,13 +83,18 @@ class Node::Impl {
   }
 
   bool has_failed() {
+    if (!lasts_ && std::chrono::steady_clock::now() - started_ >= kSteadyTime) {
+      lasts_ = true;
+      data_.forget_crashes();
+    }
     rpc::Request request;
     request.type = rpc::Type::status;
     const rpc::Reply reply = world_.call(std::move(request), kStatusTimeout);
     const auto* status = std::get_if<NodeStatus>(&reply.body);
     if (status == nullptr || status->members.empty()) return false;
-    return std::all_of(status->members.begin(), status->members.end(),
-                       [](const MemberStatus& member) { return member.state == "failed"; });
+    failed_ = std::all_of(status->members.begin(), status->members.end(),
+                          [](const MemberStatus& member) { return member.state == "failed"; });
+    return failed_;
   }
 
   std::string description() const {
@@ -105,6 +111,12 @@ class Node::Impl {
     options.process = random_number();
     options.has_register = true;
     options.timing = timing_of(setup_.topology->failover);
+    options.crash_loop = data_.crashes() >= kCrashLoop;
+    if (options.crash_loop) {
+      setup_.log(LogLevel::warning, std::to_string(data_.crashes()) +
+                                        " processes in a row of this node have crashed within a minute of "
+                                        "their start: another may lead its shards first");
+    }
     auto actors = assemble_node(
         *setup_.topology, self_.id, options,
         [this](const ShardInfo& shard) { return open_storage(data_, shard); },
@@ -121,6 +133,9 @@ class Node::Impl {
   ZmqWorld world_;
   WorldBackend backend_;
   std::optional<HttpServer> http_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  bool lasts_ = false;
+  bool failed_ = false;
 };
 
 std::unique_ptr<Node> Node::start(const NodeSetup& setup, Failure& failure) {

@@ -35,7 +35,8 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  /// Whether every local copy has failed for good, so that nothing here will serve again.
+  /// To be asked every second or so: whether every local copy has failed for good, so that nothing here will
+  /// serve again.
   bool has_failed();
   /// For people.
   std::string description() const;

@@ -1,5 +1,6 @@
 // Clients follow a shard's new primary by themselves: while its primaries are killed under load, no read
-// fails within the default deadline, and no write but those that were under way.
+// fails within the default deadline, and no write but those that were under way. And a primary that cannot
+// stay up makes way.
 #include <atomic>
 #include <gtest/gtest.h>
 #include <mutex>
@@ -15,6 +16,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kClients = 4;
 constexpr int kKills = 3;
+constexpr int kCrashLoop = 3;  // as in actors/assembly.hpp
 
 /// Clients that write and read one thing at a time, each its own key.
 class Callers {
@@ -89,6 +91,23 @@ TEST_F(City, ClientsGoOnAtTheNewPrimary) {
   callers.stop();
   EXPECT_EQ(callers.complaints(), std::vector<std::string>{});
   EXPECT_LE(callers.unknown(), kKills * kClients) << "more than what was under way";
+}
+
+/// Each process of it begins anew before anybody misses the one before.
+TEST_F(City, APrimaryThatCrashesInALoopLetsAnotherLead) {
+  start(kCity, 1);
+  const std::string victim = primary();
+  for (int i = 0; i < kCrashLoop; ++i) {
+    write_all(std::to_string(i) + "-");
+    ASSERT_EQ(primary(), victim);
+    cluster_.kill(victim);
+    cluster_.start({victim});
+  }
+  EXPECT_TRUE(eventually(30s, [&] { return primary() != victim; }));
+  EXPECT_TRUE(has_logged(victim, "another may lead its shards first"));
+  expect_on_both(std::to_string(kCrashLoop - 1) + "-");
+  EXPECT_EQ(cluster_.stop(victim), 0);
+  EXPECT_EQ(read_file(cluster_.data(victim) / "starts"), "0\n");
 }
 
 }  // namespace

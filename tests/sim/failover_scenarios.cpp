@@ -94,6 +94,33 @@ void stalled_disk(FailoverCluster& cluster) {
   cluster.run_until("A is in sync again", 30s, [&] { return in_sync(cluster, kA); });
 }
 
+/// The primary's process ends again and again soon after its start, and each time begins anew before anybody
+/// misses it.
+void crash_loop(FailoverCluster& cluster) {
+  settle(cluster);
+  for (std::uint64_t i = 0; i < kCrashLoop; ++i) {
+    wait_for_leader(cluster, kA);
+    cluster.run_for(1s);
+    cluster.world().crash(kA);
+    cluster.run_for(200ms);
+    cluster.world().start(kA);
+  }
+  wait_for_leader(cluster, kB, 4s);
+  cluster.run_until("A is in sync again", 5s, [&] { return in_sync(cluster, kA); });
+}
+
+/// The same, when nobody else can.
+void crash_loop_alone(FailoverCluster& cluster) {
+  settle(cluster);
+  for (std::uint64_t i = 0; i < kCrashLoop; ++i) {
+    wait_for_leader(cluster, kA);
+    cluster.world().crash(kA);
+    if (i == 0) cluster.world().crash(kB);  // in sync
+    cluster.world().start(kA);
+  }
+  wait_for_leader(cluster, kA);
+}
+
 /// Answers to its heartbeats come to the primary late, and the last one when its lease should be nearly over.
 void slow_answers(FailoverCluster& cluster) {
   settle(cluster);
@@ -357,6 +384,8 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> kAll = {
       {"isolated-primary", isolated_primary},
       {"stalled-disk", stalled_disk},
+      {"crash-loop", crash_loop},
+      {"crash-loop-alone", crash_loop_alone},
       {"slow-answers", slow_answers},
       {"primary-heard-while-taking", primary_heard_while_taking},
       {"change-of-an-earlier-process", change_of_an_earlier_process},

@@ -48,6 +48,8 @@ const std::vector<Mutation>& mutations() {
        [](NodeOptions& o) { o.replica_rules.committed_only = false; }, 1},
       {"R18 quiet", "who makes no progress gives leases, and goes on with heartbeats",
        [](NodeOptions& o) { o.member_rules.quiet = false; }, 132},
+      {"R18 quiet", "a primary that crashes in a loop begins again at once",
+       [](NodeOptions& o) { o.member_rules.let_go_first = false; }, 0, "crash-loop"},
       {"no silent gap", "a replica appends what does not follow its last event",
        [](NodeOptions& o) { o.replica_rules.detect_gaps = false; }, 1},
   };

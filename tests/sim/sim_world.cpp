@@ -40,6 +40,8 @@ void SimWorld::start(NodeId id) {
   set_clock(node);
   NodeOptions options = options_;
   options.process = random_.next();
+  options.crash_loop = node.crashes >= kCrashLoop;
+  node.started_at = now_;
   options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
   const auto open_storage = [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
@@ -73,6 +75,7 @@ void SimWorld::crash(NodeId id) {
   Node& node = nodes_.at(id);
   if (!node.up) return;
   node.up = false;
+  node.crashes = now_ - node.started_at < kSteadyTime ? node.crashes + 1 : 0;
   ++node.generation;
   node.actors.clear();
   node.thread_of.clear();

@@ -124,6 +124,8 @@ class SimWorld {
   struct Node {
     bool up = false;
     std::uint64_t generation = 0;  // of the process
+    TimePoint started_at{};
+    std::uint64_t crashes = 0;  // of processes in a row that did not last
     TimePoint frozen_until{};
     // Its clock, since `clock_set` in true time.
     TimePoint clock_set{};

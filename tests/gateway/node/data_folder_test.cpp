@@ -111,6 +111,15 @@ TEST_F(DataFolderTest, GivesAWipedFolderANewIncarnation) {
   EXPECT_NE(take()->incarnation(), before);
 }
 
+TEST_F(DataFolderTest, CountsProcessesThatEndWithoutHavingLasted) {
+  for (std::uint64_t before = 0; before < 3; ++before) EXPECT_EQ(take()->crashes(), before);
+  take()->forget_crashes();
+  EXPECT_EQ(take()->crashes(), 0U);
+  EXPECT_EQ(take()->crashes(), 1U);
+  std::ofstream(path_ + "/starts") << "nonsense";
+  EXPECT_EQ(take()->crashes(), 0U);
+}
+
 TEST_F(DataFolderTest, RefusesAFolderInUseAndNamesTheProcess) {
   const auto first = take();
   ASSERT_TRUE(first);
