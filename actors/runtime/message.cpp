@@ -1,6 +1,7 @@
 #include "actors/runtime/message.hpp"
 
 #include <array>
+#include <tuple>
 
 namespace dkv {
 
@@ -27,7 +28,7 @@ const char* name_of(Role role) {
 }
 
 // In the order of the variant's alternatives.
-constexpr std::array<const char*, std::variant_size_v<Message>> kNames = {
+constexpr std::array<const char*, std::variant_size_v<AnyMessage>> kNames = {
     "TopologyChanged",   "ClientRequest",    "ClientReply",      "PartRequest",     "PartReply",
     "StatusQuery",       "StatusReport",     "EventFrame",       "ReplicaAck",      "PullRequest",
     "PullReply",         "SnapshotRequest",  "SnapshotReply",    "OpenLog",         "LogRecovered",
@@ -51,5 +52,26 @@ std::string to_string(const Address& address) {
 }
 
 const char* name_of(const Message& message) { return kNames[message.index()]; }
+
+Message::Message() = default;
+Message::Message(const Message&) = default;
+Message::Message(Message&&) noexcept = default;
+Message& Message::operator=(const Message&) = default;
+Message& Message::operator=(Message&&) noexcept = default;
+Message::~Message() = default;
+
+template <class Kind>
+void Message::set(Kind&& message) {
+  emplace<Kind>(std::move(message));
+}
+
+/// Has set() compiled here for each of them.
+template <class Variant>
+struct SettersOf;
+template <class... Kinds>
+struct SettersOf<std::variant<Kinds...>> {
+  static constexpr std::tuple<void (Message::*)(Kinds&&)...> kAll{&Message::set<Kinds>...};
+};
+template struct SettersOf<AnyMessage>;
 
 }  // namespace dkv
