@@ -15,6 +15,9 @@ inline constexpr std::size_t kMaxOperations = 4096;
 inline constexpr std::size_t kMaxRequestBytes = kMaxValueBytes + (std::size_t{1} << 20);
 /// The values in one reply, which must fit into a message.
 inline constexpr std::size_t kMaxReplyValueBytes = kMaxRequestBytes;
+/// Records in one page of a scan, and about their bytes: one larger record has a page of its own.
+inline constexpr std::size_t kMaxScanItems = 1000;
+inline constexpr std::size_t kScanPageBytes = std::size_t{1} << 20;
 /// A turn's events are cut into frames of about this size; a frame holds one larger event at most.
 inline constexpr std::size_t kTargetFrameBytes = std::size_t{1} << 20;
 /// No frame is larger: the target, passed by one event.

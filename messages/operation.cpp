@@ -1,8 +1,14 @@
 #include "messages/operation.hpp"
 
+#include <charconv>
+
 #include "messages/limits.hpp"
 
 namespace dkv {
+
+OperationResult aborted() {
+  return OperationResult::failed(Errc::aborted, "another operation of the batch was not done: nothing was");
+}
 
 OperationResult too_large_for_one_reply() {
   return OperationResult::failed(Errc::too_large,
@@ -19,7 +25,18 @@ Result<void> check(const Operation& operation, std::size_t max_value_bytes) {
     return Error{Errc::too_large, "the value has " + std::to_string(operation.value.size()) +
                                       " bytes: at most " + std::to_string(max_value_bytes) + " are allowed"};
   }
+  if (operation.code == OpCode::remove && operation.condition.kind == Condition::Kind::missing) {
+    return Error{Errc::bad_request, "a key that must be missing cannot be removed"};
+  }
   return {};
+}
+
+std::optional<std::int64_t> parse_counter(std::string_view value) {
+  std::int64_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto [at, error] = std::from_chars(value.data(), end, number);
+  if (error != std::errc() || at != end || std::to_string(number) != value) return std::nullopt;
+  return number;
 }
 
 }  // namespace dkv

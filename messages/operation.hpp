@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,20 @@
 
 namespace dkv {
 
-enum class OpCode : std::uint8_t { get = 1, put = 2, remove = 3 };
+enum class OpCode : std::uint8_t { get = 1, put = 2, remove = 3, increment = 4 };
+
+/// What a key must hold for a put or remove to be done.
+struct Condition {
+  enum class Kind : std::uint8_t {
+    none = 0,
+    version = 1,  ///< a record of exactly this version
+    exists = 2,   ///< any record
+    missing = 3,  ///< none
+  };
+  Kind kind = Kind::none;
+  Position version{};
+  bool operator==(const Condition&) const = default;
+};
 
 /// Which copy may answer a read. `replica`: any copy of the shard, with a prefix of its committed history.
 enum class ReadMode : std::uint8_t { linearizable = 0, replica = 1 };
@@ -28,7 +42,11 @@ struct Operation {
   /// put only: say in the result whether the key was missing before. It costs a look-up, in the store too
   /// for a key that no memtable has.
   bool report_created = false;
+  Condition condition{};    // put and remove
+  std::int64_t amount = 0;  // increment: what is added, to 0 where the key is missing
 };
+
+inline bool writes(const Operation& operation) { return operation.code != OpCode::get; }
 
 /// Where a key that is not ours lives.
 struct Moved {
@@ -43,9 +61,10 @@ struct Moved {
 
 struct OperationResult {
   Errc code = Errc::ok;
-  bool created = false;                // put that asked for it: the key was missing before
-  Position version;                    // ok: of the record read or written
-  std::string value;                   // ok get: the value
+  bool created = false;  // put that asked for it: the key was missing before
+  /// ok: of the record read or written. Errc::condition_failed: of the record that is there; zero: none is.
+  Position version;
+  std::string value;                   // ok get: the value; ok increment: the new number, in decimal
   std::string message;                 // an error: for people
   std::shared_ptr<const Moved> moved;  // Errc::moved only
 
@@ -57,11 +76,19 @@ struct OperationResult {
   }
 };
 
+/// What the others of an atomic batch are told when one is not done.
+OperationResult aborted();
+
 /// What a get is told whose value does not fit into the reply beside the others': ask for it again, alone.
 OperationResult too_large_for_one_reply();
 
 /// Checks the limits that every door shares: Errc::bad_request for an empty key, Errc::too_large for a
-/// key over kMaxKeyBytes or a value over `max_value_bytes`.
+/// key over kMaxKeyBytes or a value over `max_value_bytes`. Also bad_request: a remove of what must be
+/// missing.
 Result<void> check(const Operation& operation, std::size_t max_value_bytes);
+
+/// The number that increments make of a value, and go on from: a signed 64-bit integer in decimal, as
+/// std::to_string writes it. Nothing for any other text.
+std::optional<std::int64_t> parse_counter(std::string_view value);
 
 }  // namespace dkv

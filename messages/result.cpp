@@ -35,6 +35,12 @@ std::string_view name_of(Errc code) {
       return "in_use";
     case Errc::internal:
       return "internal";
+    case Errc::condition_failed:
+      return "condition_failed";
+    case Errc::not_a_counter:
+      return "not_a_counter";
+    case Errc::aborted:
+      return "aborted";
   }
   return "unknown_error";
 }

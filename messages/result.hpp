@@ -13,19 +13,22 @@ namespace dkv {
 /// What went wrong, as a client can act on it. The numbers are on the wire: never reuse one.
 enum class Errc : std::uint16_t {
   ok = 0,
-  not_found = 1,        ///< no such key
-  moved = 2,            ///< another shard or node owns the key: ask there
-  bad_request = 3,      ///< malformed: will never succeed as it is
-  too_large = 4,        ///< a key, value or frame over its limit
-  wrong_version = 5,    ///< a protocol version that this node does not speak
-  overloaded = 6,       ///< too much in flight: wait, then retry
-  unavailable = 7,      ///< no primary serves this shard here and now, and nothing was done: retry
-  unknown_outcome = 8,  ///< the write may or may not have happened, or may yet: read before deciding
-  disk_full = 9,        ///< the shard is read-only until there is room
-  io_error = 10,        ///< the disk failed
-  corrupt = 11,         ///< stored bytes fail their checksum
-  in_use = 12,          ///< a port, or a data folder, belongs to somebody else
-  internal = 13,        ///< a defect of ours
+  not_found = 1,          ///< no such key
+  moved = 2,              ///< another shard or node owns the key: ask there
+  bad_request = 3,        ///< malformed: will never succeed as it is
+  too_large = 4,          ///< a key, value or frame over its limit
+  wrong_version = 5,      ///< a protocol version that this node does not speak
+  overloaded = 6,         ///< too much in flight: wait, then retry
+  unavailable = 7,        ///< no primary serves this shard here and now, and nothing was done: retry
+  unknown_outcome = 8,    ///< the write may or may not have happened, or may yet: read before deciding
+  disk_full = 9,          ///< the shard is read-only until there is room
+  io_error = 10,          ///< the disk failed
+  corrupt = 11,           ///< stored bytes fail their checksum
+  in_use = 12,            ///< a port, or a data folder, belongs to somebody else
+  internal = 13,          ///< a defect of ours
+  condition_failed = 14,  ///< a write's condition does not hold: nothing was done
+  not_a_counter = 15,     ///< an increment of what is no number, or beyond 64 bits: nothing was done
+  aborted = 16,           ///< another operation of an atomic batch was not done: nothing of it was
 };
 
 /// The code's name as it stands in HTTP error bodies and logs, e.g. "not_found".

@@ -9,55 +9,131 @@ namespace dkv::rpc {
 namespace {
 
 constexpr std::size_t kEnvelopeFields = 6;
-// Envelope, body head, and per operation an array of at most four.
-constexpr std::size_t kMaxRequestTokens = 16 + 5 * kMaxOperations;
+// Envelope, body head, and per operation an array of at most five, with a condition of three in it.
+constexpr std::size_t kMaxRequestTokens = 16 + 9 * kMaxOperations;
 constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations;
+static_assert(kMaxScanItems <= kMaxOperations);
 constexpr std::size_t kMaxNameBytes = 1024;
 // What an envelope takes, and the numbers beside an operation's or a result's bytes: to ask for memory once.
 constexpr std::size_t kMostEnvelopeBytes = 64;
-constexpr std::size_t kMostNumbersBytes = 32;
+constexpr std::size_t kMostNumbersBytes = 48;
 constexpr std::size_t kMaxMembers = 4096;
 constexpr std::size_t kMaxKeepers = 16;
+
+Position read_version(Unpacker& in) {
+  const Epoch epoch{in.uint()};
+  return {epoch, Seq{in.uint()}};
+}
+
+Condition read_condition(Unpacker& in) {
+  Condition condition;
+  const std::size_t fields = in.array();
+  condition.kind =
+      static_cast<Condition::Kind>(in.uint(static_cast<std::uint64_t>(Condition::Kind::missing)));
+  const bool has_version = condition.kind == Condition::Kind::version;
+  if (fields != (has_version ? 3 : 1)) in.fail();
+  if (has_version) condition.version = read_version(in);
+  return condition;
+}
+
+void pack_condition(Packer& out, const Condition& condition) {
+  const bool has_version = condition.kind == Condition::Kind::version;
+  out.array(has_version ? 3 : 1).uint(static_cast<std::uint64_t>(condition.kind));
+  if (has_version) out.uint(condition.version.epoch.value).uint(condition.version.seq.value);
+}
+
+/// The sign goes by itself: no format of ours has negative integers.
+std::int64_t read_amount(Unpacker& in) {
+  constexpr std::uint64_t kMost = INT64_MAX;
+  const bool is_negative = in.boolean();
+  const std::uint64_t size = in.uint(is_negative ? kMost + 1 : kMost);
+  return static_cast<std::int64_t>(is_negative ? 0 - size : size);
+}
+
+void pack_amount(Packer& out, std::int64_t amount) {
+  const auto bits = static_cast<std::uint64_t>(amount);
+  out.boolean(amount < 0).uint(amount < 0 ? 0 - bits : bits);
+}
 
 Operation read_operation(Unpacker& in) {
   Operation operation;
   const std::size_t fields = in.array();
-  operation.code = static_cast<OpCode>(in.uint(static_cast<std::uint64_t>(OpCode::remove)));
+  operation.code = static_cast<OpCode>(in.uint(static_cast<std::uint64_t>(OpCode::increment)));
   // Limits of keys and values are checked per operation by those who answer it, so that one bad key
   // does not refuse its neighbours.
   operation.key = in.bytes(kMaxRequestBytes);
-  const bool is_put = operation.code == OpCode::put;
-  if (operation.code == OpCode{} || (is_put ? fields != 3 && fields != 4 : fields != 2)) in.fail();
-  if (is_put) operation.value = in.bytes(kMaxRequestBytes);
-  if (is_put && fields == 4) operation.report_created = in.boolean();
+  switch (operation.code) {
+    case OpCode::get:
+      if (fields != 2) in.fail();
+      break;
+    case OpCode::put:
+      if (fields < 3 || fields > 5) in.fail();
+      operation.value = in.bytes(kMaxRequestBytes);
+      if (fields > 3) operation.report_created = in.boolean();
+      if (fields > 4) operation.condition = read_condition(in);
+      break;
+    case OpCode::remove:
+      if (fields != 2 && fields != 3) in.fail();
+      if (fields == 3) operation.condition = read_condition(in);
+      break;
+    case OpCode::increment:
+      if (fields != 4) in.fail();
+      operation.amount = read_amount(in);
+      break;
+    default:
+      in.fail();
+  }
   return operation;
 }
 
 void pack_operation(Packer& out, const Operation& operation) {
-  const bool is_put = operation.code == OpCode::put;
-  const bool report_created = is_put && operation.report_created;
-  out.array(is_put ? (report_created ? 4 : 3) : 2).uint(static_cast<std::uint64_t>(operation.code));
-  out.bytes(operation.key);
-  if (is_put) out.bytes(operation.value);
-  if (report_created) out.boolean(true);
+  const auto begin = [&](std::size_t fields) {
+    out.array(fields).uint(static_cast<std::uint64_t>(operation.code)).bytes(operation.key);
+  };
+  const bool is_conditional = operation.condition.kind != Condition::Kind::none;
+  switch (operation.code) {
+    case OpCode::get:
+      return begin(2);
+    case OpCode::put:
+      begin(is_conditional ? 5 : operation.report_created ? 4 : 3);
+      out.bytes(operation.value);
+      if (is_conditional || operation.report_created) out.boolean(operation.report_created);
+      if (is_conditional) pack_condition(out, operation.condition);
+      return;
+    case OpCode::remove:
+      begin(is_conditional ? 3 : 2);
+      if (is_conditional) pack_condition(out, operation.condition);
+      return;
+    case OpCode::increment:
+      begin(4);
+      return pack_amount(out, operation.amount);
+  }
+}
+
+void pack_moved(Packer& out, const std::shared_ptr<const Moved>& to) {
+  DKV_ASSERT(to != nullptr);
+  const Moved& moved = *to;
+  out.array(7).uint(static_cast<std::uint64_t>(Errc::moved)).uint(moved.shard.value);
+  out.text(moved.shard_name).text(moved.node_name);
+  out.text(moved.rpc_endpoint).text(moved.http_endpoint).uint(moved.topology_version);
 }
 
 void pack_result(Packer& out, const OperationResult& result) {
   const auto code = static_cast<std::uint64_t>(result.code);
   if (result.code == Errc::moved) {
-    DKV_ASSERT(result.moved != nullptr);
-    const Moved& moved = *result.moved;
-    out.array(7).uint(code).uint(moved.shard.value).text(moved.shard_name).text(moved.node_name);
-    out.text(moved.rpc_endpoint).text(moved.http_endpoint).uint(moved.topology_version);
+    pack_moved(out, result.moved);
   } else if (result.code == Errc::ok) {
     out.array(5).uint(code).uint(result.version.epoch.value).uint(result.version.seq.value);
     out.boolean(result.created).bytes(result.value);
+  } else if (result.code == Errc::condition_failed) {
+    out.array(4).uint(code).text(result.message);
+    out.uint(result.version.epoch.value).uint(result.version.seq.value);
   } else {
     out.array(2).uint(code).text(result.message);
   }
 }
 
-OperationResult read_moved(Unpacker& in) {
+std::shared_ptr<const Moved> read_moved(Unpacker& in) {
   auto moved = std::make_shared<Moved>();
   moved->shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
   moved->shard_name = std::string(in.bytes(kMaxNameBytes));
@@ -65,30 +141,32 @@ OperationResult read_moved(Unpacker& in) {
   moved->rpc_endpoint = std::string(in.bytes(kMaxNameBytes));
   moved->http_endpoint = std::string(in.bytes(kMaxNameBytes));
   moved->topology_version = in.uint();
-  OperationResult result;
-  result.code = Errc::moved;
-  result.moved = std::move(moved);
-  return result;
+  return moved;
 }
 
 OperationResult read_result(Unpacker& in, OpCode asked) {
   const std::size_t fields = in.array();
   const auto code = static_cast<Errc>(in.uint(UINT16_MAX));
+  OperationResult result;
   if (code == Errc::moved) {
     if (fields != 7) in.fail();
-    return read_moved(in);
+    result.code = code;
+    result.moved = read_moved(in);
+    return result;
   }
   if (code != Errc::ok) {
-    if (fields != 2) in.fail();
-    return OperationResult::failed(code, std::string(in.bytes(kMaxRequestBytes)));
+    const bool has_version = code == Errc::condition_failed;
+    if (fields != (has_version ? 4 : 2)) in.fail();
+    result = OperationResult::failed(code, std::string(in.bytes(kMaxRequestBytes)));
+    if (has_version) result.version = read_version(in);
+    return result;
   }
-  OperationResult result;
   if (fields != 5) in.fail();
-  result.version.epoch = Epoch{in.uint()};
-  result.version.seq = Seq{in.uint()};
+  result.version = read_version(in);
   result.created = in.boolean();
   result.value = std::string(in.bytes(kMaxValueBytes));
-  if (asked != OpCode::get && !result.value.empty()) in.fail();
+  const bool has_value = asked == OpCode::get || asked == OpCode::increment;
+  if (!has_value && !result.value.empty()) in.fail();
   return result;
 }
 
@@ -96,6 +174,11 @@ std::size_t most_bytes(const std::vector<OperationResult>& results) {
   std::size_t most = kMostEnvelopeBytes;
   for (const OperationResult& result : results)
     most += kMostNumbersBytes + result.value.size() + result.message.size();
+  return most;
+}
+std::size_t most_bytes(const ScanReply& page) {
+  std::size_t most = kMostEnvelopeBytes + kMaxKeyBytes;
+  for (const ScanItem& item : page.items) most += kMostNumbersBytes + item.key.size() + item.value.size();
   return most;
 }
 std::size_t most_bytes(const auto&) { return kMostEnvelopeBytes; }
@@ -187,6 +270,46 @@ void pack_body(Packer& out, const NodeStatus& status) {
 
 void pack_body(Packer& out, const ControlReply& reply) { out.array(1).text(reply.text); }
 
+void pack_body(Packer& out, const ScanReply& page) {
+  if (page.moved) return pack_moved(out, page.moved);
+  out.array(4).uint(static_cast<std::uint64_t>(Errc::ok)).boolean(page.ended).bytes(page.next);
+  out.array(page.items.size());
+  for (const ScanItem& item : page.items) {
+    out.array(4)
+        .bytes(item.key)
+        .uint(item.version.epoch.value)
+        .uint(item.version.seq.value)
+        .bytes(item.value);
+  }
+}
+
+ScanItem read_item(Unpacker& in) {
+  ScanItem item;
+  in.array(4);
+  item.key = std::string(in.bytes(kMaxKeyBytes));
+  item.version = read_version(in);
+  item.value = std::string(in.bytes(kMaxValueBytes));
+  return item;
+}
+
+ScanReply read_page(Unpacker& in) {
+  ScanReply page;
+  const std::size_t fields = in.array();
+  const auto code = static_cast<Errc>(in.uint(UINT16_MAX));
+  if (code == Errc::moved) {
+    if (fields != 7) in.fail();
+    page.moved = read_moved(in);
+    return page;
+  }
+  if (code != Errc::ok || fields != 4) in.fail();
+  page.ended = in.boolean();
+  page.next = std::string(in.bytes(kMaxKeyBytes + 1));
+  const std::size_t count = in.array();
+  if (count > kMaxScanItems || page.ended != page.next.empty()) in.fail();
+  for (std::size_t i = 0; i < count && in.ok(); ++i) page.items.push_back(read_item(in));
+  return page;
+}
+
 KeeperStatus read_keeper(Unpacker& in) {
   KeeperStatus keeper;
   in.array(3);
@@ -219,6 +342,7 @@ Type type_of(const std::vector<OperationResult>&) { return Type::operations; }
 Type type_of(const TopologyReply&) { return Type::topology; }
 Type type_of(const NodeStatus&) { return Type::status; }
 Type type_of(const ControlReply&) { return Type::control; }
+Type type_of(const ScanReply&) { return Type::scan; }
 
 /// Version and, wherever possible, the id: the part that may never change between versions.
 Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& request_id, Type& type) {
@@ -232,7 +356,7 @@ Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& requ
     return Error{Errc::wrong_version, "protocol version " + std::to_string(version) +
                                           " is not spoken here: this node speaks version 1"};
   }
-  if (count != fields || type_number > static_cast<std::uint64_t>(Type::control)) {
+  if (count != fields || type_number > static_cast<std::uint64_t>(Type::scan)) {
     return Error{Errc::bad_request, "the rpc envelope has an unknown type or a wrong number of fields"};
   }
   type = static_cast<Type>(type_number);
@@ -240,7 +364,8 @@ Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& requ
 }
 
 void read_operations(Unpacker& in, Request& request) {
-  in.array(3);
+  const std::size_t fields = in.array();
+  if (fields != 3 && fields != 4) in.fail();
   request.read = static_cast<ReadMode>(in.uint(static_cast<std::uint64_t>(ReadMode::replica)));
   request.ack = static_cast<AckMode>(in.uint(static_cast<std::uint64_t>(AckMode::local)));
   const std::size_t count = in.array();
@@ -248,6 +373,7 @@ void read_operations(Unpacker& in, Request& request) {
   if (!in.ok()) return;
   request.operations.reserve(count);
   for (std::size_t i = 0; i < count && in.ok(); ++i) request.operations.push_back(read_operation(in));
+  if (fields == 4) request.atomic = in.boolean();
 }
 
 void read_control(Unpacker& in, Request& request) {
@@ -261,6 +387,28 @@ void read_control(Unpacker& in, Request& request) {
   if (control->action == ControlAction{} || control->shard.empty() || (needs_node && control->node.empty()))
     in.fail();
   request.control = std::move(control);
+}
+
+void read_scan(Unpacker& in, Request& request) {
+  auto scan = std::make_shared<Scan>();
+  in.array(7);
+  request.read = static_cast<ReadMode>(in.uint(static_cast<std::uint64_t>(ReadMode::replica)));
+  scan->shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
+  // One byte more than a key: the next one of the longest.
+  scan->from = std::string(in.bytes(kMaxKeyBytes + 1));
+  scan->to = std::string(in.bytes(kMaxKeyBytes + 1));
+  scan->down = in.boolean();
+  scan->keys_only = in.boolean();
+  scan->limit = in.uint(kMaxScanItems);
+  if (scan->limit == 0) in.fail();
+  request.scan = std::move(scan);
+}
+
+void pack_scan(Packer& out, const Request& request) {
+  DKV_ASSERT(request.scan != nullptr);
+  const Scan& scan = *request.scan;
+  out.array(7).uint(static_cast<std::uint64_t>(request.read)).uint(scan.shard.value);
+  out.bytes(scan.from).bytes(scan.to).boolean(scan.down).boolean(scan.keys_only).uint(scan.limit);
 }
 
 void pack_control(Packer& out, const Control& control) {
@@ -282,6 +430,10 @@ std::string encode(const Request& request) {
     pack_control(out, *request.control);
     return bytes;
   }
+  if (request.type == Type::scan) {
+    pack_scan(out, request);
+    return bytes;
+  }
   if (request.type != Type::operations) {
     out.array(0);
     return bytes;
@@ -290,9 +442,11 @@ std::string encode(const Request& request) {
   for (const Operation& operation : request.operations)
     most += kMostNumbersBytes + operation.key.size() + operation.value.size();
   bytes.reserve(most);
-  out.array(3).uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
+  out.array(request.atomic ? 4 : 3);
+  out.uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
   out.array(request.operations.size());
   for (const Operation& operation : request.operations) pack_operation(out, operation);
+  if (request.atomic) out.boolean(true);
   return bytes;
 }
 
@@ -318,6 +472,9 @@ Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id
       break;
     case Type::control:
       read_control(in, request);
+      break;
+    case Type::scan:
+      read_scan(in, request);
       break;
     case Type::error:
       in.fail();
@@ -391,6 +548,9 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
     case Type::control:
       in.array(1);
       reply.body = ControlReply{std::string(in.bytes(kMaxRequestBytes))};
+      break;
+    case Type::scan:
+      reply.body = read_page(in);
       break;
   }
   if (!in.done()) return Error{Errc::bad_request, "the rpc reply is malformed"};

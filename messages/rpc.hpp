@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "messages/limits.hpp"
 #include "messages/operation.hpp"
 #include "messages/status.hpp"
 
@@ -16,7 +17,19 @@ namespace dkv::rpc {
 
 inline constexpr std::uint64_t kVersion = 1;
 
-enum class Type : std::uint8_t { error = 0, operations = 1, topology = 2, status = 3, control = 4 };
+enum class Type : std::uint8_t { error = 0, operations = 1, topology = 2, status = 3, control = 4, scan = 5 };
+
+/// A page of a shard's records, in the order of their keys or down from the last.
+struct Scan {
+  ShardId shard;
+  std::string
+      from;        // up: the first key that may be in it. Down: all are before this one; empty: from the end
+  std::string to;  // up: all are before this one; empty: to the end. Down: the last that may be in it
+  bool down = false;
+  bool keys_only = false;
+  std::uint64_t limit = kMaxScanItems;  // of records
+  bool operator==(const Scan&) const = default;
+};
 
 /// What an operator wants of one shard's primary.
 enum class ControlAction : std::uint8_t {
@@ -40,9 +53,12 @@ struct Request {
   std::uint64_t number = 0;
   ReadMode read = ReadMode::linearizable;
   AckMode ack = AckMode::committed;
+  /// All of the operations are done, as one step, or none. Their keys share a slot.
+  bool atomic = false;
   std::vector<Operation> operations;
-  std::shared_ptr<const Control>
-      control;  // of Type::control; not in place, since it would only lengthen all others
+  // Of these types; not in place, since they would only lengthen all others.
+  std::shared_ptr<const Control> control;
+  std::shared_ptr<const Scan> scan;
   std::shared_ptr<const void> owner;
 };
 
@@ -58,10 +74,25 @@ struct ControlReply {
   bool operator==(const ControlReply&) const = default;
 };
 
+struct ScanItem {
+  std::string key;
+  Position version;
+  std::string value;  // empty where only keys were asked for
+  bool operator==(const ScanItem&) const = default;
+};
+
+/// A page may be shorter than was asked for: it has an end in time and in bytes.
+struct ScanReply {
+  std::shared_ptr<const Moved> moved;  // set: the shard is another node's, and the rest says nothing
+  std::vector<ScanItem> items;
+  bool ended = true;  // there is no more in the range
+  std::string next;   // else what the next page is to be asked `from`
+};
+
 /// An Error: the whole request was refused; single operations carry their own errors.
 struct Reply {
   std::uint64_t request_id = 0;
-  std::variant<Error, std::vector<OperationResult>, TopologyReply, NodeStatus, ControlReply> body;
+  std::variant<Error, std::vector<OperationResult>, TopologyReply, NodeStatus, ControlReply, ScanReply> body;
 };
 
 std::string encode(const Request& request);

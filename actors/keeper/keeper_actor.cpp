@@ -62,7 +62,7 @@ void KeeperActor::handle(peer::RegisterAccept& message, const Address& from, Eff
     if (!is_named_by(*topology)) return;
     state_.promised = state_.accepted = message.ballot;
     state_.topology = std::move(message.topology);
-    unsaved_ = true;
+    if (options_.rules.persist_promises) unsaved_ = true;
   }
   answer(from, peer::RegisterAccepted{message.ballot, identity()});
 }

@@ -563,8 +563,7 @@ void MemberActor::promotion_settled(ChangeOutcome outcome, Effects& out) {
 namespace {
 bool needs_primary(const rpc::Request& request) {
   return request.read != ReadMode::replica ||
-         std::any_of(request.operations.begin(), request.operations.end(),
-                     [](const Operation& operation) { return operation.code != OpCode::get; });
+         std::any_of(request.operations.begin(), request.operations.end(), writes);
 }
 }  // namespace
 

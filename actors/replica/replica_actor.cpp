@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/shard/epoch_history.hpp"
+#include "actors/shard/scan_page.hpp"
 #include "messages/limits.hpp"
 #include "topology/members.hpp"
 
@@ -525,6 +526,11 @@ rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
   if (!answers_reads()) {
     reply.body = Error{Errc::unavailable, problem_.empty() ? "this replica is starting: try again in a moment"
                                                            : "this replica does not answer: " + problem_};
+    return reply;
+  }
+  if (request.type == rpc::Type::scan) {
+    auto page = scan_page(copy_, *request.scan);
+    page ? reply.body = std::move(*page) : reply.body = page.error();
     return reply;
   }
   std::vector<OperationResult> results;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "topology/atomic_batch.hpp"
 #include "topology/codec.hpp"
 
 namespace dkv {
@@ -60,7 +61,9 @@ void RouterActor::handle(ClientRequest message, Effects& out) {
   }
   switch (message.request.type) {
     case rpc::Type::operations:
-      return route(std::move(message), out);
+      return message.request.atomic ? route_atomic(std::move(message), out) : route(std::move(message), out);
+    case rpc::Type::scan:
+      return route_scan(std::move(message), out);
     case rpc::Type::topology:
       return reply(std::move(message.origin), {id, rpc::TopologyReply{topology_->version, encoded_topology_}},
                    out);
@@ -89,6 +92,37 @@ void RouterActor::route(ClientRequest message, Effects& out) {
     return reply(std::move(message.origin), {id, std::vector<OperationResult>{}}, out);
   }
   out.send(member(only->moved->shard), std::move(message));
+}
+
+/// Whole to the primary, or not at all.
+void RouterActor::route_atomic(ClientRequest message, Effects& out) {
+  const rpc::Request& request = message.request;
+  auto results = refuse_batch(request.operations, max_value_bytes_);
+  if (results.empty() && !request.operations.empty()) {
+    const Place& place = place_of(request.operations.front());
+    if (place.local == Place::Local::primary) return out.send(member(place.moved->shard), std::move(message));
+    OperationResult moved;
+    moved.code = Errc::moved;
+    moved.moved = place.moved;
+    results.resize(request.operations.size(), moved);
+  }
+  reply(std::move(message.origin), {request.request_id, std::move(results)}, out);
+}
+
+void RouterActor::route_scan(ClientRequest message, Effects& out) {
+  const rpc::Request& request = message.request;
+  const auto found = places_.find(request.scan->shard);
+  if (found == places_.end()) {
+    return reply(std::move(message.origin),
+                 {request.request_id, Error{Errc::bad_request, "there is no such shard"}}, out);
+  }
+  const Place& place = found->second;
+  const bool is_here = place.local == Place::Local::primary ||
+                       (place.local == Place::Local::replica && request.read == ReadMode::replica);
+  if (is_here) return out.send(member(found->first), std::move(message));
+  rpc::ScanReply moved;
+  moved.moved = place.moved;
+  reply(std::move(message.origin), {request.request_id, std::move(moved)}, out);
 }
 
 void RouterActor::split(ClientRequest message, Effects& out) {

@@ -65,6 +65,8 @@ class RouterActor : public Actor {
   void handle(Other, Effects&) {}
 
   void route(ClientRequest message, Effects& out);
+  void route_atomic(ClientRequest message, Effects& out);
+  void route_scan(ClientRequest message, Effects& out);
   void split(ClientRequest message, Effects& out);
   void query_status(ClientRequest message, Effects& out);
   void finish_part(std::map<std::uint64_t, StatusGathering>::iterator gathering, Effects& out);

@@ -217,26 +217,30 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(const std::string& path, Shar
 }
 
 Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key) {
-  auto txn = environment_->read();
-  if (!txn) return txn.error();
-  MDB_val wanted = to_val(key);
-  MDB_val found;
-  const int code = mdb_get(*txn, environment_->records, &wanted, &found);
-  if (code == MDB_NOTFOUND) return std::optional<StoredRecord>{};
-  if (code != 0) return failure("cannot read a record", code);
-  auto record = decode_record(key, to_view(found));
-  if (!record) return environment_->misread(found, record.error());
-  return std::optional<StoredRecord>{std::move(*record)};
+  const auto record = find(key);
+  if (!record) return record.error();
+  if (!*record) return std::optional<StoredRecord>{};
+  return std::optional<StoredRecord>{StoredRecord{(*record)->version, std::string((*record)->value)}};
 }
 
-Result<bool> LmdbStore::contains(std::string_view key) {
+Result<std::optional<Position>> LmdbStore::version_of(std::string_view key) {
+  const auto record = find(key);
+  if (!record) return record.error();
+  return *record ? std::optional((*record)->version) : std::nullopt;
+}
+
+/// Views of the map, until end_batch().
+Result<std::optional<RecordView>> LmdbStore::find(std::string_view key) {
   auto txn = environment_->read();
   if (!txn) return txn.error();
   MDB_val wanted = to_val(key);
   MDB_val found;
   const int code = mdb_get(*txn, environment_->records, &wanted, &found);
-  if (code != 0 && code != MDB_NOTFOUND) return failure("cannot read a record", code);
-  return code == 0;
+  if (code == MDB_NOTFOUND) return std::optional<RecordView>{};
+  if (code != 0) return failure("cannot read a record", code);
+  const auto record = decode_record(key, to_view(found));
+  if (!record) return environment_->misread(found, record.error());
+  return std::optional<RecordView>{*record};
 }
 
 void LmdbStore::end_batch() {
@@ -246,18 +250,30 @@ void LmdbStore::end_batch() {
 }
 
 Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
+  return scan(from, from.empty() ? MDB_FIRST : MDB_SET_RANGE, MDB_NEXT, visit);
+}
+
+Result<void> LmdbStore::scan_down(std::string_view before, const Visitor& visit) {
+  return scan(before, before.empty() ? MDB_LAST : MDB_SET_RANGE, MDB_PREV, visit);
+}
+
+Result<void> LmdbStore::scan(std::string_view from, int first, int next, const Visitor& visit) {
+  const auto position = [](int operation) { return static_cast<MDB_cursor_op>(operation); };
   Transaction txn(environment_->env, MDB_RDONLY);
   if (txn.code() != 0) return failure("cannot begin reading", txn.code());
   const Cursor cursor(txn.get(), environment_->records);
   if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
   MDB_val key = to_val(from);
   MDB_val value;
-  int code = mdb_cursor_get(cursor.get(), &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+  int code = mdb_cursor_get(cursor.get(), &key, &value, position(first));
+  // Downwards it stands on what is not before `from` any more, or behind the last record.
+  const bool overshot = next == MDB_PREV && first == MDB_SET_RANGE && (code == 0 || code == MDB_NOTFOUND);
+  if (overshot) code = mdb_cursor_get(cursor.get(), &key, &value, code == 0 ? MDB_PREV : MDB_LAST);
   while (code == 0) {
-    auto record = decode_record(to_view(key), to_view(value));
+    const auto record = decode_record(to_view(key), to_view(value));
     if (!record) return environment_->misread(value, record.error());
-    if (!visit(to_view(key), *record)) return {};
-    code = mdb_cursor_get(cursor.get(), &key, &value, MDB_NEXT);
+    if (!visit(to_view(key), {record->version, std::string(record->value)})) return {};
+    code = mdb_cursor_get(cursor.get(), &key, &value, position(next));
   }
   if (code != MDB_NOTFOUND) return failure("cannot scan", code);
   return {};

@@ -29,9 +29,10 @@ class LmdbStore : public Store {
   ~LmdbStore() override;
 
   Result<std::optional<StoredRecord>> get(std::string_view key) override;
-  Result<bool> contains(std::string_view key) override;
+  Result<std::optional<Position>> version_of(std::string_view key) override;
   void end_batch() override;
   Result<void> scan(std::string_view from, const Visitor& visit) override;
+  Result<void> scan_down(std::string_view before, const Visitor& visit) override;
   Position applied() const override;
   Position reached() const override;
   Result<void> write(const Memtable& memtable, Position applied) override;
@@ -43,6 +44,9 @@ class LmdbStore : public Store {
  private:
   struct Environment;
   LmdbStore(std::unique_ptr<Environment> environment, LmdbOptions options);
+
+  Result<std::optional<RecordView>> find(std::string_view key);
+  Result<void> scan(std::string_view from, int first, int next, const Visitor& visit);
 
   std::unique_ptr<Environment> environment_;
   LmdbOptions options_;

@@ -9,14 +9,24 @@ Result<std::optional<StoredRecord>> MemoryStore::get(std::string_view key) {
   return std::optional<StoredRecord>{at->second};
 }
 
-Result<bool> MemoryStore::contains(std::string_view key) {
+Result<std::optional<Position>> MemoryStore::version_of(std::string_view key) {
   const std::lock_guard lock(mutex_);
-  return records_.contains(key);
+  const auto at = records_.find(key);
+  return at == records_.end() ? std::nullopt : std::optional(at->second.version);
 }
 
 Result<void> MemoryStore::scan(std::string_view from, const Visitor& visit) {
   const std::lock_guard lock(mutex_);
   for (auto at = records_.lower_bound(from); at != records_.end(); ++at) {
+    if (!visit(at->first, at->second)) break;
+  }
+  return {};
+}
+
+Result<void> MemoryStore::scan_down(std::string_view before, const Visitor& visit) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = before.empty() ? records_.end() : records_.lower_bound(before); at != records_.begin();) {
+    --at;
     if (!visit(at->first, at->second)) break;
   }
   return {};

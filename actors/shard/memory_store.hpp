@@ -12,8 +12,9 @@ namespace dkv {
 class MemoryStore : public Store {
  public:
   Result<std::optional<StoredRecord>> get(std::string_view key) override;
-  Result<bool> contains(std::string_view key) override;
+  Result<std::optional<Position>> version_of(std::string_view key) override;
   Result<void> scan(std::string_view from, const Visitor& visit) override;
+  Result<void> scan_down(std::string_view before, const Visitor& visit) override;
   Position applied() const override;
   Position reached() const override { return applied(); }
   Result<void> write(const Memtable& memtable, Position applied) override;

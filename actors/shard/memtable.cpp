@@ -203,13 +203,35 @@ void Memtable::seal() { sort_last_run(); }
 Memtable::Cursor Memtable::seek(std::string_view from) const {
   Cursor cursor;
   for (const Run& run : runs_) {
-    const auto first =
-        std::lower_bound(run.begin(), run.end(), from,
-                         [](const Entry* entry, std::string_view key) { return entry->key < key; });
-    if (first != run.end()) cursor.places_.push_back({first, run.end()});
+    const std::size_t first = lower_bound(run, from);
+    if (first < run.size()) cursor.places_.push_back({run.data() + first, run.size() - first});
   }
   cursor.begin();
   return cursor;
+}
+
+Memtable::Cursor Memtable::seek_down(std::string_view before) const {
+  Cursor cursor;
+  cursor.step_ = -1;
+  for (const Run& run : runs_) {
+    const std::size_t left = before.empty() ? run.size() : lower_bound(run, before);
+    if (left > 0) cursor.places_.push_back({run.data() + left - 1, left});
+  }
+  cursor.begin();
+  return cursor;
+}
+
+Memtable::Cursor Memtable::seek_down(std::string_view before) {
+  sort_last_run();
+  return std::as_const(*this).seek_down(before);
+}
+
+/// How many of a sorted run are less.
+std::size_t Memtable::lower_bound(const Run& run, std::string_view key) {
+  const auto first =
+      std::lower_bound(run.begin(), run.end(), key,
+                       [](const Entry* entry, std::string_view wanted) { return entry->key < wanted; });
+  return static_cast<std::size_t>(first - run.begin());
 }
 
 Memtable::Cursor Memtable::seek(std::string_view from) {
@@ -224,7 +246,8 @@ void Memtable::Cursor::begin() {
   common_ = any.size();
   for (const Place& place : places_) {
     common_ = common_prefix(any, place.entry()->key, common_);
-    common_ = common_prefix(any, (*(place.end - 1))->key, common_);
+    const auto last = static_cast<std::ptrdiff_t>(place.left - 1) * step_;
+    common_ = common_prefix(any, place.at[last]->key, common_);
   }
   for (Place& place : places_) abbreviate(place);
   losers_.resize(places_.size());
@@ -239,8 +262,9 @@ bool Memtable::Cursor::before(std::uint32_t a, std::uint32_t b) const {
   const Place& left = places_[a];
   const Place& right = places_[b];
   if (left.at_end() || right.at_end()) return !left.at_end();
-  if (left.abbreviated != right.abbreviated) return left.abbreviated < right.abbreviated;
-  return left.entry()->key < right.entry()->key;
+  const bool is_up = step_ > 0;
+  if (left.abbreviated != right.abbreviated) return (left.abbreviated < right.abbreviated) == is_up;
+  return (left.entry()->key < right.entry()->key) == is_up;
 }
 
 /// The place that wins below a node, whose losers are filled in.
@@ -256,10 +280,11 @@ std::uint32_t Memtable::Cursor::play(std::uint32_t node) {
 
 void Memtable::Cursor::next() {
   Place& place = places_[winner_];
-  if (++place.next != place.end) {
+  if (--place.left > 0) {
+    place.at += step_;
     abbreviate(place);
     // By the time that this run's turn comes again, its next entry is here.
-    if (place.next + 1 != place.end) __builtin_prefetch(*(place.next + 1));
+    if (place.left > 1) __builtin_prefetch(place.at[step_]);
   }
   const auto leaves = static_cast<std::uint32_t>(places_.size());
   for (std::uint32_t node = (winner_ + leaves) / 2; node > 0; node /= 2) {

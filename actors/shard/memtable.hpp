@@ -120,8 +120,9 @@ class Memtable {
   using Run = std::vector<const Entry*>;
 
  public:
-  /// Goes through the records in key order. Valid until the next set(). Merges the runs by a tree of losers
-  /// (Knuth, The Art of Computer Programming, volume 3, 5.4.1): one comparison for each doubling of the runs.
+  /// Goes through the records in key order, up or down. Valid until the next set(). Merges the runs by a tree
+  /// of losers (Knuth, The Art of Computer Programming, volume 3, 5.4.1): one comparison for each doubling of
+  /// the runs.
   class Cursor {
    public:
     bool at_end() const { return places_.empty() || places_[winner_].at_end(); }
@@ -133,17 +134,18 @@ class Memtable {
     friend class Memtable;
     /// Where a run is read.
     struct Place {
-      Run::const_iterator next;
-      Run::const_iterator end;
+      const Entry* const* at;
+      std::size_t left;               // from there on
       std::uint64_t abbreviated = 0;  // of the key there
-      bool at_end() const { return next == end; }
-      const Entry* entry() const { return *next; }
+      bool at_end() const { return left == 0; }
+      const Entry* entry() const { return *at; }
     };
     void begin();
     void abbreviate(Place& place) const;
     bool before(std::uint32_t a, std::uint32_t b) const;
     std::uint32_t play(std::uint32_t node);
 
+    std::ptrdiff_t step_ = 1;  // -1: down
     std::vector<Place> places_;
     std::size_t common_ = 0;  // bytes that all their keys begin with
     // By node of the tree, 1 its root; the leaves, places, are nodes places_.size() and up.
@@ -154,6 +156,10 @@ class Memtable {
   Cursor seek(std::string_view from = {}) const;
   /// The same while it is being written: sorts what came since the last time.
   Cursor seek(std::string_view from);
+  /// Begins at the last key that is less than `before`, or at the last of all when that is empty, and goes
+  /// down.
+  Cursor seek_down(std::string_view before) const;
+  Cursor seek_down(std::string_view before);
 
  private:
   // A key's share of the slots, between half and full, and its place in a run.
@@ -166,6 +172,7 @@ class Memtable {
   void sort_last_run();
 
   static void sort(Run& run);
+  static std::size_t lower_bound(const Run& run, std::string_view key);
 
   std::shared_ptr<SpareMemory> spare_;
   Arena arena_;

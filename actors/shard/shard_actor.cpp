@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/shard/scan_page.hpp"
 #include "messages/limits.hpp"
 #include "topology/members.hpp"
 
@@ -20,7 +21,26 @@ constexpr std::size_t kMaxPulls = 64;
 // For so long commit may stand still while something waits for it: a slow disk's sync, and a network's delay.
 constexpr Duration kCommitPatience = 500ms;
 
-bool writes(const Operation& operation) { return operation.code != OpCode::get; }
+/// Changed nothing, and tells what the key holds.
+bool tells_state(Errc code) {
+  return code == Errc::not_found || code == Errc::condition_failed || code == Errc::not_a_counter;
+}
+
+bool holds(const Condition& condition, const std::optional<Position>& present) {
+  switch (condition.kind) {
+    case Condition::Kind::none:
+      return true;
+    case Condition::Kind::version:
+      return present == condition.version;
+    case Condition::Kind::exists:
+      return present.has_value();
+    case Condition::Kind::missing:
+      return !present.has_value();
+  }
+  return false;
+}
+
+OperationResult failed(const Error& error) { return OperationResult::failed(error.code, error.message); }
 
 std::uint64_t in_ms(Duration time) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
@@ -137,17 +157,24 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
         Error{Errc::overloaded, "too many replies are waiting to leave: try again in a moment"};
     return reply(std::move(waiting), out);
   }
-  std::vector<OperationResult> results;
-  results.reserve(request.operations.size());
+  if (request.type == rpc::Type::scan) return answer_scan(std::move(waiting), *request.scan);
+  if (request.atomic && std::any_of(request.operations.begin(), request.operations.end(), writes)) {
+    if (auto refusal = no_room()) {  // of the whole: it may be tried again as a whole
+      waiting.reply.body = std::move(*refusal);
+      return reply(std::move(waiting), out);
+    }
+  }
   prefetch(request.operations);
   const Seq before = head_.seq;
   Seq depends_on;
-  std::size_t room = kMaxReplyValueBytes;
+  std::vector<OperationResult> results = request.atomic
+                                             ? execute_atomically(request.operations, depends_on, out)
+                                             : execute(request.operations, depends_on, out);
   bool reads = false;
-  for (const Operation& operation : request.operations) {
-    results.push_back(execute(operation, depends_on, room, out));
-    (writes(operation) ? waiting.writes : reads) = true;
-    waiting.bytes += kResultBytes + results.back().value.size();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const bool is_read = !writes(request.operations[i]) || tells_state(results[i].code);
+    (is_read ? reads : waiting.writes) = true;
+    waiting.bytes += kResultBytes + results[i].value.size();
   }
   waiting.bytes += kReplyBytes;
   owed_bytes_ += waiting.bytes;
@@ -155,6 +182,21 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
   if (head_.seq != before) waiting.leaves_at = std::clamp(copy_.answer_at(), now, now + kLongestPacing);
   // What was read must be committed, however little the writer asks for.
   wait_for(depends_on, reads ? AckMode::committed : request.ack, std::move(waiting));
+}
+
+/// It depends on all that has been executed: also on what is not there.
+void ShardActor::answer_scan(Waiting waiting, const rpc::Scan& scan) {
+  auto page = scan_page(copy_, scan);
+  waiting.bytes = kReplyBytes;
+  if (page) {
+    for (const rpc::ScanItem& item : page->items)
+      waiting.bytes += kResultBytes + item.key.size() + item.value.size();
+    waiting.reply.body = std::move(*page);
+  } else {
+    waiting.reply.body = page.error();
+  }
+  owed_bytes_ += waiting.bytes;
+  wait_for(head_.seq, AckMode::committed, std::move(waiting));
 }
 
 /// Keys are all over the memory: looked up one after the other, each would wait for it.
@@ -165,50 +207,166 @@ void ShardActor::prefetch(const std::vector<Operation>& operations) {
   copy_.prefetch(hashed_);
 }
 
+std::vector<OperationResult> ShardActor::execute(const std::vector<Operation>& operations, Seq& depends_on,
+                                                 Effects& out) {
+  std::vector<OperationResult> results;
+  results.reserve(operations.size());
+  std::size_t room = kMaxReplyValueBytes;
+  for (const Operation& operation : operations) results.push_back(execute(operation, depends_on, room, out));
+  return results;
+}
+
+/// Planned first: what is not done as a whole leaves no trace. Its events are in one frame, so that a crash
+/// keeps all of them or none, and so does every copy.
+std::vector<OperationResult> ShardActor::execute_atomically(const std::vector<Operation>& operations,
+                                                            Seq& depends_on, Effects& out) {
+  Plan plan(epoch_, head_.seq);
+  plan_ = &plan;
+  std::vector<OperationResult> results;
+  std::size_t room = kMaxReplyValueBytes;
+  bool is_done = true;
+  for (std::size_t i = 0; i < operations.size() && is_done; ++i) {
+    results.push_back(execute(operations[i], depends_on, room, out));
+    is_done = results[i].code == Errc::ok || results[i].code == Errc::not_found;
+  }
+  plan_ = nullptr;
+  if (is_done) {
+    append(plan, out);
+    return results;
+  }
+  depends_on = std::min(depends_on, head_.seq);  // it may have seen what will never be
+  for (std::size_t i = 0; i + 1 < results.size(); ++i) results[i] = aborted();
+  results.resize(operations.size(), aborted());
+  return results;
+}
+
 OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on, std::size_t& room,
                                     Effects& out) {
   if (auto checked = check(operation, options_.max_value_bytes); !checked) {
-    return OperationResult::failed(checked.error().code, checked.error().message);
+    return failed(checked.error());
   }
   if (writes(operation)) return write(operation, depends_on, out);
-  OperationResult result = copy_.read(operation, room);
+  OperationResult result = read(operation, room);
   // The event that it saw: the record's, or the removal's. A key that no memtable knows has nothing
   // uncommitted about it.
   depends_on = std::max(depends_on, result.version.seq);
   return result;
 }
 
+/// Why nothing can be written just now.
+std::optional<Error> ShardActor::no_room() const {
+  if (!blocked_.empty() || (copy_.full() && copy_.disk_is_full()))
+    return Error{Errc::disk_full, "the disk is full: writes are refused until there is room"};
+  if (in_flight_bytes_ + packer_.size() > options_.max_in_flight_bytes || copy_.full())
+    return Error{Errc::overloaded, "the disk is behind with writing: try again in a moment"};
+  return std::nullopt;
+}
+
 OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, Effects& out) {
-  if (!blocked_.empty() || (copy_.full() && copy_.disk_is_full())) {
-    return OperationResult::failed(Errc::disk_full,
-                                   "the disk is full: writes are refused until there is room");
-  }
-  if (in_flight_bytes_ + packer_.size() > options_.max_in_flight_bytes || copy_.full()) {
-    return OperationResult::failed(Errc::overloaded,
-                                   "the disk is behind with writing: try again in a moment");
-  }
-  const bool is_put = operation.code == OpCode::put;
-  OperationResult result;
-  if (!is_put || operation.report_created) {
-    const auto before = copy_.look_up(operation.key);
-    if (!before) return OperationResult::failed(before.error().code, before.error().message);
-    if (!is_put && !before->exists) {
-      depends_on = std::max(depends_on, before->changed);
-      return OperationResult::failed(Errc::not_found, "no such key");
-    }
-    result.created = is_put && !before->exists;
-  }
-  append({is_put ? EventType::put : EventType::remove, operation.key, operation.value}, out);
-  depends_on = head_.seq;
-  result.version = head_;
+  if (const auto refusal = no_room()) return failed(*refusal);
+  OperationResult result = operation.code == OpCode::increment ? increment(operation, depends_on, out)
+                                                               : put_or_remove(operation, depends_on, out);
+  if (result.code == Errc::ok) depends_on = result.version.seq;
   return result;
 }
 
-void ShardActor::append(const Event& event, Effects& out) {
+OperationResult ShardActor::put_or_remove(const Operation& operation, Seq& depends_on, Effects& out) {
+  const bool is_put = operation.code == OpCode::put;
+  const bool is_conditional = operation.condition.kind != Condition::Kind::none;
+  OperationResult result;
+  if (!is_put || operation.report_created || is_conditional) {
+    const auto before = look_up(operation.key);
+    if (!before) return failed(before.error());
+    if (!holds(operation.condition, before->version)) {
+      depends_on = std::max(depends_on, before->changed);
+      result.version = before->version.value_or(Position{});
+      result.code = Errc::condition_failed;
+      result.message =
+          before->version ? "the key has a record of version " + to_string(result.version) : "no such key";
+      return result;
+    }
+    if (!is_put && !before->version) {
+      depends_on = std::max(depends_on, before->changed);
+      return OperationResult::failed(Errc::not_found, "no such key");
+    }
+    result.created = operation.report_created && !before->version;
+  }
+  const Event event{is_put ? EventType::put : EventType::remove, operation.key, operation.value};
+  result.version = plan_ != nullptr ? plan_->add(event) : append(event, out);
+  return result;
+}
+
+/// Logged as the put that it comes to, so that whoever replays it need not know what was there.
+OperationResult ShardActor::increment(const Operation& operation, Seq& depends_on, Effects& out) {
+  const auto before = find(operation.key);
+  if (!before) return failed(before.error());
+  const auto number = *before ? parse_counter((*before)->value) : std::optional<std::int64_t>(0);
+  std::int64_t sum = 0;
+  if (!number || __builtin_add_overflow(*number, operation.amount, &sum)) {
+    depends_on = std::max(depends_on, (*before)->version.seq);
+    return OperationResult::failed(Errc::not_a_counter,
+                                   number ? "the sum would not fit into a signed 64-bit integer"
+                                          : "the value is not a signed 64-bit integer in decimal");
+  }
+  OperationResult result;
+  result.value = std::to_string(sum);
+  const Event event{EventType::put, operation.key, result.value};
+  result.version = plan_ != nullptr ? plan_->add_copy(event) : append(event, out);
+  return result;
+}
+
+// What an atomic batch sees: what it has planned, and else what everybody does.
+
+OperationResult ShardActor::read(const Operation& operation, std::size_t& room) {
+  const Plan::Write* planned = plan_ != nullptr ? plan_->find(operation.key) : nullptr;
+  if (planned == nullptr) return copy_.read(operation, room);
+  OperationResult result;
+  if (planned->event.type == EventType::remove) {
+    result = OperationResult::failed(Errc::not_found, "no such key");
+  } else if (planned->event.value.size() > room) {
+    return too_large_for_one_reply();
+  } else {
+    room -= planned->event.value.size();
+    result.value = planned->event.value;
+  }
+  result.version = planned->version;
+  return result;
+}
+
+Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key) {
+  const Plan::Write* planned = plan_ != nullptr ? plan_->find(key) : nullptr;
+  if (planned == nullptr) return copy_.look_up(key);
+  const bool is_there = planned->event.type == EventType::put;
+  return ShardCopy::Presence{is_there ? std::optional(planned->version) : std::nullopt, planned->version.seq};
+}
+
+Result<std::optional<ShardCopy::Found>> ShardActor::find(std::string_view key) {
+  const Plan::Write* planned = plan_ != nullptr ? plan_->find(key) : nullptr;
+  if (planned == nullptr) return copy_.get(key);
+  if (planned->event.type == EventType::remove) return std::optional<ShardCopy::Found>{};
+  return std::optional(ShardCopy::Found{planned->version, std::string(planned->event.value)});
+}
+
+Position ShardActor::append(const Event& event, Effects& out) {
+  add(event);
+  if (packer_.size() >= kTargetFrameBytes) seal_frame(out);
+  return head_;
+}
+
+/// In one frame.
+void ShardActor::append(const Plan& plan, Effects& out) {
+  if (packer_.size() + plan.bytes() > kTargetFrameBytes) seal_frame(out);
+  for (const Plan::Write& write : plan.writes()) {
+    add(write.event);
+    if (!options_.whole_batches) seal_frame(out);
+  }
+  if (packer_.size() >= kTargetFrameBytes) seal_frame(out);
+}
+
+void ShardActor::add(const Event& event) {
   head_ = {epoch_, Seq{head_.seq.value + 1}};
   copy_.apply(event, head_);
   packer_.add(event);
-  if (packer_.size() >= kTargetFrameBytes) seal_frame(out);
 }
 
 /// Packs what this turn has gathered: once, for the log, for PUB and for the replicas' logs.

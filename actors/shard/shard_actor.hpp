@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "actors/runtime/actor.hpp"
+#include "actors/shard/plan.hpp"
 #include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
@@ -36,7 +37,9 @@ struct ShardOptions {
   /// milliseconds.
   Epoch first_epoch{1};
   std::uint64_t process = 0;  // different in every run
-  bool sync_first = true;  // R2: commit waits for this disk. A test may break it, to see that it is noticed
+  // What a test may break, to see that it is noticed.
+  bool sync_first = true;     // R2: commit waits for this disk
+  bool whole_batches = true;  // an atomic batch is in one frame
   std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
 };
 
@@ -145,10 +148,23 @@ class ShardActor : public Actor {
   bool leads() const { return state_ == State::serving || (has_register_ && state_ == State::beginning); }
   bool is_volatile() const { return shard_ != nullptr && shard_->store == StoreKind::memory; }
   void answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out);
+  void answer_scan(Waiting waiting, const rpc::Scan& scan);
   void prefetch(const std::vector<Operation>& operations);
+  std::vector<OperationResult> execute(const std::vector<Operation>& operations, Seq& depends_on,
+                                       Effects& out);
+  std::vector<OperationResult> execute_atomically(const std::vector<Operation>& operations, Seq& depends_on,
+                                                  Effects& out);
   OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
+  std::optional<Error> no_room() const;
   OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);
-  void append(const Event& event, Effects& out);
+  OperationResult put_or_remove(const Operation& operation, Seq& depends_on, Effects& out);
+  OperationResult increment(const Operation& operation, Seq& depends_on, Effects& out);
+  OperationResult read(const Operation& operation, std::size_t& room);
+  Result<ShardCopy::Presence> look_up(std::string_view key);
+  Result<std::optional<ShardCopy::Found>> find(std::string_view key);
+  Position append(const Event& event, Effects& out);
+  void append(const Plan& plan, Effects& out);
+  void add(const Event& event);
   void seal_frame(Effects& out);
   void wait_for(Seq depends_on, AckMode ack, Waiting waiting);
   void publish_durable(Effects& out);
@@ -191,6 +207,7 @@ class ShardActor : public Actor {
   TimePoint published_at_{};
 
   std::vector<HashedKey> hashed_;  // of one request; kept for its memory
+  Plan* plan_ = nullptr;           // of the atomic batch that is being executed
   FramePacker packer_;
   std::vector<Waiting> turn_for_durable_;  // wait for the frame that this turn is packing
   std::vector<Waiting> turn_for_commit_;

@@ -58,8 +58,8 @@ Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
 
 Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key) {
   if (const Record* record = find_or_recall(HashedKey(key)))
-    return Presence{!record->removed, record->version.seq};
-  const auto stored = store_->contains(key);
+    return Presence{record->removed ? std::nullopt : std::optional(record->version), record->version.seq};
+  const auto stored = store_->version_of(key);
   if (!stored) return stored.error();
   return Presence{*stored, {}};
 }
@@ -112,8 +112,8 @@ namespace {
 /// Goes through two memtables as one: of a key that both have, `newer`'s record.
 class Overlay {
  public:
-  Overlay(Memtable::Cursor newer, Memtable::Cursor older)
-      : newer_(std::move(newer)), older_(std::move(older)) {
+  Overlay(Memtable::Cursor newer, Memtable::Cursor older, bool is_up)
+      : newer_(std::move(newer)), older_(std::move(older)), is_up_(is_up) {
     choose();
   }
   bool at_end() const { return at_ == nullptr; }
@@ -124,30 +124,48 @@ class Overlay {
     at_->next();
     choose();
   }
+  /// Its key comes earlier than this one.
+  bool is_before(std::string_view key) const {
+    return !at_end() && this->key() != key && (this->key() < key) == is_up_;
+  }
 
  private:
   void choose() {
-    both_ = !newer_.at_end() && !older_.at_end() && newer_.key() == older_.key();
-    const bool take_older = !older_.at_end() && (newer_.at_end() || older_.key() < newer_.key());
-    at_ = take_older ? &older_ : newer_.at_end() ? nullptr : &newer_;
+    at_ = newer_.at_end() ? nullptr : &newer_;
+    both_ = false;
+    if (older_.at_end()) return;
+    both_ = at_ != nullptr && newer_.key() == older_.key();
+    if (at_ == nullptr || (!both_ && (older_.key() < newer_.key()) == is_up_)) at_ = &older_;
   }
 
   Memtable::Cursor newer_;
   Memtable::Cursor older_;
+  bool is_up_;
   Memtable::Cursor* at_ = nullptr;
   bool both_ = false;
 };
 }  // namespace
 
 Result<void> ShardCopy::scan(std::string_view from, const Visitor& visit) {
-  Overlay above(active_->seek(from), frozen_ ? frozen_->seek(from) : Memtable::Cursor{});
+  return scan(from, Direction::up, visit, [](std::string_view) { return true; });
+}
+
+Result<void> ShardCopy::scan(std::string_view from, Direction direction, const Visitor& visit,
+                             const Passer& pass) {
+  const bool is_up = direction == Direction::up;
+  Overlay above(is_up ? active_->seek(from) : active_->seek_down(from),
+                !frozen_ ? Memtable::Cursor{}
+                : is_up  ? frozen_->seek(from)
+                         : frozen_->seek_down(from),
+                is_up);
   bool wanted = true;
   const auto visit_above = [&] {
-    if (!above.record().removed) wanted = visit({above.key(), above.record().version, above.record().value});
+    wanted = above.record().removed ? pass(above.key())
+                                    : visit({above.key(), above.record().version, above.record().value});
     above.next();
   };
-  const auto scanned = store_->scan(from, [&](std::string_view key, const StoredRecord& record) {
-    while (wanted && !above.at_end() && above.key() < key) visit_above();
+  const auto visit_stored = [&](std::string_view key, const StoredRecord& record) {
+    while (wanted && above.is_before(key)) visit_above();
     if (!wanted) return false;
     if (!above.at_end() && above.key() == key) {
       visit_above();
@@ -155,7 +173,8 @@ Result<void> ShardCopy::scan(std::string_view from, const Visitor& visit) {
       wanted = visit({key, record.version, record.value});
     }
     return wanted;
-  });
+  };
+  const auto scanned = is_up ? store_->scan(from, visit_stored) : store_->scan_down(from, visit_stored);
   if (!scanned) return scanned;
   while (wanted && !above.at_end()) visit_above();
   return {};

@@ -43,7 +43,7 @@ class ShardCopy {
   /// The newest record of a key. Errors: corrupt, io_error.
   Result<std::optional<Found>> get(std::string_view key);
   struct Presence {
-    bool exists = false;
+    std::optional<Position> version;  // of the record, where there is one
     /// The event that made it so, when that is still in a memtable; else zero: it is in the store, and
     /// so committed.
     Seq changed;
@@ -61,6 +61,12 @@ class ShardCopy {
   /// Errors as get(); `visit` may have been called before.
   using Visitor = std::function<bool(const RecordView&)>;
   Result<void> scan(std::string_view from, const Visitor& visit);
+  /// The same, up from `from`, or down from before it (from the end when it is empty), and with the keys too
+  /// that are passed over because they have been removed, of which there may be any number: until `pass`
+  /// returns false.
+  enum class Direction : std::uint8_t { up, down };
+  using Passer = std::function<bool(std::string_view key)>;
+  Result<void> scan(std::string_view from, Direction direction, const Visitor& visit, const Passer& pass);
 
   /// What the memtables take that are not in the store yet.
   std::size_t unwritten_bytes() const { return active_->bytes() + (frozen_ ? frozen_->bytes() : 0); }

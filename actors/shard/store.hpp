@@ -29,8 +29,8 @@ class Store {
 
   /// The record, or nothing. Errors: corrupt (its checksum does not hold: never served), io_error.
   virtual Result<std::optional<StoredRecord>> get(std::string_view key) = 0;
-  /// Whether the key has a record, without reading its value.
-  virtual Result<bool> contains(std::string_view key) = 0;
+  /// Of the key's record, or nothing. Errors as get().
+  virtual Result<std::optional<Position>> version_of(std::string_view key) = 0;
   /// The reader has finished a batch: give up the snapshot that its reads shared, so that its pages can
   /// be used again.
   virtual void end_batch() {}
@@ -38,6 +38,8 @@ class Store {
   /// of its own. Errors as get().
   using Visitor = std::function<bool(std::string_view key, const StoredRecord&)>;
   virtual Result<void> scan(std::string_view from, const Visitor& visit) = 0;
+  /// The same downwards, of the records before `before`, or of all when that is empty.
+  virtual Result<void> scan_down(std::string_view before, const Visitor& visit) = 0;
 
   /// The last event that the store contains; it contains all before it too.
   virtual Position applied() const = 0;

@@ -58,7 +58,7 @@ void fill_record_header(char* header, std::string_view key, Position version, st
   put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, value));
 }
 
-Result<StoredRecord> decode_record(std::string_view key, std::string_view stored) {
+Result<RecordView> decode_record(std::string_view key, std::string_view stored) {
   const auto corrupt = [&](const char* what) {
     return Error{Errc::corrupt,
                  "the record of a " + std::to_string(key.size()) + "-byte key fails its check: " + what};
@@ -70,7 +70,7 @@ Result<StoredRecord> decode_record(std::string_view key, std::string_view stored
       checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
     return corrupt("wrong checksum");
   }
-  return StoredRecord{position_at(stored, 2), std::string(value)};
+  return RecordView{key, position_at(stored, 2), value};
 }
 
 std::string encode_position(Position position) {

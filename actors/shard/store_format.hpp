@@ -27,8 +27,8 @@ inline constexpr std::size_t kRecordHeaderBytes = 34;
 
 /// Writes kRecordHeaderBytes at `header`: what stands before the value.
 void fill_record_header(char* header, std::string_view key, Position version, std::string_view value);
-/// Errors: corrupt.
-Result<StoredRecord> decode_record(std::string_view key, std::string_view stored);
+/// Views into `key` and `stored`. Errors: corrupt.
+Result<RecordView> decode_record(std::string_view key, std::string_view stored);
 
 std::string encode_position(Position position);
 /// Nothing when it is damaged.

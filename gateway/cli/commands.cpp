@@ -38,21 +38,6 @@ Result<std::vector<std::string>> read_endpoints(const std::vector<std::string>& 
   return endpoints;
 }
 
-std::string base64(const std::string& bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j)
-      text.push_back(j <= count ? kAlphabet[group >> (18 - 6 * j) & 63] : '=');
-  }
-  return text;
-}
-
 }  // namespace
 
 Result<ClientOptions> client_options(const Options& options) {
@@ -82,6 +67,8 @@ int exit_code_of(Errc code) {
     case Errc::ok:
       return kOk;
     case Errc::not_found:
+    case Errc::condition_failed:
+    case Errc::not_a_counter:
       return kNotFound;
     case Errc::bad_request:
     case Errc::too_large:
@@ -101,23 +88,6 @@ int report(const Error& error, bool json) {
 void print(const Json& json) {
   const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
   std::printf("%s\n", text.c_str());
-}
-
-bool is_utf8(const std::string& text) {
-  try {
-    (void)Json(text).dump();
-    return true;
-  } catch (const Json::exception&) {
-    return false;
-  }
-}
-
-void set_text(Json& json, const std::string& name, const std::string& text) {
-  if (is_utf8(text)) {
-    json[name] = text;
-  } else {
-    json[name + "_b64"] = base64(text);
-  }
 }
 
 }  // namespace dkv::cli

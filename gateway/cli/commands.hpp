@@ -13,7 +13,7 @@
 namespace dkv::cli {
 
 inline constexpr int kOk = 0;
-inline constexpr int kNotFound = 1;
+inline constexpr int kNotFound = 1;  // or what was asked of the key does not hold
 inline constexpr int kProblems = 1;  // of `check`
 inline constexpr int kUsage = 2;
 inline constexpr int kUnavailable = 3;
@@ -31,8 +31,17 @@ struct Options {
 // key_commands.cpp
 int get(const Options& options, const std::string& key, bool from_replica);
 /// The value "-" stands for all of stdin.
-int set(const Options& options, const std::string& key, const std::string& value);
-int del(const Options& options, const std::string& key);
+int set(const Options& options, const std::string& key, const std::string& value, const Condition& condition);
+int del(const Options& options, const std::string& key, const Condition& condition);
+int incr(const Options& options, const std::string& key, std::int64_t amount);
+
+// data_commands.cpp
+/// All records that the options allow, or the first `most`, page by page. Plain: a line "key TAB value" each.
+int scan(const Options& options, ScanOptions what, std::uint64_t most);
+/// The same as lines of JSON, which import reads again.
+int export_lines(const Options& options, ScanOptions what);
+/// From stdin.
+int import_lines(const Options& options);
 
 // status_command.cpp
 int status(const Options& options);
@@ -60,9 +69,5 @@ int exit_code_of(Errc code);
 /// Says it on stderr, and on stdout as JSON where that is wanted; returns the exit code.
 int report(const Error& error, bool json);
 void print(const Json& json);
-/// Whether the text can stand in JSON as it is.
-bool is_utf8(const std::string& text);
-/// Sets `name` where the text is UTF-8, else `name`_b64 to its base64.
-void set_text(Json& json, const std::string& name, const std::string& text);
 
 }  // namespace dkv::cli

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/cli/commands.hpp"
+#include "gateway/json_bytes.hpp"
 #include "messages/limits.hpp"
 
 namespace dkv::cli {
@@ -30,7 +31,7 @@ Result<std::string> read_stdin() {
 
 Json answer_about(const std::string& key) {
   Json json;
-  set_text(json, "key", key);
+  set_bytes(json, "key", key);
   return json;
 }
 
@@ -65,7 +66,7 @@ int get(const Options& options, const std::string& key, bool from_replica) {
     if (options.json) {
       Json answer = answer_about(key);
       answer["found"] = true;
-      set_text(answer, "value", got->value);
+      set_bytes(answer, "value", got->value);
       answer["version"] = to_string(got->version);
       print(answer);
       return kOk;
@@ -77,12 +78,13 @@ int get(const Options& options, const std::string& key, bool from_replica) {
   });
 }
 
-int set(const Options& options, const std::string& key, const std::string& value) {
+int set(const Options& options, const std::string& key, const std::string& value,
+        const Condition& condition) {
   // Before there is a client, whose first socket would be stdin where that was closed.
   const Result<std::string> bytes = value == "-" ? read_stdin() : value;
   if (!bytes) return report(bytes.error(), options.json);
   return with_client(options, [&](Client& client) {
-    const auto put = client.put(key, *bytes);
+    const auto put = client.put(key, *bytes, condition);
     if (!put) return report(put.error(), options.json);
     if (options.json) {
       Json answer = answer_about(key);
@@ -94,9 +96,9 @@ int set(const Options& options, const std::string& key, const std::string& value
   });
 }
 
-int del(const Options& options, const std::string& key) {
+int del(const Options& options, const std::string& key, const Condition& condition) {
   return with_client(options, [&](Client& client) {
-    const auto removed = client.remove(key);
+    const auto removed = client.remove(key, condition);
     if (!removed && removed.error().code == Errc::not_found)
       return report_missing(key, options.json, "deleted");
     if (!removed) return report(removed.error(), options.json);
@@ -105,6 +107,22 @@ int del(const Options& options, const std::string& key) {
       answer["deleted"] = true;
       answer["version"] = to_string(removed->version);
       print(answer);
+    }
+    return kOk;
+  });
+}
+
+int incr(const Options& options, const std::string& key, std::int64_t amount) {
+  return with_client(options, [&](Client& client) {
+    const auto counted = client.increment(key, amount);
+    if (!counted) return report(counted.error(), options.json);
+    if (options.json) {
+      Json answer = answer_about(key);
+      answer["number"] = counted->number;
+      answer["version"] = to_string(counted->version);
+      print(answer);
+    } else {
+      std::printf("%lld\n", static_cast<long long>(counted->number));
     }
     return kOk;
   });

@@ -10,9 +10,8 @@ namespace dkv::cli {
 namespace {
 
 constexpr const char* kExitCodes =
-    "\nExit codes: 0 found or done, 1 no such key, 2 wrong usage, 3 unavailable (also: a write whose outcome "
-    "is\n"
-    "unknown; the message says so).\n";
+    "\nExit codes: 0 found or done, 1 no such key, or a condition that does not hold, 2 wrong usage, 3 "
+    "unavailable\n(also: a write whose outcome is unknown; the message says so).\n";
 
 constexpr double kMinTimeoutSeconds = 0.001;
 constexpr double kMaxTimeoutSeconds = 86400;
@@ -24,6 +23,10 @@ struct Arguments {
   std::string key;
   std::string value;
   bool from_replica = false;
+  Condition condition;
+  std::int64_t amount = 1;
+  ScanOptions what;
+  std::uint64_t most = UINT64_MAX;
   bool plain = false;
   std::string data;
   std::uint32_t shards = 0;
@@ -70,6 +73,37 @@ void add_key(CLI::App& command, Arguments& arguments) {
       ->type_name("");
 }
 
+/// "7-1042", as --json prints it.
+std::string read_version(const std::string& text, Position& version) {
+  const char* const last = text.data() + text.size();
+  const auto epoch = std::from_chars(text.data(), last, version.epoch.value);
+  const bool has_two = epoch.ec == std::errc{} && epoch.ptr != last && *epoch.ptr == '-';
+  const auto seq = std::from_chars(has_two ? epoch.ptr + 1 : last, last, version.seq.value);
+  const bool fits = has_two && seq.ec == std::errc{} && seq.ptr == last;
+  return fits ? "" : '"' + text + "\" is no version, like 7-1042";
+}
+
+void add_conditions(CLI::App& command, Condition& condition, bool may_be_missing) {
+  using Kind = Condition::Kind;
+  auto* group = command.add_option_group("Only", "Do it only if this holds");
+  group->require_option(0, 1);
+  group
+      ->add_option_function<std::string>(
+          "--if-version",
+          [&condition](const std::string& text) {
+            condition.kind = Kind::version;
+            if (const std::string wrong = read_version(text, condition.version); !wrong.empty())
+              throw CLI::ValidationError("--if-version", wrong);
+          },
+          "the key has a record of this version")
+      ->type_name("VERSION");
+  group->add_flag_callback(
+      "--if-exists", [&condition] { condition.kind = Kind::exists; }, "the key exists");
+  if (!may_be_missing) return;
+  group->add_flag_callback(
+      "--if-missing", [&condition] { condition.kind = Kind::missing; }, "the key does not exist");
+}
+
 void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* get_command = app.add_subcommand("get", "Prints a key's value, byte for byte.");
   add_key(*get_command, arguments);
@@ -88,18 +122,77 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
       ->add_option("VALUE", arguments.value, "the value; - reads it from stdin, any bytes, up to 16 MiB")
       ->required()
       ->type_name("");
+  add_conditions(*set_command, arguments.condition, true);
   add_cluster_options(*set_command, arguments);
   set_command->footer(
       "\nExamples:\n  distrikv set city Delhi\n  distrikv set photo.jpg - <photo.jpg\n"
+      "  distrikv set leader me --if-missing\n  distrikv set city Mumbai --if-version 7-1042\n"
       "  distrikv set number -- -5\n" +
       std::string(kExitCodes));
-  set_command->callback([&] { result = set(arguments.options, arguments.key, arguments.value); });
+  set_command->callback(
+      [&] { result = set(arguments.options, arguments.key, arguments.value, arguments.condition); });
 
   CLI::App* del_command = app.add_subcommand("del", "Removes a key.");
   add_key(*del_command, arguments);
+  add_conditions(*del_command, arguments.condition, false);
   add_cluster_options(*del_command, arguments);
   del_command->footer("\nExamples:\n  distrikv del city\n" + std::string(kExitCodes));
-  del_command->callback([&] { result = del(arguments.options, arguments.key); });
+  del_command->callback([&] { result = del(arguments.options, arguments.key, arguments.condition); });
+
+  CLI::App* incr_command = app.add_subcommand("incr", "Adds to a number, and prints what it is then.");
+  add_key(*incr_command, arguments);
+  incr_command->add_option("BY", arguments.amount, "what is added; a missing key counts as 0")
+      ->type_name("")
+      ->capture_default_str();
+  add_cluster_options(*incr_command, arguments);
+  incr_command->footer("\nExamples:\n  distrikv incr visits\n  distrikv incr stock -- -3\n" +
+                       std::string(kExitCodes));
+  incr_command->callback([&] { result = incr(arguments.options, arguments.key, arguments.amount); });
+}
+
+void add_range(CLI::App& command, ScanOptions& what) {
+  command.add_option("PREFIX", what.prefix, "only keys that begin with it")->type_name("");
+  command.add_option("--start", what.start, "only keys from this one on")->type_name("KEY");
+  command.add_option("--end", what.end, "only keys before this one")->type_name("KEY");
+}
+
+void add_data_commands(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* scan_command =
+      app.add_subcommand("scan", "Prints records in the order of their keys: KEY, a tab, VALUE.");
+  add_range(*scan_command, arguments.what);
+  scan_command->add_option("--limit", arguments.most, "at most so many (default: all)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  scan_command->add_flag("--reverse", arguments.what.reverse, "from the last one down");
+  scan_command->add_flag("--keys-only", arguments.what.keys_only, "leave the values out");
+  scan_command->add_flag_callback(
+      "--replica", [&arguments] { arguments.what.read = ReadMode::replica; },
+      "let any copy answer: something committed, perhaps not the newest");
+  add_cluster_options(*scan_command, arguments);
+  scan_command->footer(
+      "\nWith --json a line of JSON for each record.\n\n"
+      "Examples:\n  distrikv scan user/\n  distrikv scan --start b --end c --keys-only\n"
+      "  distrikv scan log/ --reverse --limit 10\n" +
+      std::string(kExitCodes));
+  scan_command->callback([&] { result = scan(arguments.options, arguments.what, arguments.most); });
+
+  CLI::App* export_command =
+      app.add_subcommand("export", "Prints all records as lines of JSON, which `import` reads.");
+  add_range(*export_command, arguments.what);
+  add_cluster_options(*export_command, arguments);
+  export_command->footer("\nExamples:\n  distrikv export >all.jsonl\n  distrikv export user/ >users.jsonl\n" +
+                         std::string(kExitCodes));
+  export_command->callback([&] { result = export_lines(arguments.options, arguments.what); });
+
+  CLI::App* import_command = app.add_subcommand("import", "Stores records from lines of JSON on stdin.");
+  add_cluster_options(*import_command, arguments);
+  import_command->footer(
+      "\nEach line is {\"key\": ..., \"value\": ...}, or with \"key_b64\", \"value_b64\" for bytes that are "
+      "no text; "
+      "other\nfields are ignored. Importing the same again is safe.\n\n"
+      "Examples:\n  distrikv import <all.jsonl\n" +
+      std::string(kExitCodes));
+  import_command->callback([&] { result = import_lines(arguments.options); });
 }
 
 void add_status_command(CLI::App& app, Arguments& arguments, int& result) {
@@ -249,6 +342,7 @@ int run(int argc, char** argv) {
       "distrikv COMMAND --help tells more.\n" +
       std::string(kExitCodes));
   add_key_commands(app, arguments, result);
+  add_data_commands(app, arguments, result);
   add_status_command(app, arguments, result);
   add_failover_command(app, arguments, result);
   add_promote_command(app, arguments, result);

@@ -1,6 +1,10 @@
 #include "gateway/client/client.hpp"
 
+#include <algorithm>
+#include <map>
+
 #include "gateway/client/dispatcher.hpp"
+#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -10,6 +14,34 @@ using client::Time;
 namespace {
 // So that a clock's range is enough for any time-out.
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::hours(24 * 365);
+
+/// Records that a shard is asked for beyond its share of a page.
+constexpr std::size_t kScanSlack = 8;
+constexpr std::chrono::milliseconds kScanTry{1'000};
+constexpr std::chrono::milliseconds kScanPause{25};
+
+bool is_worth_another_try(Errc code) { return code == Errc::unavailable || code == Errc::overloaded; }
+
+/// The primary; or, where any copy may answer, one after the other.
+NodeId reader_of(const ShardInfo& shard, ReadMode read, std::size_t turn) {
+  const std::size_t place = read == ReadMode::replica ? (turn + 1) % (shard.replicas.size() + 1) : 0;
+  return place == 0 ? shard.primary : shard.replicas[place - 1];
+}
+
+rpc::Request scan_of(ShardId shard, const ScanOptions& options, const KeyRange& range, std::size_t limit) {
+  auto scan = std::make_shared<rpc::Scan>();
+  scan->shard = shard;
+  scan->from = options.reverse ? range.high : range.low;
+  scan->to = options.reverse ? range.low : range.high;
+  scan->down = options.reverse;
+  scan->keys_only = options.keys_only;
+  scan->limit = std::min(kMaxScanItems, limit);
+  rpc::Request request;
+  request.type = rpc::Type::scan;
+  request.read = options.read;
+  request.scan = std::move(scan);
+  return request;
+}
 
 template <class Body>
 Result<Body> body_of(Result<rpc::Reply> answer) {
@@ -35,26 +67,45 @@ Result<GetResult> Client::get(std::string_view key, ReadMode read) {
   return GetResult{std::move(result.value), result.version};
 }
 
-Result<PutResult> Client::put(std::string_view key, std::string_view value) {
-  OperationResult result = run({OpCode::put, key, value, true}, ReadMode::linearizable);
+Result<PutResult> Client::put(std::string_view key, std::string_view value, Condition condition) {
+  OperationResult result = run({OpCode::put, key, value, true, condition}, ReadMode::linearizable);
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return PutResult{result.version, result.created};
 }
 
-Result<RemoveResult> Client::remove(std::string_view key) {
-  OperationResult result = run({OpCode::remove, key, {}}, ReadMode::linearizable);
+Result<RemoveResult> Client::remove(std::string_view key, Condition condition) {
+  OperationResult result = run({OpCode::remove, key, {}, false, condition}, ReadMode::linearizable);
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return RemoveResult{result.version};
 }
 
-std::vector<OperationResult> Client::execute(std::span<const Operation> operations, ReadMode read) {
-  auto completion = wait(submit(operations, read));
+Result<IncrementResult> Client::increment(std::string_view key, std::int64_t amount) {
+  OperationResult result = run({OpCode::increment, key, {}, false, {}, amount}, ReadMode::linearizable);
+  if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
+  const auto number = parse_counter(result.value);
+  if (!number) return Error{Errc::unknown_outcome, "the node answered an increment with no number"};
+  return IncrementResult{*number, result.version};
+}
+
+std::vector<OperationResult> Client::execute(std::span<const Operation> operations, CallOptions options) {
+  auto completion = wait(submit(operations, options));
   DKV_ASSERT(completion.has_value());
   return std::move(completion->results);
 }
 
-Ticket Client::submit(std::span<const Operation> operations, ReadMode read) {
-  return dispatcher_->submit(operations, read);
+std::vector<OperationResult> Client::execute_atomically(std::span<const Operation> operations,
+                                                        CallOptions options) {
+  auto completion = wait(submit_atomically(operations, options));
+  DKV_ASSERT(completion.has_value());
+  return std::move(completion->results);
+}
+
+Ticket Client::submit_atomically(std::span<const Operation> operations, CallOptions options) {
+  return dispatcher_->submit(operations, options, true);
+}
+
+Ticket Client::submit(std::span<const Operation> operations, CallOptions options) {
+  return dispatcher_->submit(operations, options);
 }
 
 void Client::flush() { dispatcher_->flush(); }
@@ -90,8 +141,7 @@ Result<rpc::Reply> Client::ask(const std::string& endpoint, rpc::Type type,
   rpc::Request request;
   request.type = type;
   request.control = std::move(control);
-  return std::move(
-      dispatcher_->ask_each(std::span(&endpoint, 1), std::move(request), Clock::now() + deadline_).front());
+  return std::move(dispatcher_->ask_each({{endpoint, std::move(request)}}, Clock::now() + deadline_).front());
 }
 
 Result<TopologyPtr> Client::topology() {
@@ -105,6 +155,65 @@ Result<TopologyPtr> Client::topology() {
   return dispatcher_->topology();
 }
 
+Result<ScanResult> Client::scan(const ScanOptions& options) {
+  if (options.limit == 0 || options.limit > kMaxScanItems) {
+    return Error{Errc::bad_request, "the limit of a scan must be from 1 to " + std::to_string(kMaxScanItems)};
+  }
+  const Time until = Clock::now() + deadline_;
+  KeyRange range = range_of(options);
+  ScanResult result;
+  while (!range.empty() && result.items.size() < options.limit) {
+    const std::size_t wanted = options.limit - result.items.size();
+    auto pages = pages_of(options, range, wanted, until);
+    // What there is already is a page, if a shorter one.
+    if (!pages && !result.items.empty()) break;
+    if (!pages) return pages.error();
+    merge_pages(std::move(*pages), options.reverse, wanted, range, result.items);
+  }
+  if (!range.empty()) result.cursor = options.reverse ? range.high : range.low;
+  return result;
+}
+
+/// Of every shard, the beginning of what it has in the range.
+Result<std::vector<rpc::ScanReply>> Client::pages_of(const ScanOptions& options, const KeyRange& range,
+                                                     std::size_t wanted, Time until) {
+  std::map<ShardId, rpc::ScanReply> pages;
+  for (std::size_t tries = 0;; ++tries) {
+    const auto known = topology();
+    if (!known) return known.error();
+    std::vector<client::Dispatcher::Question> questions;
+    std::vector<ShardId> asked;
+    for (const ShardInfo& shard : (*known)->shards) {
+      if (pages.contains(shard.id)) continue;
+      // Keys are spread evenly: about so many of each shard, so that few are read for nothing.
+      const std::size_t share = wanted / (*known)->shards.size();
+      rpc::Request request = scan_of(shard.id, options, range, share + share / 4 + kScanSlack);
+      questions.push_back(
+          {(*known)->find_node(reader_of(shard, options.read, tries))->rpc, std::move(request)});
+      asked.push_back(shard.id);
+    }
+    std::optional<Error> problem;
+    auto answers = dispatcher_->ask_each(std::move(questions), std::min(until, Clock::now() + kScanTry));
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      auto page = body_of<rpc::ScanReply>(std::move(answers[i]));
+      if (page && !page->moved) {
+        pages.emplace(asked[i], std::move(*page));
+      } else {
+        problem = page ? Error{Errc::unavailable, "the shard kept being moved"} : page.error();
+        if (!is_worth_another_try(problem->code)) return *problem;
+      }
+    }
+    if (!problem) break;
+    if (Clock::now() >= until) return *problem;
+    dispatcher_->want_topology();
+    const Time next_try = std::min(until, Clock::now() + kScanPause);
+    while (Clock::now() < next_try) dispatcher_->turn(next_try);
+  }
+  std::vector<rpc::ScanReply> all;
+  for (auto& [shard, page] : pages) all.push_back(std::move(page));
+  return all;
+}
+
 Result<NodeStatus> Client::status(const std::string& endpoint) {
   return std::move(status(std::span(&endpoint, 1)).front());
 }
@@ -112,8 +221,10 @@ Result<NodeStatus> Client::status(const std::string& endpoint) {
 std::vector<Result<NodeStatus>> Client::status(std::span<const std::string> endpoints) {
   rpc::Request request;
   request.type = rpc::Type::status;
+  std::vector<client::Dispatcher::Question> questions;
+  for (const std::string& endpoint : endpoints) questions.push_back({endpoint, request});
   std::vector<Result<NodeStatus>> statuses;
-  for (auto& answer : dispatcher_->ask_each(endpoints, std::move(request), Clock::now() + deadline_))
+  for (auto& answer : dispatcher_->ask_each(std::move(questions), Clock::now() + deadline_))
     statuses.push_back(body_of<NodeStatus>(std::move(answer)));
   return statuses;
 }

@@ -7,7 +7,8 @@
 //
 // Errors, beside those that the node answers (messages/result.hpp):
 // - unavailable: no node could be asked within the deadline, and nothing was done;
-// - unknown_outcome: a write was sent and not answered in time, or its connection was lost. It may have happened,
+// - unknown_outcome: a write was sent and not answered in time, or its connection was lost. It may have
+// happened,
 //   or may yet: it is never repeated here. Read the key before you decide.
 //
 // Not thread-safe, and without a thread of its own: make one Client per thread. Progress happens only inside
@@ -25,6 +26,7 @@
 #include "gateway/client/options.hpp"
 #include "messages/result.hpp"
 #include "messages/rpc.hpp"
+#include "messages/scan.hpp"
 #include "topology/topology.hpp"
 
 namespace dkv {
@@ -47,6 +49,11 @@ struct RemoveResult {
   Position version;
 };
 
+struct IncrementResult {
+  std::int64_t number = 0;  // after it
+  Position version;
+};
+
 class Client {
  public:
   explicit Client(ClientOptions options);
@@ -56,21 +63,39 @@ class Client {
 
   /// Errors: not_found for a missing key.
   Result<GetResult> get(std::string_view key, ReadMode read = ReadMode::linearizable);
-  Result<PutResult> put(std::string_view key, std::string_view value);
-  /// Errors: not_found for a missing key.
-  Result<RemoveResult> remove(std::string_view key);
+  /// Errors: condition_failed. (Who wants to know what is there instead: execute().)
+  Result<PutResult> put(std::string_view key, std::string_view value, Condition condition = {});
+  /// Errors: not_found for a missing key; with a condition it is condition_failed.
+  Result<RemoveResult> remove(std::string_view key, Condition condition = {});
+  /// Adds to the number that the key holds in decimal, 0 when it is missing. Errors: not_a_counter when it
+  /// holds none, or the sum does not fit into 64 bits.
+  Result<IncrementResult> increment(std::string_view key, std::int64_t amount = 1);
 
   /// Any number of operations on any keys, together; one result each, in their order. Each is answered
   /// for itself: some may fail where others succeed. Those of one shard run in their order as long as none
   /// has to be sent again; where an order matters, wait for the first answer.
-  std::vector<OperationResult> execute(std::span<const Operation> operations,
-                                       ReadMode read = ReadMode::linearizable);
+  std::vector<OperationResult> execute(std::span<const Operation> operations, CallOptions options = {});
+
+  /// The same as one step: all of them are done, or none; each sees what those before it did, and nothing of
+  /// others comes in between. All keys share a slot (one {hash tag}), at most 17 MiB and 4,096 operations.
+  /// When one is not done its result says why, and the others' say aborted. (A missing key is an answer, of a
+  /// get and of a remove without a condition.)
+  std::vector<OperationResult> execute_atomically(std::span<const Operation> operations,
+                                                  CallOptions options = {});
+
+  /// One page of the cluster's records, in the order of their keys. A page may be shorter than its limit, and
+  /// has a cursor then as long as there is more. Keys that are there throughout all pages are neither skipped
+  /// nor repeated, whatever happens meanwhile; each shard's part of a page is of one moment. Errors:
+  /// bad_request for a limit out of range, unavailable.
+  Result<ScanResult> scan(const ScanOptions& options);
 
   /// Takes operations without waiting for their results; keys and values are copied. What is submitted
   /// gathers into common frames, up to 256 operations or 64 KiB each, and the last of them leaves with the
   /// next wait (wait_any(): the next that finds nothing finished yet), or with flush(). Waits only while
   /// ClientOptions::max_in_flight frames are on their way, or so many batches wait for the first topology.
-  Ticket submit(std::span<const Operation> operations, ReadMode read = ReadMode::linearizable);
+  Ticket submit(std::span<const Operation> operations, CallOptions options = {});
+  /// For execute_atomically()'s.
+  Ticket submit_atomically(std::span<const Operation> operations, CallOptions options = {});
   /// Sends now what submit() has gathered: for who will not wait soon.
   void flush();
   /// The next batch to be finished, of any, within `timeout`; 0 takes in what has arrived. Every batch is, by
@@ -97,6 +122,9 @@ class Client {
   Result<std::string> control(const std::string& endpoint, rpc::Control control);
 
  private:
+  Result<std::vector<rpc::ScanReply>> pages_of(const ScanOptions& options, const KeyRange& range,
+                                               std::size_t wanted,
+                                               std::chrono::steady_clock::time_point until);
   OperationResult run(const Operation& operation, ReadMode read);
   Result<rpc::Reply> ask(const std::string& endpoint, rpc::Type type,
                          std::shared_ptr<const rpc::Control> control = nullptr);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "messages/limits.hpp"
+#include "topology/atomic_batch.hpp"
 #include "topology/codec.hpp"
 
 namespace dkv::client {
@@ -21,8 +22,9 @@ constexpr auto kFirstPause = 5ms;
 constexpr auto kLongestPause = 250ms;
 // A key that moves more often than this in one batch is going round in circles: pauses begin.
 constexpr std::uint32_t kMovesAtOnce = 3;
-// What an operation takes in a request beside its key and value, and a request beside its operations.
-constexpr std::size_t kOperationOverhead = 16;
+// At most what an operation takes in a request beside its key and value (a put with a condition: 31 bytes),
+// and a request beside its operations.
+constexpr std::size_t kOperationOverhead = 32;
 constexpr std::size_t kRequestOverhead = 64;
 // A node that never stops talking must not keep time from passing.
 constexpr int kMostRounds = 64;
@@ -61,7 +63,7 @@ Dispatcher::Dispatcher(ClientOptions options)
   rotation_ = random_ % 997;
 }
 
-Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) {
+Ticket Dispatcher::submit(std::span<const Operation> operations, CallOptions how, bool atomic) {
   while (flights_.size() + overdue_.size() + unrouted_.size() >= options_.max_in_flight ||
          batches_.is_full()) {
     turn(Clock::now() + 1h);
@@ -70,14 +72,22 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, ReadMode read) 
   for (const Operation& operation : operations) bytes += operation.key.size() + operation.value.size();
   Batch& batch = new_batch(operations.size(), bytes);
   const Ticket ticket = batch.ticket;
-  batch.read = read;
+  batch.read = how.read;
+  batch.ack = how.ack.value_or(options_.ack);
+  batch.atomic = atomic;
   batch.operations.assign(operations.begin(), operations.end());
+  if (atomic) {
+    auto refused = refuse_batch(operations, kMaxValueBytes);
+    for (std::uint32_t place = 0; place < refused.size(); ++place)
+      finish(batch, place, std::move(refused[place]));
+  }
   const auto keep = [&](std::string_view text) {
     const std::size_t start = batch.storage.size();
     batch.storage.append(text);
     return std::string_view(batch.storage.data() + start, text.size());
   };
   for (std::uint32_t place = 0; place < operations.size(); ++place) {
+    if (batch.finished[place]) continue;
     Operation& operation = batch.operations[place];
     if (operation.code != OpCode::put) operation.value = {};
     if (auto legal = check(operation, kMaxValueBytes); !legal) {
@@ -157,32 +167,42 @@ void Dispatcher::part(Batch& batch, const Share& share) {
 Dispatcher::Target Dispatcher::target_of(const Batch& batch, std::uint32_t place) {
   const Operation& operation = batch.operations[place];
   const Route& route = routes_->route_of(operation.key);
-  if (batch.read == ReadMode::replica && operation.code == OpCode::get) {
+  if (batch.read == ReadMode::replica && operation.code == OpCode::get && !batch.atomic) {
     return {route.members[rotation_ % route.members.size()], route.shard};
   }
   return {route.primary, route.shard};
 }
 
 /// The open frame for this shard; one of another kind is closed, so that nothing overtakes what it holds.
-Dispatcher::Gathering& Dispatcher::gathering_for(const Target& target, bool writes, ReadMode read) {
+Dispatcher::Gathering& Dispatcher::gathering_for(const Target& target, bool writes, const Batch& batch) {
   for (Gathering& open : gathering_) {
     if (open.target != target) continue;
-    if (open.writes == writes && open.read == read) return open;
+    if (open.writes == writes && open.read == batch.read && open.ack == batch.ack) return open;
     send(open);
     open.writes = writes;
-    open.read = read;
+    open.read = batch.read;
+    open.ack = batch.ack;
     return open;
   }
-  return gathering_.emplace_back(Gathering{target, writes, read, {}, 0, 0, {}});
+  return gathering_.emplace_back(Gathering{target, writes, batch.read, batch.ack, {}, 0, 0, {}});
+}
+
+/// In a frame of its own, behind what was gathered for the same shard before.
+void Dispatcher::send_atomic(const Batch& batch, const Share& share, bool has_writes) {
+  for (Gathering& open : gathering_) {
+    if (open.target == *share.target) send(open);
+  }
+  Gathering alone{*share.target, has_writes, batch.read, batch.ack, {share}, share.count, 0, {}, true};
+  send(alone);
 }
 
 /// Adds operations to the frame for their shard, which is cut by the limits of a request.
 void Dispatcher::gather(const Batch& batch, const Share& share) {
   const auto places = places_of(batch, share);
-  const bool writes = std::any_of(places.begin(), places.end(), [&](std::uint32_t place) {
-    return batch.operations[place].code != OpCode::get;
-  });
-  Gathering& open = gathering_for(*share.target, writes, batch.read);
+  const bool has_writes = std::any_of(places.begin(), places.end(),
+                                      [&](std::uint32_t place) { return writes(batch.operations[place]); });
+  if (batch.atomic) return send_atomic(batch, share, has_writes);
+  Gathering& open = gathering_for(*share.target, has_writes, batch);
   Share part{share.ticket, share.first, 0, share.target};
   for (std::uint32_t i = 0; i < share.count; ++i) {
     // By its number: a send() that fails adds to the order.
@@ -234,7 +254,8 @@ void Dispatcher::send(Gathering& open) {
   rpc::Request request;
   request.request_id = ++last_request_;
   request.read = open.read;
-  request.ack = options_.ack;
+  request.ack = open.ack;
+  request.atomic = open.atomic;
   Flight flight{Kind::operations, open.target.peer, Clock::now() + try_time_, open.writes, {}, {}, 0};
   request.operations.reserve(open.operations);
   flight.codes.reserve(open.operations);
@@ -316,20 +337,19 @@ void Dispatcher::ask_for_topology(Time now) {
   }
 }
 
-std::vector<Result<rpc::Reply>> Dispatcher::ask_each(std::span<const std::string> endpoints,
-                                                     rpc::Request request, Time deadline) {
-  answers_.assign(endpoints.size(), std::nullopt);
-  const bool is_question = request.type != rpc::Type::control;
+std::vector<Result<rpc::Reply>> Dispatcher::ask_each(std::vector<Question> questions, Time deadline) {
+  answers_.assign(questions.size(), std::nullopt);
   std::vector<std::uint64_t> ids;
-  for (std::uint32_t place = 0; place < endpoints.size(); ++place) {
-    const auto peer = transport_.peer(endpoints[place]);
-    request.request_id = ++last_request_;
-    ids.push_back(request.request_id);
+  for (std::uint32_t place = 0; place < questions.size(); ++place) {
+    Question& question = questions[place];
+    const auto peer = transport_.peer(question.endpoint);
+    question.request.request_id = ++last_request_;
+    ids.push_back(last_request_);
     Flight flight{Kind::direct, peer ? *peer : Peer{}, deadline, false, {}, {}, place};
-    if (!peer || !fly(*peer, request.request_id, rpc::encode(request))) {
+    if (!peer || !fly(*peer, last_request_, rpc::encode(question.request))) {
       answers_[place] = Error{Errc::unavailable, peer ? last_problem_ : peer.error().message};
     } else {
-      overdue_.emplace(request.request_id, std::move(flight));
+      overdue_.emplace(last_request_, std::move(flight));
     }
   }
   const auto open = [this] {
@@ -338,12 +358,13 @@ std::vector<Result<rpc::Reply>> Dispatcher::ask_each(std::span<const std::string
   while (open() && Clock::now() < deadline) turn(deadline);
 
   std::vector<Result<rpc::Reply>> answers;
-  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+  for (std::size_t i = 0; i < questions.size(); ++i) {
     if (const auto flight = overdue_.find(ids[i]); flight != overdue_.end()) {
       const bool unsent = transport_.withdraw(flight->second.peer, ids[i]);
       overdue_.erase(flight);
-      const Errc code = unsent || is_question ? Errc::unavailable : Errc::unknown_outcome;
-      answers_[i] = Error{code, (unsent ? "no connection to " : "no answer from ") + endpoints[i]};
+      const bool may_be_done = !unsent && questions[i].request.type == rpc::Type::control;
+      answers_[i] = Error{may_be_done ? Errc::unknown_outcome : Errc::unavailable,
+                          (unsent ? "no connection to " : "no answer from ") + questions[i].endpoint};
     }
     answers.push_back(std::move(*answers_[i]));
   }
@@ -459,7 +480,7 @@ void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationRe
     }
     // A read that was given up together with a write, when its primary stepped down.
     const bool is_open_read =
-        result.code == Errc::unknown_outcome && batch.operations[place].code == OpCode::get;
+        result.code == Errc::unknown_outcome && !writes(batch.operations[place]) && !batch.atomic;
     if (!nothing_was_done(result.code) && !is_open_read) {
       finish(batch, place, std::move(result));
       continue;
@@ -680,8 +701,12 @@ void Dispatcher::abandon(Flights& flights, Ticket ticket, Batch& batch) {
 }
 
 void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::string& why, bool unsent) {
+  // What an atomic batch reads has no outcome of its own: who is told that nothing was done may do all of it
+  // again.
+  const bool unknown_as_one =
+      batch.atomic && std::any_of(batch.operations.begin(), batch.operations.end(), writes);
   for (const std::uint32_t place : places_of(batch, share)) {
-    const bool unknown = !unsent && batch.operations[place].code != OpCode::get;
+    const bool unknown = !unsent && (unknown_as_one || writes(batch.operations[place]));
     finish(batch, place,
            unknown ? OperationResult::failed(
                          Errc::unknown_outcome,

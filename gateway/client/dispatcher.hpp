@@ -41,7 +41,7 @@ class Dispatcher {
 
   /// Starts a batch; keys and values are copied. It leaves with the next flush() or turn(), or earlier.
   /// Waits while too many flights are on their way.
-  Ticket submit(std::span<const Operation> operations, ReadMode read);
+  Ticket submit(std::span<const Operation> operations, CallOptions how, bool atomic = false);
   /// Sends what has gathered.
   void flush();
   /// Does what is due, then waits for something to happen, at most until `until`.
@@ -63,11 +63,14 @@ class Dispatcher {
   /// What went wrong most recently, for people.
   const std::string& last_problem() const { return last_problem_; }
 
-  /// Asks these very nodes, all at once, each at most until `deadline`, what is no matter of any key's: not
+  /// Asks nodes, all at once, each at most until `deadline`, what is no matter of any key's: not
   /// for operations. Nothing is asked twice. Errors: what the node answers; unavailable where it was not
   /// asked or did not answer; unknown_outcome for a control request that was sent and not answered.
-  std::vector<Result<rpc::Reply>> ask_each(std::span<const std::string> endpoints, rpc::Request request,
-                                           Time deadline);
+  struct Question {
+    std::string endpoint;
+    rpc::Request request;
+  };
+  std::vector<Result<rpc::Reply>> ask_each(std::vector<Question> questions, Time deadline);
 
  private:
   /// One shard's share of a batch, when somebody said where to send it.
@@ -88,10 +91,12 @@ class Dispatcher {
     Target target;
     bool writes = false;
     ReadMode read = ReadMode::linearizable;
+    AckMode ack = AckMode::committed;
     std::vector<Share> shares;
     std::size_t operations = 0;
     std::size_t bytes = 0;
     Time since;  // its first operation
+    bool atomic = false;
   };
   enum class Kind : std::uint8_t { operations, topology, direct };
   struct Flight {
@@ -111,8 +116,9 @@ class Dispatcher {
   void dispatch(Batch& batch, const Share& share);
   void part(Batch& batch, const Share& share);
   Target target_of(const Batch& batch, std::uint32_t place);
+  void send_atomic(const Batch& batch, const Share& share, bool has_writes);
   void gather(const Batch& batch, const Share& share);
-  Gathering& gathering_for(const Target& target, bool writes, ReadMode read);
+  Gathering& gathering_for(const Target& target, bool writes, const Batch& batch);
   void send(Gathering& gathering);
   void send_due(Time now);
   bool is_flying(const Gathering& gathering) const;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,13 @@ struct ClientOptions {
   AckMode ack = AckMode::committed;
   /// Frames on their way at once; submit() waits while there are more.
   std::size_t max_in_flight = 4096;
+};
+
+/// How one batch is to be carried out.
+struct CallOptions {
+  CallOptions(ReadMode reads = ReadMode::linearizable) : read(reads) {}
+  ReadMode read;
+  std::optional<AckMode> ack;  // of its writes; the client's where it is not given
 };
 
 /// Names a batch that submit() started.

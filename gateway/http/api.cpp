@@ -1,8 +1,12 @@
 #include "gateway/http/api.hpp"
 
 #include <algorithm>
+#include <charconv>
 
+#include "gateway/http/batch.hpp"
+#include "gateway/http/conditions.hpp"
 #include "gateway/http/json.hpp"
+#include "gateway/http/scan.hpp"
 #include "topology/codec.hpp"
 
 namespace dkv::http {
@@ -10,6 +14,7 @@ namespace dkv::http {
 namespace {
 
 constexpr std::string_view kKeyPrefix = "/v1/kv/";
+constexpr std::string_view kIncrement = "/incr";
 constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
 
 constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-value store
@@ -19,6 +24,17 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
   curl -L HOST/v1/kv/name                               read it
   curl -L 'HOST/v1/kv/name?read=replica'                read a copy that may be slightly behind
   curl -L -X DELETE HOST/v1/kv/name                     delete it
+  curl -L -X POST 'HOST/v1/kv/visits/incr?by=1'         count: add to a number
+
+  curl -L -X PUT -H 'If-None-Match: *' ...              only when the key is missing, or
+  curl -L -X PUT -H 'If-Match: "7-1042"' ...            only over the record with this ETag; else 412
+
+  curl 'HOST/v1/kv?prefix=user/&limit=100'              records in the order of their keys, from any node;
+                                                        &cursor= of one page for the next
+
+  curl HOST/v1/batch -d '{"operations": [{"op": "get", "key": "a"}, {"op": "put", "key": "b", "value": "c"}]}'
+                                                        many at once, from any node; with "atomic": true
+                                                        all or nothing
 
   curl -L 'HOST/set?key=name&value=Ada'                 the same in its simplest form
   curl -L 'HOST/get?key=name'
@@ -33,7 +49,43 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
 constexpr std::string_view kReadyButIsolated =
     "ready, but isolated: this node reaches no majority of the keepers, and does not hear of changes\n";
 
-/// The HTTP status that says best what a client can do about an error.
+Answer answer_to(const Error& error) {
+  auto answer = error_answer(http_status(error.code), name_of(error.code), error.message);
+  if (answer.status == 429 || answer.status == 503) answer.headers.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+Answer plain(int status, std::string_view body) { return {status, "text/plain", std::string(body), {}}; }
+
+Answer json(std::string body) { return {200, "application/json", std::move(body), {}}; }
+
+bool is_form(std::string_view content_type) {
+  const auto type = content_type.substr(0, content_type.find_first_of("; \t"));
+  return std::equal(type.begin(), type.end(), kFormType.begin(), kFormType.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+Error no_body_expected() { return {Errc::bad_request, "this request takes no body"}; }
+
+Result<std::int64_t> amount(const std::string* value) {
+  if (!value) return std::int64_t{1};
+  std::int64_t number = 0;
+  const char* end = value->data() + value->size();
+  const auto [at, error] = std::from_chars(value->data(), end, number);
+  if (error == std::errc() && at == end) return number;
+  return Error{Errc::bad_request, "the parameter 'by' must be a signed 64-bit integer in decimal"};
+}
+
+Result<void> no_parameters(const Target& target) { return Parameters().add(target.query, {}); }
+
+/// What the bytes of one operation live in until the backend is done with them.
+struct Owned {
+  std::string key;
+  std::string value;
+};
+
+}  // namespace
+
 int http_status(Errc code) {
   switch (code) {
     case Errc::ok:
@@ -45,6 +97,11 @@ int http_status(Errc code) {
     case Errc::bad_request:
     case Errc::wrong_version:
       return 400;
+    case Errc::condition_failed:
+      return 412;
+    case Errc::not_a_counter:
+    case Errc::aborted:
+      return 409;
     case Errc::too_large:
       return 413;
     case Errc::overloaded:
@@ -64,47 +121,17 @@ int http_status(Errc code) {
   return 500;
 }
 
-Answer answer_to(const Error& error) {
-  auto answer = error_answer(http_status(error.code), name_of(error.code), error.message);
-  if (answer.status == 429 || answer.status == 503) answer.headers.emplace_back("Retry-After", "1");
-  return answer;
-}
-
-Answer plain(int status, std::string_view body) { return {status, "text/plain", std::string(body), {}}; }
-
-Answer json(std::string body) { return {200, "application/json", std::move(body), {}}; }
-
-std::string etag(const Position& version) { return '"' + to_string(version) + '"'; }
-
-bool is_form(std::string_view content_type) {
-  const auto type = content_type.substr(0, content_type.find_first_of("; \t"));
-  return std::equal(type.begin(), type.end(), kFormType.begin(), kFormType.end(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
-}
-
-Error no_body_expected() { return {Errc::bad_request, "this request takes no body"}; }
-
-Result<ReadMode> read_mode(const std::string* value) {
+Result<ReadMode> parse_read_mode(const std::string* value) {
   if (!value || *value == "linearizable") return ReadMode::linearizable;
   if (*value == "replica") return ReadMode::replica;
   return Error{Errc::bad_request, "the parameter 'read' must be 'linearizable' or 'replica'"};
 }
 
-Result<AckMode> ack_mode(const std::string* value) {
+Result<AckMode> parse_ack_mode(const std::string* value) {
   if (!value || *value == "committed") return AckMode::committed;
   if (*value == "local") return AckMode::local;
   return Error{Errc::bad_request, "the parameter 'ack' must be 'committed' or 'local'"};
 }
-
-Result<void> no_parameters(const Target& target) { return Parameters().add(target.query, {}); }
-
-/// What the bytes of one operation live in until the backend is done with them.
-struct Owned {
-  std::string key;
-  std::string value;
-};
-
-}  // namespace
 
 Answer error_answer(int status, std::string_view code, std::string_view message) {
   return {status, "application/json", error_json(code, message), {}};
@@ -117,21 +144,33 @@ struct Api::KeyRequest {
   ReadMode read = ReadMode::linearizable;
   AckMode ack = AckMode::committed;
   bool report_created = false;
+  Condition condition{};
+  std::int64_t amount = 0;
+  std::optional<Position> known{};  // by the reader, who wants another
   std::shared_ptr<Owned> owned = std::make_shared<Owned>();
 
-  /// Takes `read` of a read and `ack` of a write.
-  Result<void> take_mode(const Parameters& parameters) {
+  /// Takes `read` of a read and `ack` of a write, and what the fields ask for.
+  Result<void> take_mode(const Parameters& parameters, const Fields& fields) {
     if (code == OpCode::get) {
-      const auto mode = read_mode(parameters.find("read"));
+      const auto mode = parse_read_mode(parameters.find("read"));
       if (!mode) return mode.error();
       read = *mode;
+      const auto version = known_version(fields);
+      if (!version) return version.error();
+      known = *version;
     } else {
-      const auto mode = ack_mode(parameters.find("ack"));
+      const auto mode = parse_ack_mode(parameters.find("ack"));
       if (!mode) return mode.error();
       ack = *mode;
+      const auto wanted = write_condition(fields);
+      if (!wanted) return wanted.error();
+      condition = *wanted;
+      if (code == OpCode::increment && condition != Condition{})
+        return Error{Errc::bad_request, "an increment takes no condition"};
     }
     return {};
   }
+  Operation operation() const { return {code, owned->key, owned->value, report_created, condition, amount}; }
 };
 
 struct Api::Route {
@@ -148,9 +187,11 @@ const std::vector<Api::Route>& Api::routes() {
       {"/delete", {"GET", "POST", "DELETE"}, &Api::simple_delete},
       {"/healthz", {"GET", "HEAD"}, &Api::health},
       {"/readyz", {"GET", "HEAD"}, &Api::readiness},
+      {"/v1/kv", {"GET", "HEAD"}, &Api::scan},
+      {"/v1/batch", {"POST"}, &Api::batch},
       {"/v1/status", {"GET", "HEAD"}, &Api::status},
       {"/v1/topology", {"GET", "HEAD"}, &Api::topology},
-      {kKeyPrefix, {"GET", "HEAD", "PUT", "DELETE"}, &Api::kv},
+      {kKeyPrefix, {"GET", "HEAD", "PUT", "DELETE", "POST"}, &Api::kv},
   };
   return all;
 }
@@ -198,15 +239,29 @@ Result<Api::KeyRequest> Api::read_kv(const Request& request, const Target& targe
   asked.origin = target.origin;
   asked.code = request.method == "PUT"      ? OpCode::put
                : request.method == "DELETE" ? OpCode::remove
+               : request.method == "POST"   ? OpCode::increment
                                             : OpCode::get;
-  auto key = percent_decode(target.path.substr(kKeyPrefix.size()), false);
+  std::string_view path = target.path.substr(kKeyPrefix.size());
+  if (asked.code == OpCode::increment) {
+    if (!path.ends_with(kIncrement)) {
+      return Error{Errc::bad_request, "POST is for /v1/kv/KEY/incr; a value is stored with PUT"};
+    }
+    path.remove_suffix(kIncrement.size());
+  }
+  auto key = percent_decode(path, false);
   if (!key) return key.error();
   asked.owned->key = std::move(*key);
   Parameters parameters;
-  const auto added = asked.code == OpCode::get ? parameters.add(target.query, {"read"})
-                                               : parameters.add(target.query, {"ack"});
+  const auto added = asked.code == OpCode::get         ? parameters.add(target.query, {"read"})
+                     : asked.code == OpCode::increment ? parameters.add(target.query, {"by", "ack"})
+                                                       : parameters.add(target.query, {"ack"});
   if (!added) return added.error();
-  if (const auto taken = asked.take_mode(parameters); !taken) return taken.error();
+  if (const auto taken = asked.take_mode(parameters, request.fields); !taken) return taken.error();
+  if (asked.code == OpCode::increment) {
+    const auto by = amount(parameters.find("by"));
+    if (!by) return by.error();
+    asked.amount = *by;
+  }
   if (asked.code == OpCode::put) {
     asked.report_created = true;
     asked.owned->value = request.body;
@@ -223,12 +278,13 @@ Answer Api::kv(const Request& request, const Target& target) {
   auto result = perform(asked);
   if (result.code != Errc::ok) return failure(result, asked);
   if (asked.code == OpCode::remove) return with_shard({204, "", "", {}}, asked);
+  if (asked.code == OpCode::get) return found(std::move(result), asked);
   Answer answer;
   answer.headers.emplace_back("ETag", etag(result.version));
   if (asked.code == OpCode::put) {
     answer.status = result.created ? 201 : 200;
   } else {
-    answer.content_type = "application/octet-stream";
+    answer.content_type = "text/plain";
     answer.body = std::move(result.value);
   }
   return with_shard(std::move(answer), asked);
@@ -252,7 +308,7 @@ Result<Api::KeyRequest> Api::read_simple(const Request& request, const Target& t
                                              : parameters.add(source, {"key", "ack"});
     if (!added) return added.error();
   }
-  if (const auto taken = asked.take_mode(parameters); !taken) return taken.error();
+  if (const auto taken = asked.take_mode(parameters, request.fields); !taken) return taken.error();
   const auto* key = parameters.find("key");
   if (!key) return Error{Errc::bad_request, "the parameter 'key' is missing"};
   asked.owned->key = *key;
@@ -272,9 +328,7 @@ Answer Api::simple_get(const Request& request, const Target& target) {
   const auto asked = read_simple(request, target, OpCode::get);
   if (!asked) return answer_to(asked.error());
   auto result = perform(*asked);
-  if (result.code != Errc::ok) return failure(result, *asked);
-  return with_shard(
-      {200, "application/octet-stream", std::move(result.value), {{"ETag", etag(result.version)}}}, *asked);
+  return result.code == Errc::ok ? found(std::move(result), *asked) : failure(result, *asked);
 }
 
 Answer Api::simple_set(const Request& request, const Target& target) {
@@ -291,13 +345,44 @@ Answer Api::simple_delete(const Request& request, const Target& target) {
   return result.code == Errc::ok ? with_shard(plain(200, "OK"), *asked) : failure(result, *asked);
 }
 
+// ---- /v1/batch ----
+
+Answer Api::batch(const Request& request, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  auto asked = read_batch(request.body);
+  if (!asked) return answer_to(asked.error());
+  const std::vector<Operation> operations = asked->operations;
+  const auto owner = asked->owner;
+  const bool atomic = asked->atomic;
+  const auto results = backend_.execute(std::move(*asked));
+  auto answer = json(batch_json(operations, results));
+  if (!atomic) return answer;
+  // As a whole it has one outcome: that of the operation that was in the way.
+  for (const OperationResult& result : results) {
+    const bool is_outcome =
+        result.code != Errc::ok && result.code != Errc::not_found && result.code != Errc::aborted;
+    if (is_outcome) answer.status = http_status(result.code);
+  }
+  return answer;
+}
+
+// ---- /v1/kv ----
+
+Answer Api::scan(const Request& request, const Target& target) {
+  if (!request.body.empty()) return answer_to(no_body_expected());
+  const auto options = read_scan(target);
+  if (!options) return answer_to(options.error());
+  const auto page = backend_.scan(*options);
+  return page ? json(page_json(*page, options->keys_only)) : answer_to(page.error());
+}
+
 // ---- the backend's answers ----
 
 OperationResult Api::perform(const KeyRequest& asked) {
   rpc::Request request;
   request.read = asked.read;
   request.ack = asked.ack;
-  request.operations.push_back({asked.code, asked.owned->key, asked.owned->value, asked.report_created});
+  request.operations.push_back(asked.operation());
   request.owner = asked.owned;
   if (const auto fits = check(request.operations.front(), options_.max_value_bytes); !fits) {
     return OperationResult::failed(fits.error().code, fits.error().message);
@@ -313,10 +398,23 @@ OperationResult Api::perform(const KeyRequest& asked) {
   return OperationResult::failed(code, "the node's answer was not one to this request");
 }
 
+Answer Api::found(OperationResult result, const KeyRequest& asked) {
+  Answer answer{200, "application/octet-stream", {}, {{"ETag", etag(result.version)}}};
+  if (asked.known == result.version) {
+    answer.status = 304;
+    answer.content_type.clear();
+  } else {
+    answer.body = std::move(result.value);
+  }
+  return with_shard(std::move(answer), asked);
+}
+
 Answer Api::failure(const OperationResult& result, const KeyRequest& asked) {
   if (result.code == Errc::moved && result.moved) return redirect(*result.moved, asked);
   auto answer = answer_to(Error{result.code, result.message});
   if (answer.status == 307) answer.status = 500;  // moved, but nobody says where to
+  if (result.code == Errc::condition_failed && result.version != Position{})
+    answer.headers.emplace_back("ETag", etag(result.version));
   return with_shard(std::move(answer), asked);
 }
 

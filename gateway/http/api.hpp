@@ -23,6 +23,13 @@ struct Answer {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+/// The HTTP status that says best what a client can do about an error.
+int http_status(Errc code);
+
+/// The parameters `read` and `ack`; nullptr where they were not given. Errors: bad_request.
+Result<ReadMode> parse_read_mode(const std::string* value);
+Result<AckMode> parse_ack_mode(const std::string* value);
+
 /// An answer with a JSON error body.
 Answer error_answer(int status, std::string_view code, std::string_view message);
 
@@ -55,6 +62,8 @@ class Api {
   Answer simple_get(const Request& request, const Target& target);
   Answer simple_set(const Request& request, const Target& target);
   Answer simple_delete(const Request& request, const Target& target);
+  Answer scan(const Request& request, const Target& target);
+  Answer batch(const Request& request, const Target& target);
   Answer index(const Request& request, const Target& target);
   Answer health(const Request& request, const Target& target);
   Answer readiness(const Request& request, const Target& target);
@@ -64,6 +73,7 @@ class Api {
   Result<KeyRequest> read_kv(const Request& request, const Target& target);
   Result<KeyRequest> read_simple(const Request& request, const Target& target, OpCode code);
   OperationResult perform(const KeyRequest& request);
+  Answer found(OperationResult result, const KeyRequest& request);
   Answer failure(const OperationResult& result, const KeyRequest& request);
   Answer with_shard(Answer answer, const KeyRequest& request);
   Answer redirect(const Moved& moved, const KeyRequest& request);

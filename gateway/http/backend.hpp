@@ -3,8 +3,10 @@
 #pragma once
 
 #include <chrono>
+#include <vector>
 
 #include "messages/rpc.hpp"
+#include "messages/scan.hpp"
 
 namespace dkv {
 
@@ -15,6 +17,11 @@ class Backend {
   /// point into: the request may outlive the call. Without an answer in time the reply holds an Error:
   /// unknown_outcome when an operation writes, unavailable otherwise.
   virtual rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) = 0;
+  /// Operations on keys of any shards, each carried out by its owner, on whichever node that is; of an atomic
+  /// request all by one. One result for each, in their order, within some seconds. From any thread.
+  virtual std::vector<OperationResult> execute(rpc::Request request) = 0;
+  /// A page of the whole cluster's records. Errors: those of Client::scan(); overloaded.
+  virtual Result<ScanResult> scan(const ScanOptions& options) = 0;
 };
 
 }  // namespace dkv

@@ -137,7 +137,8 @@ bool Connection::take_head(Responder& responder) {
 /// The head is whole, its body is not. Always false: input is needed.
 bool Connection::begin_body(Responder& responder, const Head& head) {
   const bool body_is_held_back = head.expect_continue && input_.view().size() == head_bytes_;
-  if (body_is_held_back && responder.redirect({head.method, head.target, head.content_type, ""}, output_)) {
+  if (body_is_held_back &&
+      responder.redirect({head.method, head.target, head.content_type, "", head.fields}, output_)) {
     end_without_body();
     return false;
   }
@@ -160,7 +161,8 @@ void Connection::respond(Responder& responder, const Head& head) {
   const std::string_view connection = close ? "close" : head.http_1_0 ? "keep-alive" : "";
   const auto body = input_.view().substr(head_bytes_, body_bytes_);
   // At most one large answer waits: no further request is taken up before it has been sent.
-  answer_share_ = responder.respond({head.method, head.target, head.content_type, body}, connection, output_);
+  answer_share_ = responder.respond({head.method, head.target, head.content_type, body, head.fields},
+                                    connection, output_);
   close = close || shared_.stopping;
   input_.consume(head_bytes_ + body_bytes_);
   body_share_.release();

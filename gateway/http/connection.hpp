@@ -33,6 +33,7 @@ struct Request {
   std::string_view target;
   std::string_view content_type;
   std::string_view body;
+  Fields fields{};
 };
 
 /// Makes the bytes of answers. One per worker thread.

@@ -65,6 +65,8 @@ class HeadParser {
   std::optional<Refusal> version(std::string_view text);
   std::optional<Refusal> known_header(std::string_view name, std::string_view value);
   std::optional<Refusal> content_length(std::string_view value);
+  static std::optional<Refusal> once(std::string_view name, std::string_view value,
+                                     std::optional<std::string_view>& field);
 
   const HeadLimits& limits_;
   Head head_;
@@ -138,7 +140,18 @@ std::optional<Refusal> HeadParser::known_header(std::string_view name, std::stri
     if (has_type_) return bad("there are two Content-Type headers");
     has_type_ = true;
     head_.content_type = value;
+  } else if (same_name(name, "If-Match")) {
+    return once(name, value, head_.fields.if_match);
+  } else if (same_name(name, "If-None-Match")) {
+    return once(name, value, head_.fields.if_none_match);
   }
+  return std::nullopt;
+}
+
+std::optional<Refusal> HeadParser::once(std::string_view name, std::string_view value,
+                                        std::optional<std::string_view>& field) {
+  if (field) return bad("there are two " + std::string(name) + " headers");
+  field = value;
   return std::nullopt;
 }
 

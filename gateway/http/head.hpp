@@ -22,6 +22,12 @@ struct HeadLimits {
   std::size_t body_bytes = std::size_t{16} << 20;
 };
 
+/// Header fields that the API goes by. Nothing: the request has none of the name.
+struct Fields {
+  std::optional<std::string_view> if_match;
+  std::optional<std::string_view> if_none_match;
+};
+
 /// What the server needs of a head. Views point into the bytes that were read.
 struct Head {
   std::string_view method;
@@ -31,6 +37,7 @@ struct Head {
   bool keep_alive = true;        // the client wants the connection to go on
   bool http_1_0 = false;         // such a client must be told that it goes on
   bool expect_continue = false;  // the client waits for "100 Continue" before it sends the body
+  Fields fields;
 };
 
 /// An answer given before routing, after which the connection closes.

@@ -134,7 +134,8 @@ class Exchange : public Responder, private httplib::Server {
   void trim(httplib::Response& response) const {
     response.headers.erase("Keep-Alive");
     response.headers.erase("Accept-Ranges");
-    if (response.status == 204) response.headers.erase("Content-Length");  // RFC 9110, 8.6
+    const bool has_no_body = response.status == 204 || response.status == 304;
+    if (has_no_body) response.headers.erase("Content-Length");  // RFC 9110, 8.6
     // The server may have begun to stop while the backend was at work.
     if (shared_.stopping && connection_ != "close")
       response.set_header("Connection", "close");

@@ -208,9 +208,7 @@ void DataFolder::count_start() {
   (void)write_small_file(file, std::to_string(crashes_ + 1) + "\n");
 }
 
-void DataFolder::forget_crashes() {
-  (void)write_small_file(path_ + "/" + kStartsFile, "0\n");
-}
+void DataFolder::forget_crashes() { (void)write_small_file(path_ + "/" + kStartsFile, "0\n"); }
 
 Result<void> DataFolder::claim(const std::string& node, std::uint64_t cluster_id) {
   const auto identity = read_small_file(path_ + "/" + kIdentityFile);

@@ -9,6 +9,7 @@
 #include "actors/runtime/zmq_world.hpp"
 #include "actors/shard/lmdb_store.hpp"
 #include "gateway/http/server.hpp"
+#include "gateway/node/client_pool.hpp"
 #include "gateway/node/data_folder.hpp"
 #include "topology/endpoint.hpp"
 
@@ -19,16 +20,33 @@ namespace {
 /// For the status that has_failed() asks for; a node that is busy for so long has not failed.
 constexpr std::chrono::milliseconds kStatusTimeout{1'000};
 
-/// The HTTP server's way to the router.
-class WorldBackend final : public Backend {
+/// Clients that requests for other nodes' keys share.
+constexpr std::size_t kMostClients = 16;
+
+/// This node first, then all others.
+ClientOptions client_options(const Topology& topology, const NodeInfo& self) {
+  ClientOptions options;
+  options.seeds.push_back(self.rpc);
+  for (const NodeInfo& node : topology.nodes) {
+    if (node.id != self.id) options.seeds.push_back(node.rpc);
+  }
+  return options;
+}
+
+/// The HTTP server's way to the router, and to the cluster.
+class NodeBackend final : public Backend {
  public:
-  explicit WorldBackend(ZmqWorld& world) : world_(world) {}
+  NodeBackend(ZmqWorld& world, ClientOptions options)
+      : world_(world), clients_(std::move(options), kMostClients) {}
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override {
     return world_.call(std::move(request), timeout);
   }
+  std::vector<OperationResult> execute(rpc::Request request) override { return clients_.execute(request); }
+  Result<ScanResult> scan(const ScanOptions& options) override { return clients_.scan(options); }
 
  private:
   ZmqWorld& world_;
+  ClientPool clients_;
 };
 
 Result<MemberStorage> open_storage(const DataFolder& data, const ShardInfo& shard) {
@@ -65,7 +83,7 @@ class Node::Impl {
         self_(*setup.topology->find_node(setup.name)),
         data_(std::move(data)),
         world_({self_.id, setup.topology, setup.log}),
-        backend_(world_) {}
+        backend_(world_, client_options(*setup.topology, self_)) {}
 
   Result<void> start() {
     if (auto spawned = spawn(); !spawned) return spawned;
@@ -131,7 +149,7 @@ class Node::Impl {
   NodeInfo self_;
   DataFolder data_;
   ZmqWorld world_;
-  WorldBackend backend_;
+  NodeBackend backend_;
   std::optional<HttpServer> http_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool lasts_ = false;

@@ -32,6 +32,63 @@ TEST(CommandLine, SetsGetsAndDeletesThroughAnyNode) {
   }
 }
 
+TEST(CommandLine, ComparesSetsAndCounts) {
+  Cluster cluster{city()};
+  ASSERT_TRUE(cluster.start_and_wait(kCity));
+  const auto ask = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--node", cluster.rpc("witness")});
+    return distrikv(std::move(arguments));
+  };
+  EXPECT_EQ(ask({"set", "k", "1", "--if-exists"}).code, 1);
+  const auto created = nlohmann::json::parse(ask({"set", "k", "1", "--if-missing", "--json"}).out);
+  const std::string version = created.at("version");
+  const Finished again = ask({"set", "k", "1", "--if-missing"});
+  EXPECT_EQ(again.code, 1);
+  EXPECT_NE(again.err.find(version), std::string::npos) << again.err;
+  EXPECT_EQ(ask({"set", "k", "2", "--if-version", version}).code, 0);
+  EXPECT_EQ(ask({"set", "k", "3", "--if-version", version}).code, 1);
+  EXPECT_EQ(ask({"del", "k", "--if-version", version}).code, 1);
+  EXPECT_EQ(ask({"incr", "k"}).out, "3\n");
+  EXPECT_EQ(ask({"incr", "k", "--", "-5"}).out, "-2\n");
+  EXPECT_EQ(nlohmann::json::parse(ask({"incr", "k", "0", "--json"}).out).at("number"), -2);
+  EXPECT_EQ(ask({"del", "k", "--if-exists"}).code, 0);
+  EXPECT_EQ(ask({"set", "k", "one"}).code, 0);
+  EXPECT_EQ(ask({"incr", "k"}).code, 1);
+  EXPECT_EQ(ask({"get", "k"}).out, "one");
+  for (const char* wrong : {"7", "7-", "-1", "7-x", "7-1 ", ""})
+    EXPECT_EQ(ask({"set", "k", "1", "--if-version", wrong}).code, 2) << wrong;
+  EXPECT_EQ(ask({"set", "k", "1", "--if-exists", "--if-missing"}).code, 2);
+  EXPECT_EQ(ask({"incr", "k", "1.5"}).code, 2);
+}
+
+TEST(CommandLine, ScansExportsAndImports) {
+  Cluster cluster;
+  ASSERT_TRUE(cluster.start_and_wait(all_nodes()));
+  const auto ask = [&](std::vector<std::string> arguments, const std::string& input = "") {
+    arguments.insert(arguments.end(), {"--node", cluster.rpc("chennai-replica")});
+    return distrikv(std::move(arguments), input);
+  };
+  std::string lines;
+  for (int i = 0; i < 2500; ++i) {
+    const std::string number = std::to_string(10'000 + i);
+    lines += R"({"key": "row/)" + number + R"(", "value": "v)" + number + "\"}\n";
+  }
+  const Finished imported =
+      ask({"import"}, lines + "\n" + R"({"key_b64": "/wA=", "value_b64": "AP8="})" + "\n");
+  EXPECT_EQ(imported.out, "imported 2501 records\n") << imported.err;
+  EXPECT_EQ(ask({"scan", "row/", "--limit", "2"}).out, "row/10000\tv10000\nrow/10001\tv10001\n");
+  EXPECT_EQ(ask({"scan", "row/", "--limit", "2", "--reverse", "--keys-only"}).out, "row/12499\nrow/12498\n");
+  EXPECT_EQ(ask({"scan", "--start", "row/10009", "--end", "row/10010"}).out, "row/10009\tv10009\n");
+  EXPECT_EQ(ask({"scan", "nothing"}).code, 0);
+  const Finished exported = ask({"export"});
+  EXPECT_EQ(std::count(exported.out.begin(), exported.out.end(), '\n'), 2501);
+  EXPECT_NE(exported.out.find(R"({"key_b64":"/wA=","value_b64":"AP8=","version")"), std::string::npos);
+  EXPECT_EQ(ask({"import"}, exported.out).out, "imported 2501 records\n");
+  const Finished wrong = ask({"import"}, lines + "not json\n");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("line 2501"), std::string::npos) << wrong.err;
+}
+
 TEST(CommandLine, ShowsStatusAndTopology) {
   Cluster cluster;
   ASSERT_TRUE(cluster.start_and_wait(all_nodes()));

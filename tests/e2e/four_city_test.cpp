@@ -1,6 +1,9 @@
 // What a user sees of the four-city cluster over HTTP, from any node.
+#include <algorithm>
+#include <atomic>
 #include <gtest/gtest.h>
 #include <set>
+#include <thread>
 
 #include "tests/e2e/cluster.hpp"
 
@@ -92,6 +95,111 @@ TEST_F(FourCityCluster, CurlFollowsWithAnyMethodAndItsBody) {
     EXPECT_NE(head.out.find("Content-Length: 1048576"), std::string::npos) << head.out;
     EXPECT_EQ(run({"curl", "-sS", "-L", "-X", "DELETE", "-w", "%{http_code}", target}).out, "204");
   }
+}
+
+/// Who compares and sets, or counts, loses nothing, whichever door each comes through.
+TEST_F(FourCityCluster, ConditionsAndCountersAreDecidedByThePrimary) {
+  const std::vector<std::string> nodes = all_nodes();
+  constexpr int kRounds = 25;
+  std::atomic<int> created = 0;
+  std::vector<std::thread> threads;
+  for (const std::string& node : nodes) {
+    threads.emplace_back([&, door = cluster_.http(node)] {
+      HttpClient client;
+      for (int i = 0; i < kRounds; ++i) {
+        const std::string once = kv_path("once-" + std::to_string(i));
+        const int status = client.request(door, "PUT", once, node, {{"If-None-Match", "*"}}).status;
+        EXPECT_TRUE(status == 201 || status == 412) << status;
+        created += status == 201;
+        EXPECT_EQ(client.request(door, "POST", kv_path("count") + "/incr?by=2").status, 200);
+        for (bool done = false; !done;) {  // by hand what the line above does
+          const HttpResponse read = client.request(door, "GET", kv_path("cas"));
+          const bool is_new = read.status == 404;
+          const std::string next = std::to_string(is_new ? 1 : std::stoi(read.body) + 1);
+          const HttpHeaders condition = is_new ? HttpHeaders{{"If-None-Match", "*"}}
+                                               : HttpHeaders{{"If-Match", read.headers.at("etag")}};
+          const HttpResponse put = client.request(door, "PUT", kv_path("cas"), next, condition);
+          done = put.status == (is_new ? 201 : 200);
+          ASSERT_TRUE(done || put.status == 412) << put.status << put.body;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::string door = cluster_.http(nodes[0]);
+  EXPECT_EQ(created, kRounds);
+  const auto total = kRounds * static_cast<int>(nodes.size());
+  EXPECT_EQ(client_.request(door, "GET", kv_path("count")).body, std::to_string(2 * total));
+  EXPECT_EQ(client_.request(door, "GET", kv_path("cas")).body, std::to_string(total));
+}
+
+TEST_F(FourCityCluster, ABatchGoesToAllShardsFromAnyNode) {
+  nlohmann::json puts, gets, atomic;
+  for (int i = 0; i < 50; ++i) {
+    const std::string key = "batch-" + std::to_string(i);
+    puts["operations"].push_back({{"op", "put"}, {"key", key}, {"value", key}});
+    gets["operations"].push_back({{"op", "get"}, {"key", key}});
+    atomic["operations"].push_back({{"op", "put"}, {"key", "{tag}" + key}, {"value", key}});
+  }
+  const auto post = [&](const std::string& node, const nlohmann::json& batch) {
+    const HttpResponse response = client_.once(cluster_.http(node), "POST", "/v1/batch", batch.dump());
+    auto json = nlohmann::json::parse(response.body);
+    json["status"] = response.status;
+    return json;
+  };
+  EXPECT_EQ(post("delhi-replica", puts)["done"], true);
+  const auto got = post("chennai", gets);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(got["results"][i]["value"], "batch-" + std::to_string(i));
+
+  atomic["atomic"] = true;
+  EXPECT_EQ(post("mumbai", atomic)["status"], 200);
+  atomic["operations"].push_back(
+      {{"op", "put"}, {"key", "{tag}batch-0"}, {"value", "new"}, {"if_none_match", "*"}});
+  atomic["operations"].push_back({{"op", "put"}, {"key", "{tag}more"}, {"value", "new"}});
+  const auto refused = post("hyderabad", atomic);
+  EXPECT_EQ(refused["status"], 412);
+  EXPECT_EQ(refused["results"][0]["error"]["code"], "aborted");
+  EXPECT_EQ(client_.request(cluster_.http("delhi"), "GET", kv_path("{tag}batch-0")).body, "batch-0");
+  EXPECT_EQ(client_.request(cluster_.http("delhi"), "GET", kv_path("{tag}more")).status, 404);
+  puts["atomic"] = true;
+  EXPECT_EQ(post("delhi", puts)["status"], 400) << "of several slots";
+}
+
+TEST_F(FourCityCluster, AScanGoesThroughAllShardsInOrder) {
+  std::vector<std::string> keys;
+  nlohmann::json batch;
+  for (int i = 0; i < 500; ++i) {
+    keys.push_back("scan/" + std::to_string(i));
+    batch["operations"].push_back({{"op", "put"}, {"key", keys.back()}, {"value", std::to_string(i)}});
+  }
+  batch["operations"].push_back({{"op", "put"}, {"key", "scam"}, {"value", ""}});
+  batch["operations"].push_back({{"op", "put"}, {"key", "scar"}, {"value", ""}});
+  ASSERT_EQ(client_.once(cluster_.http("delhi"), "POST", "/v1/batch", batch.dump()).status, 200);
+  std::sort(keys.begin(), keys.end());
+
+  const std::vector<std::string> nodes = all_nodes();
+  const auto scan = [&](const std::string& query) {
+    std::vector<std::string> seen;
+    std::string cursor;
+    for (std::size_t page = 0; page < 100; ++page) {
+      // Each page from another node.
+      const HttpResponse response =
+          client_.once(cluster_.http(nodes[page % nodes.size()]), "GET", "/v1/kv?" + query + cursor);
+      EXPECT_EQ(response.status, 200) << response.body;
+      const auto json = nlohmann::json::parse(response.body);
+      for (const auto& item : json.at("items")) seen.push_back(item.at("key"));
+      if (!json.contains("cursor")) return seen;
+      cursor = "&cursor=" + json.at("cursor").get<std::string>();
+    }
+    ADD_FAILURE() << "no end of " << query;
+    return seen;
+  };
+  EXPECT_EQ(scan("prefix=scan/&limit=70"), keys);
+  EXPECT_EQ(scan("start=scan/&end=scan0&limit=1000&keys_only"), keys);
+  std::reverse(keys.begin(), keys.end());
+  EXPECT_EQ(scan("prefix=scan/&limit=70&reverse=true"), keys);
+  EXPECT_TRUE(
+      eventually(10s, [&] { return scan("prefix=scan/&limit=1000&reverse=true&read=replica") == keys; }));
 }
 
 TEST_F(FourCityCluster, TakesAnyBytesAsKeyAndValue) {

@@ -50,6 +50,8 @@ Obstacle apply(const Step& step, State& state) {
       return put(step, state);
     case OpCode::remove:
       return remove(step, state);
+    case OpCode::increment:
+      break;
   }
   return Obstacle::impossible_told;
 }

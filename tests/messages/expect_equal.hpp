@@ -15,9 +15,14 @@ inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
   EXPECT_EQ(got.number, wanted.number);
   EXPECT_EQ(got.read, wanted.read);
   EXPECT_EQ(got.ack, wanted.ack);
+  EXPECT_EQ(got.atomic, wanted.atomic);
   ASSERT_EQ(got.control == nullptr, wanted.control == nullptr);
   if (wanted.control) {
     EXPECT_EQ(*got.control, *wanted.control);
+  }
+  ASSERT_EQ(got.scan == nullptr, wanted.scan == nullptr);
+  if (wanted.scan) {
+    EXPECT_EQ(*got.scan, *wanted.scan);
   }
   ASSERT_EQ(got.operations.size(), wanted.operations.size());
   for (std::size_t i = 0; i < wanted.operations.size(); ++i) {
@@ -25,6 +30,10 @@ inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
     EXPECT_EQ(got.operations[i].key, wanted.operations[i].key) << "operation " << i;
     EXPECT_EQ(got.operations[i].value, wanted.operations[i].value) << "operation " << i;
     EXPECT_EQ(got.operations[i].report_created, wanted.operations[i].report_created) << "operation " << i;
+    EXPECT_EQ(got.operations[i].condition.kind, wanted.operations[i].condition.kind) << "operation " << i;
+    EXPECT_EQ(got.operations[i].condition.version, wanted.operations[i].condition.version)
+        << "operation " << i;
+    EXPECT_EQ(got.operations[i].amount, wanted.operations[i].amount) << "operation " << i;
   }
 }
 
@@ -44,6 +53,16 @@ inline void expect_equal(const std::vector<OperationResult>& got,
                          const std::vector<OperationResult>& wanted) {
   ASSERT_EQ(got.size(), wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) expect_equal(got[i], wanted[i]);
+}
+
+inline void expect_equal(const rpc::ScanReply& got, const rpc::ScanReply& wanted) {
+  ASSERT_EQ(got.moved == nullptr, wanted.moved == nullptr);
+  if (wanted.moved) {
+    EXPECT_EQ(*got.moved, *wanted.moved);
+  }
+  EXPECT_EQ(got.items, wanted.items);
+  EXPECT_EQ(got.ended, wanted.ended);
+  EXPECT_EQ(got.next, wanted.next);
 }
 
 inline void expect_equal(const Error& got, const Error& wanted) {

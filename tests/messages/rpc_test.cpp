@@ -27,14 +27,18 @@ std::string gets(std::size_t count) {
   return rpc::encode(request);
 }
 
+Position random_version() {
+  return {Epoch{*rc::gen::arbitrary<std::uint64_t>()}, Seq{*rc::gen::arbitrary<std::uint64_t>()}};
+}
+
 OperationResult random_result(OpCode asked) {
   OperationResult result;
   switch (*rc::gen::inRange(0, 3)) {
     case 0:
-      result.version = {Epoch{*rc::gen::arbitrary<std::uint64_t>()},
-                        Seq{*rc::gen::arbitrary<std::uint64_t>()}};
+      result.version = random_version();
       result.created = *rc::gen::arbitrary<bool>();
-      if (asked == OpCode::get) result.value = *rc::gen::arbitrary<std::string>();
+      if (asked == OpCode::get || asked == OpCode::increment)
+        result.value = *rc::gen::arbitrary<std::string>();
       return result;
     case 1:
       result.code = Errc::moved;
@@ -44,12 +48,32 @@ OperationResult random_result(OpCode asked) {
                 *rc::gen::arbitrary<std::string>(), *rc::gen::arbitrary<std::uint64_t>()});
       return result;
     default:
-      return OperationResult::failed(static_cast<Errc>(*rc::gen::inRange(3, 14)),
-                                     *rc::gen::arbitrary<std::string>());
+      result = OperationResult::failed(static_cast<Errc>(*rc::gen::inRange(3, 17)),
+                                       *rc::gen::arbitrary<std::string>());
+      if (result.code == Errc::condition_failed) result.version = random_version();
+      return result;
   }
 }
 
-OpCode random_op() { return static_cast<OpCode>(*rc::gen::inRange(1, 4)); }
+OpCode random_op() { return static_cast<OpCode>(*rc::gen::inRange(1, 5)); }
+
+Condition random_condition() {
+  Condition condition;
+  condition.kind = static_cast<Condition::Kind>(*rc::gen::inRange(0, 4));
+  if (condition.kind == Condition::Kind::version) condition.version = random_version();
+  return condition;
+}
+
+/// `key` and `value` must outlive it.
+Operation random_operation(std::string_view key, std::string_view value) {
+  Operation operation{random_op(), key, {}};
+  const bool is_put = operation.code == OpCode::put;
+  if (is_put) operation.value = value;
+  if (is_put) operation.report_created = *rc::gen::arbitrary<bool>();
+  if (is_put || operation.code == OpCode::remove) operation.condition = random_condition();
+  if (operation.code == OpCode::increment) operation.amount = *rc::gen::arbitrary<std::int64_t>();
+  return operation;
+}
 
 TEST(RpcRequest, DecodesToWhatWasEncoded) {
   EXPECT_TRUE(rc::check([] {
@@ -60,11 +84,8 @@ TEST(RpcRequest, DecodesToWhatWasEncoded) {
     request.number = *rc::gen::arbitrary<std::uint64_t>();
     request.read = *rc::gen::element(ReadMode::linearizable, ReadMode::replica);
     request.ack = *rc::gen::element(AckMode::committed, AckMode::local);
-    for (const auto& [key, value] : texts) {
-      const OpCode code = random_op();
-      request.operations.push_back({code, key, code == OpCode::put ? value : std::string_view(),
-                                    code == OpCode::put && *rc::gen::arbitrary<bool>()});
-    }
+    request.atomic = *rc::gen::arbitrary<bool>();
+    for (const auto& [key, value] : texts) request.operations.push_back(random_operation(key, value));
     const std::string bytes = rpc::encode(request);
     const auto decoded = decode_request(bytes);
     RC_ASSERT(decoded.has_value());
@@ -165,6 +186,17 @@ TEST(RpcRequest, HoldsAtMost4096Operations) {
   EXPECT_EQ(refused.error().code, Errc::bad_request);
 }
 
+TEST(RpcRequest, Holds4096OfTheLongestOperations) {
+  const Condition newest{Condition::Kind::version, {Epoch{UINT64_MAX}, Seq{UINT64_MAX}}};
+  rpc::Request request;
+  request.atomic = true;
+  request.operations.assign(kMaxOperations, Operation{OpCode::put, "k", "v", true, newest});
+  const std::string bytes = rpc::encode(request);
+  const auto decoded = decode_request(bytes);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->operations.back().condition, newest);
+}
+
 TEST(RpcRequest, OfTheLargestValueAndKeyIsAccepted) {
   const std::string key(kMaxKeyBytes, 'k');
   const std::string value(kMaxValueBytes, 'v');
@@ -188,13 +220,19 @@ TEST(RpcRequest, OverItsSizeLimitIsTooLarge) {
 TEST(RpcRequest, ThatBreaksALimitOfOneKeyStillServesItsNeighbours) {
   const std::string key(kMaxKeyBytes + 1, 'k');
   rpc::Request request;
-  request.operations = {{OpCode::get, key, {}}, {OpCode::get, {}, {}}, {OpCode::get, "fine", {}}};
+  request.operations = {{OpCode::get, key, {}},
+                        {OpCode::get, {}, {}},
+                        {OpCode::remove, "k", {}, false, {Condition::Kind::missing}},
+                        {OpCode::increment, {}, {}},
+                        {OpCode::get, "fine", {}}};
   const std::string bytes = rpc::encode(request);
   const auto decoded = decode_request(bytes);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(check(decoded->operations[0], kMaxValueBytes).error().code, Errc::too_large);
   EXPECT_EQ(check(decoded->operations[1], kMaxValueBytes).error().code, Errc::bad_request);
-  EXPECT_TRUE(check(decoded->operations[2], kMaxValueBytes));
+  EXPECT_EQ(check(decoded->operations[2], kMaxValueBytes).error().code, Errc::bad_request);
+  EXPECT_EQ(check(decoded->operations[3], kMaxValueBytes).error().code, Errc::bad_request);
+  EXPECT_TRUE(check(decoded->operations[4], kMaxValueBytes));
 }
 
 TEST(RpcRequest, OfAnotherVersionIsRefusedByThatNameWithItsId) {
@@ -225,6 +263,18 @@ TEST(RpcReply, WithMovedForEveryOneOf4096OperationsIsAccepted) {
   rpc::Reply reply;
   reply.body = std::vector<OperationResult>(kMaxOperations, result);
   EXPECT_TRUE(rpc::decode_reply(rpc::encode(reply), std::vector<OpCode>(kMaxOperations, OpCode::get)));
+}
+
+TEST(RpcReply, HoldsAtMost1000RecordsOfAScan) {
+  const auto page_of = [](std::size_t count) {
+    rpc::ScanReply page;
+    page.items.assign(count, {std::string(kMaxKeyBytes, 'k'), {Epoch{UINT64_MAX}, Seq{UINT64_MAX}}, "v"});
+    rpc::Reply reply;
+    reply.body = std::move(page);
+    return rpc::encode(reply);
+  };
+  EXPECT_TRUE(rpc::decode_reply(page_of(kMaxScanItems), {}));
+  EXPECT_FALSE(rpc::decode_reply(page_of(kMaxScanItems + 1), {}));
 }
 
 TEST(RpcReply, PeeksNoIdFromWhatIsNoReply) {

@@ -39,25 +39,66 @@ std::string_view keep(const json& hex, std::deque<std::string>& storage) {
 }
 
 OpCode op_code_of(const std::string& name) {
-  return name == "get" ? OpCode::get : name == "put" ? OpCode::put : OpCode::remove;
+  return name == "get"      ? OpCode::get
+         : name == "put"    ? OpCode::put
+         : name == "remove" ? OpCode::remove
+                            : OpCode::increment;
+}
+
+Position version_of(const json& meaning) { return {Epoch{meaning.at("epoch")}, Seq{meaning.at("seq")}}; }
+
+Condition condition_of(const json& meaning) {
+  const std::string kind = meaning.at("kind");
+  if (kind == "version") return {Condition::Kind::version, version_of(meaning)};
+  return {kind == "exists" ? Condition::Kind::exists : Condition::Kind::missing};
+}
+
+Operation operation_of(const json& meaning, std::deque<std::string>& storage) {
+  Operation operation{op_code_of(meaning.at("op")), keep(meaning.at("key_hex"), storage), {}};
+  if (operation.code == OpCode::put) operation.value = keep(meaning.at("value_hex"), storage);
+  if (operation.code == OpCode::increment) operation.amount = meaning.at("amount");
+  operation.report_created = meaning.value("report_created", false);
+  if (meaning.contains("condition")) operation.condition = condition_of(meaning.at("condition"));
+  return operation;
+}
+
+std::shared_ptr<const Moved> moved_of(const json& meaning) {
+  return std::make_shared<const Moved>(Moved{ShardId{meaning.at("shard")}, meaning.at("shard_name"),
+                                             meaning.at("node_name"), meaning.at("rpc_endpoint"),
+                                             meaning.at("http_endpoint"), meaning.at("topology_version")});
 }
 
 OperationResult result_of(const json& meaning) {
   OperationResult result;
   result.code = static_cast<Errc>(meaning.at("code").get<std::uint16_t>());
   if (result.code == Errc::ok) {
-    result.version = {Epoch{meaning.at("epoch")}, Seq{meaning.at("seq")}};
+    result.version = version_of(meaning);
     result.created = meaning.at("created");
     result.value = from_hex(meaning.at("value_hex"));
   } else if (result.code == Errc::moved) {
-    const json& moved = meaning.at("moved");
-    result.moved = std::make_shared<const Moved>(
-        Moved{ShardId{moved.at("shard")}, moved.at("shard_name"), moved.at("node_name"),
-              moved.at("rpc_endpoint"), moved.at("http_endpoint"), moved.at("topology_version")});
+    result.moved = moved_of(meaning.at("moved"));
   } else {
     result.message = meaning.at("message");
+    if (result.code == Errc::condition_failed) result.version = version_of(meaning);
   }
   return result;
+}
+
+rpc::ScanReply page_of(const json& meaning) {
+  rpc::ScanReply page;
+  if (meaning.contains("moved")) {
+    page.moved = moved_of(meaning.at("moved"));
+    return page;
+  }
+  page.ended = meaning.at("ended");
+  page.next = from_hex(meaning.at("next_hex"));
+  for (const json& item : meaning.at("items"))
+    page.items.push_back({from_hex(item.at("key_hex")), version_of(item), from_hex(item.at("value_hex"))});
+  return page;
+}
+
+ReadMode read_mode_of(const json& meaning) {
+  return meaning.at("read") == "replica" ? ReadMode::replica : ReadMode::linearizable;
 }
 
 MemberStatus member_of(const json& meaning) {
@@ -215,18 +256,24 @@ rpc::Request request_of(const json& meaning, std::deque<std::string>& storage) {
         control.at("shard"), control.at("node")});
     return request;
   }
+  if (type == "scan") {
+    const json& scan = meaning.at("scan");
+    request.type = rpc::Type::scan;
+    request.read = read_mode_of(scan);
+    request.scan = std::make_shared<const rpc::Scan>(
+        rpc::Scan{ShardId{scan.at("shard")}, from_hex(scan.at("from_hex")), from_hex(scan.at("to_hex")),
+                  scan.at("down"), scan.at("keys_only"), scan.at("limit")});
+    return request;
+  }
   if (type != "operations") {
     request.type = type == "topology" ? rpc::Type::topology : rpc::Type::status;
     return request;
   }
-  request.read = meaning.at("read") == "replica" ? ReadMode::replica : ReadMode::linearizable;
+  request.read = read_mode_of(meaning);
   request.ack = meaning.at("ack") == "local" ? AckMode::local : AckMode::committed;
-  for (const json& operation : meaning.at("operations")) {
-    Operation read{op_code_of(operation.at("op")), keep(operation.at("key_hex"), storage), {}};
-    if (read.code == OpCode::put) read.value = keep(operation.at("value_hex"), storage);
-    read.report_created = operation.value("report_created", false);
-    request.operations.push_back(read);
-  }
+  request.atomic = meaning.value("atomic", false);
+  for (const json& operation : meaning.at("operations"))
+    request.operations.push_back(operation_of(operation, storage));
   return request;
 }
 
@@ -243,6 +290,8 @@ rpc::Reply reply_of(const json& meaning) {
     reply.body = status_of(meaning.at("status"));
   } else if (meaning.contains("control")) {
     reply.body = rpc::ControlReply{meaning.at("control").at("text")};
+  } else if (meaning.contains("page")) {
+    reply.body = page_of(meaning.at("page"));
   } else {
     std::vector<OperationResult> results;
     for (const json& result : meaning.at("results")) results.push_back(result_of(result));

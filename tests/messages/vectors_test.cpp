@@ -36,6 +36,16 @@ TEST(Vectors, OfRequestsAgreeBothWays) {
   });
 }
 
+TEST(Vectors, OfRequestsInOtherFormsMeanTheSame) {
+  for_each("rpc_requests_accepted", [](const json& vector, const std::string& bytes) {
+    std::deque<std::string> storage;
+    std::uint64_t request_id = 0;
+    const auto decoded = rpc::decode_request(bytes, request_id);
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    expect_equal(*decoded, request_of(vector.at("request"), storage));
+  });
+}
+
 TEST(Vectors, OfRepliesAgreeBothWays) {
   for_each("rpc_replies", [](const json& vector, const std::string& bytes) {
     const rpc::Reply wanted = reply_of(vector.at("reply"));

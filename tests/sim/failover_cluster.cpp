@@ -1,6 +1,7 @@
 #include "tests/sim/failover_cluster.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "tests/linearizability/check.hpp"
 #include "tests/sim/small_limits.hpp"
@@ -13,6 +14,7 @@ constexpr Duration kLeaseCheckInterval = 3ms;
 constexpr Duration kPrefixCheckInterval = 500ms;
 constexpr Duration kLastReadsBefore = 4s;
 constexpr std::size_t kMaxViolations = 20;
+constexpr std::size_t kPairs = 4;
 constexpr std::uint64_t kOneClient = 1'000;  // the first of those that ask once
 
 /// Of the warnings and errors that actors log, those that faults explain.
@@ -114,7 +116,11 @@ void FailoverCluster::schedule_client(std::size_t client) {
 void FailoverCluster::act(std::size_t client) {
   if (world_.now() >= clients_end_) return;
   const std::string key = "key-" + std::to_string(random().below(keys_));
-  switch (random().below(12)) {
+  switch (random().below(14)) {
+    case 12:
+      return write_pair(client);
+    case 13:
+      return read_pair(client);
     case 0:
     case 1:
     case 2:
@@ -217,6 +223,54 @@ void FailoverCluster::note_weak_read(const std::string& reader, const std::strin
                                      const OperationResult& result) {
   if (std::string problem = weak_reads_.problem_of(reader, key, result); !problem.empty())
     violated(std::move(problem));
+}
+
+// Two keys of a slot that are written as one, and so are never seen apart: by nobody, at no copy, after no
+// crash.
+
+namespace {
+rpc::Request request_for_pair(std::uint64_t id, std::size_t pair, OpCode code, const std::string& value) {
+  const std::string tag = "{pair-" + std::to_string(pair) + "}";
+  auto owner = std::make_shared<std::array<std::string, 3>>(std::array{tag + "a", tag + "b", value});
+  rpc::Request request;
+  request.request_id = id;
+  for (const std::size_t key : {0, 1}) request.operations.push_back({code, (*owner)[key], (*owner)[2]});
+  request.owner = owner;
+  return request;
+}
+}  // namespace
+
+void FailoverCluster::write_pair(std::size_t client) {
+  const std::size_t pair = random().below(kPairs);
+  const std::uint64_t id = ++requests_;
+  rpc::Request request = request_for_pair(id, pair, OpCode::put, std::to_string(id));
+  request.atomic = true;
+  const NodeId node = guess_[shard_of(std::string(request.operations[0].key)).id];
+  world_.ask(node, std::move(request), [this](const rpc::Reply& reply) {
+    if (const auto* results = std::get_if<std::vector<OperationResult>>(&reply.body))
+      result_.atomic_batches += results->front().code == Errc::ok;
+  });
+  schedule_client(client);
+}
+
+void FailoverCluster::read_pair(std::size_t client) {
+  const std::size_t pair = random().below(kPairs);
+  rpc::Request request = request_for_pair(++requests_, pair, OpCode::get, "");
+  const ShardInfo& shard = shard_of(std::string(request.operations[0].key));
+  const std::size_t place = random().below(shard.replicas.size() + 1);
+  const NodeId node = place == 0 ? guess_[shard.id] : shard.replicas[place - 1];
+  if (place != 0) request.read = ReadMode::replica;
+  world_.ask(node, std::move(request), [this, pair](const rpc::Reply& reply) {
+    const auto* results = std::get_if<std::vector<OperationResult>>(&reply.body);
+    if (results == nullptr) return;
+    const OperationResult& a = results->at(0);
+    const OperationResult& b = results->at(1);
+    const bool are_answers = (a.code == Errc::ok || a.code == Errc::not_found) &&
+                             (b.code == Errc::ok || b.code == Errc::not_found);
+    if (are_answers && (a.code != b.code || a.value != b.value))
+      violated("pair " + std::to_string(pair) + " was seen apart: '" + a.value + "' and '" + b.value + "'");
+  });
+  schedule_client(client);
 }
 
 /// Any node may know.

@@ -27,6 +27,7 @@ struct FailoverResult {
   std::uint64_t acknowledged_writes = 0;
   std::uint64_t reads = 0;
   std::uint64_t replica_reads = 0;
+  std::uint64_t atomic_batches = 0;  // done
   std::uint64_t unknown_outcomes = 0;
   std::uint64_t faults = 0;
   std::uint64_t epochs = 0;      // begun
@@ -94,6 +95,8 @@ class FailoverCluster {
   void note(std::size_t place, ShardId shard, const OperationResult& result);
   void note_weak_read(const std::string& reader, const std::string& key, const OperationResult& result);
   void read_at_replica(std::size_t client, const std::string& key);
+  void write_pair(std::size_t client);
+  void read_pair(std::size_t client);
   void guess_again(ShardId shard);
   void read_in_the_end(const std::string& key);
   void check_final_state();

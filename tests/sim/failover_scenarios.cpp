@@ -175,6 +175,27 @@ void change_of_an_earlier_process(FailoverCluster& cluster) {
   ask_both(cluster, 2s);
 }
 
+/// A keeper's process ends right after it has accepted a take, and nobody tells it that this was chosen. It,
+/// and another keeper that knows of nothing, then serve the old primary.
+void keeper_that_ends_when_it_has_accepted(FailoverCluster& cluster) {
+  settle(cluster);
+  SimWorld& world = cluster.world();
+  const std::vector<NodeId> three = keepers(cluster);
+  cluster.cut_off(kA, true);
+  cluster.set_cut(kB, three[2], true, true, true);
+  for (const NodeId keeper : {three[0], three[2]}) cluster.set_cut(three[1], keeper, true, true, true);
+  cluster.run_until("two keepers know of the take", 4s, [&] {
+    return keepers_that_accepted(cluster, [](const ShardInfo& shard) { return shard.primary == kB; }) == 2;
+  });
+  world.cut(kB, three[0], true);  // so that it is not told that this was chosen
+  cluster.run_for(20ms);
+  world.crash(three[0]);
+  cluster.set_cut(kB, three[0], true, true, true);
+  for (const NodeId keeper : {three[0], three[2]}) cluster.set_cut(kA, keeper, true, true, false);
+  world.start(three[0]);
+  ask_both(cluster, 3s);
+}
+
 /// A deposed primary that has not heard of it finds one that counted for it, and is a replica again.
 void deposed_primary_asks_again(FailoverCluster& cluster) {
   SimWorld& world = cluster.world();
@@ -389,6 +410,7 @@ const std::vector<Scenario>& scenarios() {
       {"slow-answers", slow_answers},
       {"primary-heard-while-taking", primary_heard_while_taking},
       {"change-of-an-earlier-process", change_of_an_earlier_process},
+      {"keeper-that-ends-when-it-has-accepted", keeper_that_ends_when_it_has_accepted},
       {"deposed-primary-asks-again", deposed_primary_asks_again, 3},
       {"change-made-from-an-old-state", change_made_from_an_old_state},
       {"admitted-unknown-to-its-primary", admitted_unknown_to_its_primary},

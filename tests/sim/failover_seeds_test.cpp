@@ -21,6 +21,7 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
     ASSERT_EQ(all_of(result.violations), "") << "seed " << seed << ": distrikv-sim --seed " << seed;
     ++seeds;
     total.acknowledged_writes += result.acknowledged_writes;
+    total.atomic_batches += result.atomic_batches;
     total.reads += result.reads;
     total.replica_reads += result.replica_reads;
     total.faults += result.faults;
@@ -31,6 +32,7 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   }
   // Faults must have been felt, and must not have kept anybody from working.
   EXPECT_GT(total.acknowledged_writes, 300 * seeds);
+  EXPECT_GT(total.atomic_batches, 30 * seeds);
   EXPECT_GT(total.replica_reads, 100 * seeds);
   EXPECT_GT(total.take_overs, seeds);
   EXPECT_GT(total.hand_overs, seeds / 4);

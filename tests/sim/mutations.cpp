@@ -13,7 +13,8 @@ const std::vector<Mutation>& mutations() {
       {"R2 sync-first", "a replica acknowledges what it has not synced",
        [](NodeOptions& o) { o.replica_rules.sync_first = false; }, 55},
       {"R2 sync-first", "a keeper answers before its promise is on disk",
-       [](NodeOptions& o) { o.register_rules.persist_promises = false; }, 39},
+       [](NodeOptions& o) { o.register_rules.persist_promises = false; }, 0,
+       "keeper-that-ends-when-it-has-accepted"},
       {"R3 align-first", "frames of a new epoch are taken without a pull in it",
        [](NodeOptions& o) { o.replica_rules.align_first = false; }, 1},
       {"R4 fence", "heartbeats of lower epochs are answered",
@@ -50,6 +51,8 @@ const std::vector<Mutation>& mutations() {
        [](NodeOptions& o) { o.member_rules.quiet = false; }, 132},
       {"R18 quiet", "a primary that crashes in a loop begins again at once",
        [](NodeOptions& o) { o.member_rules.let_go_first = false; }, 0, "crash-loop"},
+      {"whole batches", "an atomic batch is cut into a frame for each of its writes",
+       [](NodeOptions& o) { o.shard.whole_batches = false; }, 1},
       {"no silent gap", "a replica appends what does not follow its last event",
        [](NodeOptions& o) { o.replica_rules.detect_gaps = false; }, 1},
   };

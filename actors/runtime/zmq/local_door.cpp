@@ -20,9 +20,8 @@ std::uint64_t to_number(const std::string& connection) {
   return number;
 }
 
-bool writes(const rpc::Request& request) {
-  return std::any_of(request.operations.begin(), request.operations.end(),
-                     [](const Operation& operation) { return operation.code != OpCode::get; });
+bool has_writes(const rpc::Request& request) {
+  return std::any_of(request.operations.begin(), request.operations.end(), writes);
 }
 
 /// The reply of one who got none.
@@ -77,7 +76,7 @@ void LocalDoor::close() {
 
 rpc::Reply LocalDoor::call(rpc::Request request, std::chrono::milliseconds timeout) {
   const std::uint64_t request_id = request.request_id;
-  const bool wrote = writes(request);
+  const bool wrote = has_writes(request);
   const auto slot = std::make_shared<Slot>();
   auto envelope = std::make_unique<Envelope>(Envelope{
       Address{shared_.options.self, Role::client, {}}, Address{shared_.options.self, Role::router, {}},

@@ -1,12 +1,14 @@
 """A client of a distri-kv cluster over ZeroMQ. See README.md, and Client."""
 
-from .client import Client, Operation, Result, get, put, delete
-from .errors import (BadRequest, Corrupt, DiskFull, DistriKVError, InternalError, IoError, Overloaded,
-                     TooLarge, Unavailable, UnknownOutcome, WrongVersion)
+from .client import (Client, Condition, Item, Operation, Record, Result, delete, get, if_exists, if_missing,
+                     if_version, increment, put)
+from .errors import (BadRequest, ConditionFailed, Corrupt, DiskFull, DistriKVError, InternalError, IoError,
+                     NotACounter, Overloaded, TooLarge, Unavailable, UnknownOutcome, Version, WrongVersion)
 from .slots import SLOT_COUNT, slot_of
 
 __all__ = [
-    "Client", "Operation", "Result", "get", "put", "delete", "slot_of", "SLOT_COUNT",
+    "Client", "Record", "Item", "Version", "Operation", "Result", "get", "put", "delete", "increment",
+    "Condition", "if_version", "if_exists", "if_missing", "slot_of", "SLOT_COUNT",
     "DistriKVError", "BadRequest", "TooLarge", "WrongVersion", "Overloaded", "Unavailable",
-    "UnknownOutcome", "DiskFull", "IoError", "Corrupt", "InternalError",
+    "UnknownOutcome", "DiskFull", "IoError", "Corrupt", "InternalError", "ConditionFailed", "NotACounter",
 ]

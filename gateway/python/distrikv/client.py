@@ -1,15 +1,19 @@
 """The client: routes each key to its owner, follows MOVED, keeps deadlines."""
 
+import dataclasses
+import heapq
+import itertools
 import os
 import random
 import time
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import zmq
 
 from . import protocol
-from .errors import MOVED, NOT_FOUND, DistriKVError, Unavailable, UnknownOutcome, error_of
-from .protocol import Malformed, Operation, Refusal, Result, Topology, TopologyReply
+from .errors import (ABORTED, MOVED, NOT_FOUND, OK, DistriKVError, InternalError, Overloaded, Unavailable,
+                     UnknownOutcome, Version, error_of)
+from .protocol import Condition, Item, Malformed, Operation, Page, Refusal, Result, Scan, Topology, TopologyReply
 from .slots import slot_of
 
 Bytes = Union[bytes, bytearray, memoryview, str]
@@ -25,6 +29,10 @@ _SECOND_OPINION = 0.05
 _CONNECT_TIME = 0.25
 # A key that moves more often than this in one call is going round in circles: pauses begin.
 _MOVES_AT_ONCE = 3
+# Between the tries to get a page of a scan.
+_SCAN_PAUSE = 0.025
+# At most what an operation takes in a request beside its key and value: a put with a condition, 31 bytes.
+_OPERATION_OVERHEAD = 32
 
 
 def _bytes_of(what: str, given: Bytes) -> bytes:
@@ -36,19 +44,62 @@ def _bytes_of(what: str, given: Bytes) -> bytes:
     raise TypeError(f"the {what} must be bytes or str, not {type(given).__name__}")
 
 
+def _is_uint64(given: object) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 2**64
+
+
+def if_version(version: Version) -> Condition:
+    """The key's record must still be this one: get_record() and put() tell a record's version."""
+    if not isinstance(version, (tuple, list)) or len(version) != 2 or not all(map(_is_uint64, version)):
+        raise TypeError(f"a version is a pair of unsigned integers, (epoch, seq), not {version!r}")
+    return Condition(protocol.IF_VERSION, (version[0], version[1]))
+
+
+def if_exists() -> Condition:
+    """The key must have a record, of any version."""
+    return Condition(protocol.IF_EXISTS)
+
+
+def if_missing() -> Condition:
+    """The key must have no record. Of a put only."""
+    return Condition(protocol.IF_MISSING)
+
+
+def _checked(condition: Optional[Condition]) -> Optional[Condition]:
+    if condition is None or isinstance(condition, Condition):
+        return condition
+    raise TypeError(f"the condition must be if_version(…), if_exists() or if_missing(), not {condition!r}")
+
+
+class Record(NamedTuple):
+    """What a key holds. `version` is what if_version() takes."""
+
+    value: bytes
+    version: Version
+
+
 def get(key: Bytes) -> Operation:
     """For Client.execute."""
     return Operation(protocol.GET, _bytes_of("key", key))
 
 
-def put(key: Bytes, value: Bytes, report_created: bool = False) -> Operation:
+def put(key: Bytes, value: Bytes, report_created: bool = False, *,
+        condition: Optional[Condition] = None) -> Operation:
     """For Client.execute. With `report_created` its result's `created` says whether the key was missing."""
-    return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value), report_created)
+    return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value), report_created,
+                     _checked(condition))
 
 
-def delete(key: Bytes) -> Operation:
+def delete(key: Bytes, *, condition: Optional[Condition] = None) -> Operation:
     """For Client.execute."""
-    return Operation(protocol.REMOVE, _bytes_of("key", key))
+    return Operation(protocol.REMOVE, _bytes_of("key", key), condition=_checked(condition))
+
+
+def increment(key: Bytes, amount: int = 1) -> Operation:
+    """For Client.execute. The sum is its result's `value`, in decimal."""
+    if isinstance(amount, bool) or not isinstance(amount, int):
+        raise TypeError(f"the amount must be an int, not {type(amount).__name__}")
+    return Operation(protocol.INCREMENT, _bytes_of("key", key), amount=amount)
 
 
 class _Flight:
@@ -71,8 +122,11 @@ class Client:
     `nodes` are rpc endpoints ("host:port") of which one that lives is enough; by default those in the
     environment variable DISTRIKV_NODES, separated by commas. Every call ends within `timeout` seconds.
 
-    Keys and values are bytes; a str is taken as its UTF-8, any other type is a TypeError. Errors are exceptions (errors.py), with two
-    answers that are none: get() of a missing key is None, delete() of one is False.
+    Keys and values are bytes; a str is taken as its UTF-8, any other type is a TypeError. Errors are exceptions
+    (errors.py), with two answers that are none: get() of a missing key is None, delete() of one is False.
+
+    A write with a `condition` is done if that holds when the write's turn comes, in one step with it; otherwise it
+    is ConditionFailed, and nothing was done.
 
     A write that was sent and not answered in time raises UnknownOutcome. It is never sent twice.
     """
@@ -112,30 +166,82 @@ class Client:
 
         With `from_replica` any copy may answer: a state that was committed, but perhaps not the newest.
         """
+        record = self.get_record(key, from_replica)
+        return None if record is None else record.value
+
+    def get_record(self, key: Bytes, from_replica: bool = False) -> Optional[Record]:
+        """As get(), and which version of the value that is."""
         result = self.execute([get(key)], from_replica)[0]
         if result.code == NOT_FOUND:
             return None
-        _raise_unless_ok(result)
-        return result.value
+        return Record(result.value, _version_of(result))
 
-    def put(self, key: Bytes, value: Bytes) -> Tuple[int, int]:
+    def put(self, key: Bytes, value: Bytes, *, condition: Optional[Condition] = None) -> Version:
         """Stores the value durably; returns the record's version, (epoch, seq)."""
-        result = self.execute([put(key, value)])[0]
-        _raise_unless_ok(result)
-        assert result.version is not None
-        return result.version
+        return _version_of(self.execute([put(key, value, condition=condition)])[0])
 
-    def delete(self, key: Bytes) -> bool:
-        """Removes the key; False when there was none."""
-        result = self.execute([delete(key)])[0]
+    def delete(self, key: Bytes, *, condition: Optional[Condition] = None) -> bool:
+        """Removes the key; False when there was none. With a condition a missing key is ConditionFailed."""
+        result = self.execute([delete(key, condition=condition)])[0]
         if result.code == NOT_FOUND:
             return False
         _raise_unless_ok(result)
         return True
 
+    def increment(self, key: Bytes, amount: int = 1) -> int:
+        """Adds to the number that the key holds, in one step; returns the sum.
+
+        The number is a signed 64-bit integer, kept as decimal text (so get() says b"42"); a missing key counts
+        as 0. Raises NotACounter when the key holds anything else, or the sum would not fit. After
+        UnknownOutcome it may have been added, or may yet: who repeats it may count twice.
+        """
+        result = self.execute([increment(key, amount)])[0]
+        _raise_unless_ok(result)
+        try:
+            return int(result.value)
+        except ValueError:
+            raise UnknownOutcome(f"the node answered an increment with {result.value!r}") from None
+
     def execute(self, operations: Sequence[Operation], from_replica: bool = False) -> List[Result]:
         """Many operations on any keys at once; one Result each, in their order. Raises nothing of theirs."""
         return _Call(self, operations, from_replica, time.monotonic() + self._timeout).run()
+
+    def execute_atomically(self, operations: Sequence[Operation]) -> List[Result]:
+        """Many operations as one step: all of them are done, or none.
+
+        Each sees what those before it did, and nothing of others comes in between. All keys share a slot: give
+        them one {hash tag}. At most 4,096 operations and 17 MiB. Returns one Result each; a missing key is an
+        answer, of a get and of a delete without a condition. When one cannot be done, its error is raised, and
+        nothing was done; after UnknownOutcome all of it may have been done, or none, or may yet be.
+        """
+        results = _Call(self, operations, False, time.monotonic() + self._timeout, atomic=True).run()
+        failed = [place for place, result in enumerate(results) if result.code not in (OK, NOT_FOUND)]
+        if failed:
+            in_the_way = next((place for place in failed if results[place].code != ABORTED), failed[0])
+            which = f"operation {in_the_way}: " if any(result.code == ABORTED for result in results) else ""
+            result = results[in_the_way]
+            raise error_of(result.code, which + result.message, result.version)
+        return results
+
+    def scan(self, prefix: Bytes = b"", *, start: Bytes = b"", end: Bytes = b"", reverse: bool = False,
+             keys_only: bool = False, from_replica: bool = False, limit: Optional[int] = None) -> Iterator[Item]:
+        """The records whose keys begin with `prefix`, from `start` to before `end` (empty: no end), in the order of
+        their keys; `reverse` begins with the last. At most `limit` of them.
+
+        They are fetched in pages of one shard while they are taken; each page is of one moment and must come within
+        the client's timeout. Keys that are there throughout are neither skipped nor repeated.
+        """
+        low, high = _range(_bytes_of("prefix", prefix), _bytes_of("start", start), _bytes_of("end", end))
+        if limit is not None and limit < 0:
+            raise ValueError("the limit must not be negative")
+        if limit == 0 or (high and low >= high):
+            return iter(())
+        page = protocol.MAX_SCAN_ITEMS if limit is None else min(limit, protocol.MAX_SCAN_ITEMS)
+        first, last = (high, low) if reverse else (low, high)
+        records = [self._scan_shard(Scan(shard, first, last, reverse, keys_only, page), from_replica)
+                   for shard in self.topology().shards]
+        merged = heapq.merge(*records, key=lambda item: item.key, reverse=reverse)
+        return itertools.islice(merged, limit)
 
     def topology(self) -> Topology:
         """The newest topology that this client knows; asked for when it has none."""
@@ -212,25 +318,68 @@ class Client:
         self._last_id += 1
         return self._last_id
 
+    # ---- scans ----
+
+    def _scan_shard(self, scan: Scan, from_replica: bool) -> Iterator[Item]:
+        while True:
+            page = self._page(scan, from_replica)
+            yield from page.items
+            if not page.next:
+                return
+            goes_on = (not scan.start or page.next < scan.start) if scan.down else page.next > scan.start
+            if not goes_on:
+                raise InternalError("the next page of a scan does not lie behind this one")
+            scan = dataclasses.replace(scan, start=page.next)
+
+    def _page(self, scan: Scan, from_replica: bool) -> Page:
+        """From whoever can give it within the timeout."""
+        deadline = time.monotonic() + self._timeout
+        read = protocol.REPLICA if from_replica else protocol.LINEARIZABLE
+        while True:
+            endpoint = self._member(scan.shard, from_replica)
+            problem: DistriKVError = Unavailable(f"no answer from {endpoint}")
+            try:
+                page = self._ask(endpoint, protocol.TYPE_SCAN, min(deadline, time.monotonic() + self._try_time),
+                                 read, scan)
+                if isinstance(page, Page):
+                    if page.moved is None:
+                        return page
+                    problem = Unavailable("the shard kept being moved")
+                elif page is not None:
+                    raise InternalError(f"{endpoint}: not what was asked")
+            except (Unavailable, Overloaded) as error:
+                problem = error
+            if time.monotonic() + _SCAN_PAUSE >= deadline:
+                raise problem
+            time.sleep(_SCAN_PAUSE)
+            self._fetch_topology(deadline)
+
+    def _member(self, shard: int, from_replica: bool) -> str:
+        """Where to read of a shard."""
+        topology = self.topology()
+        owner = topology.shards[shard]
+        member = random.choice([owner.primary, *owner.replicas]) if from_replica else owner.primary
+        return topology.nodes[member].rpc
+
     # ---- topology ----
 
-    def _ask(self, endpoint: str, type_: int, until: float) -> object:
-        """The body of the answer to a request without operations, None without one. Raises on a refusal."""
+    def _ask(self, endpoint: str, type_: int, until: float, read: int = protocol.LINEARIZABLE,
+             scan: Optional[Scan] = None) -> object:
+        """The body of the answer to a request without operations, None without one. Raises on a refusal.
+
+        Not during a _Call: what else comes is taken for late.
+        """
         request_id = self._next_id()
-        if not self._send(endpoint, protocol.encode_request(type_, request_id), until):
+        if not self._send(endpoint, protocol.encode_request(type_, request_id, read=read, scan=scan), until):
             return None
         answer: object = None
-        others: List[Tuple[str, bytes]] = []
         while answer is None and time.monotonic() < until:
             for sender, data in self._receive(until):
                 try:
                     if sender == endpoint and protocol.peek_request_id(data) == request_id:
                         answer = protocol.decode_reply(data, []).body
-                    else:
-                        others.append((sender, data))
                 except Malformed:
                     pass
-        self._early += others
         if isinstance(answer, Refusal):
             raise error_of(answer.code, answer.message)
         return answer
@@ -304,13 +453,18 @@ def _try_to_send(socket: zmq.Socket, data: bytes) -> bool:
 
 
 class _Call:
-    """One execute(): its operations, what is on its way, and what is still to be sent."""
+    """One execute(): its operations, what is on its way, and what is still to be sent.
 
-    def __init__(self, client: Client, operations: Sequence[Operation], from_replica: bool, deadline: float) -> None:
+    An atomic one is always on its way as a whole, and has one outcome.
+    """
+
+    def __init__(self, client: Client, operations: Sequence[Operation], from_replica: bool, deadline: float,
+                 atomic: bool = False) -> None:
         self.client = client
         self.operations = operations
         self.from_replica = from_replica
         self.deadline = deadline
+        self.atomic = atomic
         self.results: List[Optional[Result]] = [None] * len(operations)
         self.last: Dict[int, Result] = {}  # why an unfinished operation's last try failed
         self.flights: Dict[int, _Flight] = {}
@@ -322,12 +476,8 @@ class _Call:
         self.asked_at = 0.0  # the topology, in doubt
 
     def run(self) -> List[Result]:
-        for place, operation in enumerate(self.operations):
-            problem = _illegal(operation)
-            if problem is None:
-                self.to_send.append((place, None))
-            else:
-                self.results[place] = problem
+        self.results = _refused_batch(self.operations) if self.atomic else list(map(_illegal, self.operations))
+        self.to_send = [(place, None) for place, result in enumerate(self.results) if result is None]
         while self.flights or self.to_send:
             now = time.monotonic()
             if now >= self.deadline:
@@ -363,21 +513,21 @@ class _Call:
     def _target(self, operation: Operation, told: Optional[str]) -> Tuple[str, int]:
         """Where to, and for which shard: a request holds operations of one shard."""
         topology = self.client.topology()
-        shard = topology.shards[topology.owners[slot_of(operation.key)]]
+        shard = topology.owners[slot_of(operation.key)]
         if told is not None:
-            return told, shard.id
-        member = shard.primary
-        if self.from_replica and operation.code == protocol.GET:
-            member = random.choice([shard.primary, *shard.replicas])
-        return topology.nodes[member].rpc, shard.id
+            return told, shard
+        return self.client._member(shard, self.from_replica and operation.code == protocol.GET), shard
 
     def _cut(self, places: List[int]) -> Iterable[List[int]]:
         """As many as the limits of a request need."""
+        if self.atomic:
+            yield places
+            return
         share: List[int] = []
         size = 64
         for place in places:
             operation = self.operations[place]
-            more = len(operation.key) + len(operation.value) + 16
+            more = len(operation.key) + len(operation.value) + _OPERATION_OVERHEAD
             if share and (len(share) == protocol.MAX_OPERATIONS or size + more > protocol.MAX_REQUEST_BYTES):
                 yield share
                 share, size = [], 64
@@ -389,7 +539,7 @@ class _Call:
         operations = [self.operations[place] for place in places]
         request_id = self.client._next_id()
         read = protocol.REPLICA if self.from_replica else protocol.LINEARIZABLE
-        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read)
+        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read, atomic=self.atomic)
         try_ends = min(self.deadline, time.monotonic() + min(self.client._try_time, _CONNECT_TIME))
         problem = f"no connection to {endpoint}"
         try:
@@ -433,6 +583,10 @@ class _Call:
                 self._take(flight, [Result(code, message=f"{endpoint}: {text}")] * len(flight.places))
 
     def _take(self, flight: _Flight, results: List[Result]) -> None:
+        if self.atomic and any(result.code not in _NOTHING_WAS_DONE for result in results):
+            for place, result in zip(flight.places, results):
+                self.results[place] = result
+            return
         refused = moved = False
         # Too many values for one reply: some gets were answered, the others would be, asked for alone.
         overflow = any(result.value for result in results)
@@ -520,7 +674,7 @@ class _Call:
 
     def _finish_unanswered(self, flight: _Flight, why: str) -> None:
         for place, code in zip(flight.places, flight.codes):
-            unknown = code != protocol.GET
+            unknown = code != protocol.GET or (self.atomic and flight.writes)
             self.results[place] = Result(
                 _UNKNOWN_OUTCOME if unknown else _UNAVAILABLE,
                 message=why +
@@ -538,6 +692,14 @@ class _Call:
                 self.results[place] = Result(code, message=message)
 
 
+def _range(prefix: bytes, start: bytes, end: bytes) -> Tuple[bytes, bytes]:
+    """Keys from the first to before the second, which has no end where it is empty."""
+    behind = prefix.rstrip(b"\xff")  # of all keys with the prefix, when its last byte is one more
+    if behind:
+        behind = behind[:-1] + bytes([behind[-1] + 1])
+    return max(prefix, start), min((bound for bound in (behind, end) if bound), default=b"")
+
+
 def _illegal(operation: Operation) -> Optional[Result]:
     if not operation.key:
         return Result(3, message="the key is empty: it must have 1 to 480 bytes")
@@ -545,9 +707,35 @@ def _illegal(operation: Operation) -> Optional[Result]:
         return Result(4, message=f"the key has {len(operation.key)} bytes: at most 480 are allowed")
     if len(operation.value) > protocol.MAX_VALUE_BYTES:
         return Result(4, message=f"the value has {len(operation.value)} bytes: at most 16 MiB are allowed")
+    if operation.code == protocol.REMOVE and operation.condition == if_missing():
+        return Result(3, message="a key that must be missing cannot be removed")
+    if not protocol.MIN_AMOUNT <= operation.amount <= protocol.MAX_AMOUNT:
+        return Result(3, message=f"the amount {operation.amount} does not fit into a signed 64-bit integer")
     return None
+
+
+def _refused_batch(operations: Sequence[Operation]) -> List[Optional[Result]]:
+    """Of an atomic one: what is wrong with it, or None for each."""
+    problems = list(map(_illegal, operations))
+    if any(problems):
+        return [problem or Result(ABORTED, message="another operation is not possible") for problem in problems]
+    problem = None
+    size = 64 + sum(len(one.key) + len(one.value) + _OPERATION_OVERHEAD for one in operations)
+    if len(operations) > protocol.MAX_OPERATIONS:
+        problem = Result(3, message=f"an atomic batch has at most {protocol.MAX_OPERATIONS} operations")
+    elif size > protocol.MAX_REQUEST_BYTES:
+        problem = Result(4, message="the batch is too large: keys and values of at most 17 MiB together")
+    elif len({slot_of(one.key) for one in operations}) > 1:
+        problem = Result(3, message="the keys of an atomic batch must share a slot: give them one {hash tag}")
+    return [problem] * len(operations)
 
 
 def _raise_unless_ok(result: Result) -> None:
     if not result.ok:
-        raise error_of(result.code, result.message)
+        raise error_of(result.code, result.message, result.version)
+
+
+def _version_of(result: Result) -> Version:
+    _raise_unless_ok(result)
+    assert result.version is not None
+    return result.version

@@ -3,7 +3,9 @@
 The numbers are those of messages/README.md, "Codes". A missing key is no error: see Client.get.
 """
 
-from typing import Dict, Type
+from typing import Dict, Optional, Tuple, Type
+
+Version = Tuple[int, int]  # of a record: (epoch, seq). A later one is greater
 
 
 class DistriKVError(Exception):
@@ -72,19 +74,42 @@ class InternalError(DistriKVError):
     code = 13
 
 
+class ConditionFailed(DistriKVError):
+    """A write's condition does not hold. Nothing was done.
+
+    `version` is that of the record that is there instead, None when there is none.
+    """
+
+    code = 14
+
+    def __init__(self, message: str, version: Optional[Version] = None) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+class NotACounter(DistriKVError):
+    """The key holds no 64-bit integer in decimal, or the sum would be none. Nothing was done."""
+
+    code = 15
+
+
 OK = 0
 NOT_FOUND = 1
 MOVED = 2
+CONDITION_FAILED = ConditionFailed.code
+ABORTED = 16
 
 _BY_CODE: Dict[int, Type[DistriKVError]] = {
     kind.code: kind
     for kind in (BadRequest, TooLarge, WrongVersion, Overloaded, Unavailable, UnknownOutcome, DiskFull, IoError,
-                 Corrupt, InternalError)
+                 Corrupt, InternalError, ConditionFailed, NotACounter)
 }
 
 
-def error_of(code: int, message: str) -> DistriKVError:
+def error_of(code: int, message: str, version: Optional[Version] = None) -> DistriKVError:
     """The exception for a code; one that is not known counts as a defect in the node."""
+    if code == CONDITION_FAILED:
+        return ConditionFailed(message, version)
     kind = _BY_CODE.get(code)
     if kind is None:
         return InternalError(f"error {code}: {message}")

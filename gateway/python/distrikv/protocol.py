@@ -1,24 +1,27 @@
 """The bytes of requests and replies, as messages/README.md specifies them. Pure functions."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import msgpack
 
-from .errors import MOVED, OK
+from .errors import CONDITION_FAILED, MOVED, OK, Version
 from .slots import SLOT_COUNT
 
 VERSION = 1
 
-TYPE_ERROR, TYPE_OPERATIONS, TYPE_TOPOLOGY, TYPE_STATUS, TYPE_CONTROL = 0, 1, 2, 3, 4
-GET, PUT, REMOVE = 1, 2, 3
+TYPE_ERROR, TYPE_OPERATIONS, TYPE_TOPOLOGY, TYPE_STATUS, TYPE_CONTROL, TYPE_SCAN = 0, 1, 2, 3, 4, 5
+GET, PUT, REMOVE, INCREMENT = 1, 2, 3, 4
+IF_VERSION, IF_EXISTS, IF_MISSING = 1, 2, 3
 LINEARIZABLE, REPLICA = 0, 1
 COMMITTED, LOCAL = 0, 1
 HAND_OVER, PROMOTE = 1, 2
 
 MAX_KEY_BYTES = 480
 MAX_VALUE_BYTES = 16 << 20
+MIN_AMOUNT, MAX_AMOUNT = -2**63, 2**63 - 1
 MAX_OPERATIONS = 4096
+MAX_SCAN_ITEMS = 1000
 MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20)
 MAX_MESSAGE_BYTES = 19005440
 
@@ -28,13 +31,23 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What a key must hold for a put or delete to be done. Made by if_version(), if_exists() and if_missing()."""
+
+    kind: int
+    version: Version = (0, 0)  # of IF_VERSION
+
+
+@dataclass(frozen=True)
 class Operation:
-    """What to do with one key. Made by get(), put() and delete()."""
+    """What to do with one key. Made by get(), put(), delete() and increment()."""
 
     code: int
     key: bytes
     value: bytes = b""
     report_created: bool = False  # a put: say whether the key was missing, which costs the node a look-up
+    condition: Optional[Condition] = None  # of a put or delete
+    amount: int = 0  # of an increment
 
 
 @dataclass(frozen=True)
@@ -53,12 +66,14 @@ class Moved:
 class Result:
     """What became of one operation.
 
-    `code` is 0 (done), 1 (no such key), or the code of an error, whose `message` is for people.
-    `version` is (epoch, seq) of the record that was read, written or removed.
+    `code` is 0 (done), 1 (no such key), or the code of an error, whose `message` is for people. (16: another
+    operation of an atomic batch was not done, so this one was not either.)
+    `version` is (epoch, seq) of the record that was read, written or removed; of a condition that failed, of the
+    record that is there, None when there is none. `value` is what a get found, or an increment's sum in decimal.
     """
 
     code: int
-    version: Optional[tuple] = None
+    version: Optional[Version] = None
     created: bool = False
     value: bytes = b""
     message: str = ""
@@ -71,7 +86,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Reply:
-    """A decoded reply: `body` is a list of Result, a TopologyReply, a status dict, a ControlReply, or a Refusal."""
+    """A decoded reply.
+
+    `body` is a list of Result, a TopologyReply, a status dict, a ControlReply, a Page, or a Refusal.
+    """
 
     request_id: int
     body: Any
@@ -105,6 +123,36 @@ class ControlReply:
     """It was done."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A page of a shard's records. Up: start <= key < end; down: end <= key < start. Empty `end` up and `start` down:
+    no end."""
+
+    shard: int
+    start: bytes
+    end: bytes
+    down: bool
+    keys_only: bool
+    limit: int
+
+
+class Item(NamedTuple):
+    """A record that a scan found. `value` is empty where only keys were asked for."""
+
+    key: bytes
+    value: bytes
+    version: Version
+
+
+@dataclass(frozen=True)
+class Page:
+    """`next`: the `start` of the page behind it, empty when there is none. `moved`: instead of a page."""
+
+    items: List[Item]
+    next: bytes = b""
+    moved: Optional[Moved] = None
 
 
 @dataclass(frozen=True)
@@ -144,20 +192,30 @@ class Topology:
 
 # ---- requests ----
 
-def _packable(op: Operation) -> list:
+def _packable(op: Operation) -> List[Any]:
+    if op.code == INCREMENT:
+        return [INCREMENT, op.key, op.amount < 0, abs(op.amount)]
+    condition = [] if op.condition is None else [_packable_condition(op.condition)]
     if op.code != PUT:
-        return [op.code, op.key]
-    return [PUT, op.key, op.value, True] if op.report_created else [PUT, op.key, op.value]
+        return [op.code, op.key, *condition]
+    created = [op.report_created] if op.report_created or condition else []
+    return [PUT, op.key, op.value, *created, *condition]
+
+
+def _packable_condition(condition: Condition) -> List[int]:
+    return [condition.kind, *condition.version] if condition.kind == IF_VERSION else [condition.kind]
 
 
 def encode_request(type_: int, request_id: int, operations: Sequence[Operation] = (), read: int = LINEARIZABLE,
                    ack: int = COMMITTED, client_id: int = 0, number: int = 0,
-                   control: Optional[Control] = None) -> bytes:
+                   control: Optional[Control] = None, atomic: bool = False, scan: Optional[Scan] = None) -> bytes:
     body: List[Any] = []
     if type_ == TYPE_OPERATIONS:
-        body = [read, ack, [_packable(op) for op in operations]]
+        body = [read, ack, [_packable(op) for op in operations], *([True] if atomic else [])]
     elif control is not None:
         body = [control.action, control.shard, control.node]
+    elif scan is not None:
+        body = [read, scan.shard, scan.start, scan.end, scan.down, scan.keys_only, scan.limit]
     return msgpack.packb([VERSION, type_, request_id, client_id, number, body], use_bin_type=True)
 
 
@@ -212,7 +270,7 @@ def decode_reply(data: bytes, asked: Sequence[int]) -> Reply:
     if _uint(version) != VERSION:
         # The envelope and an error's body are the same in every version.
         return Reply(request_id, Refusal(5, f"the node answered in protocol version {version}"))
-    decoded: Union[Refusal, List[Result], TopologyReply, ControlReply, Dict[str, Any]]
+    decoded: Union[Refusal, List[Result], TopologyReply, ControlReply, Page, Dict[str, Any]]
     if _uint(type_) == TYPE_ERROR:
         decoded = _refusal(body)
     elif type_ == TYPE_OPERATIONS:
@@ -224,6 +282,8 @@ def decode_reply(data: bytes, asked: Sequence[int]) -> Reply:
         decoded = _status(body)
     elif type_ == TYPE_CONTROL:
         decoded = ControlReply(_text(_array(body, 1)[0]))
+    elif type_ == TYPE_SCAN:
+        decoded = _page(body)
     else:
         raise Malformed("an unknown type of reply")
     return Reply(request_id, decoded)
@@ -242,17 +302,45 @@ def _result(body: Any, asked: int) -> Result:
         raise Malformed("an empty result")
     code = _uint(fields[0])
     if code == MOVED:
-        _array(body, 7)
-        return Result(code, moved=Moved(_uint(fields[1]), _text(fields[2]), _text(fields[3]), _text(fields[4]),
-                                        _text(fields[5]), _uint(fields[6])))
+        return Result(code, moved=_moved(body))
+    if code == CONDITION_FAILED:
+        _array(body, 4)
+        version = (_uint(fields[2]), _uint(fields[3]))
+        return Result(code, None if version == (0, 0) else version, message=_text(fields[1]))
     if code != OK:
         _array(body, 2)
         return Result(code, message=_text(fields[1]))
     _array(body, 5)
     value = _bytes(fields[4])
-    if asked != GET and value:
-        raise Malformed("a value in the answer to a write")
+    if asked not in (GET, INCREMENT) and value:
+        raise Malformed("a value in the answer to a put or remove")
     return Result(code, (_uint(fields[1]), _uint(fields[2])), _bool(fields[3]), value)
+
+
+def _moved(body: Any) -> Moved:
+    _, shard, shard_name, node_name, rpc, http, version = _array(body, 7)
+    return Moved(_uint(shard), _text(shard_name), _text(node_name), _text(rpc), _text(http), _uint(version))
+
+
+def _page(body: Any) -> Page:
+    fields = _array(body)
+    if fields and _uint(fields[0]) == MOVED:
+        return Page([], moved=_moved(body))
+    code, ended, behind, items = _array(body, 4)
+    if _uint(code) != OK or _bool(ended) != (not _bytes(behind)) or len(_array(items)) > MAX_SCAN_ITEMS:
+        raise Malformed("not a page of a scan")
+    return Page([_item(item) for item in items], _key(behind, MAX_KEY_BYTES + 1))
+
+
+def _item(body: Any) -> Item:
+    key, epoch, seq, value = _array(body, 4)
+    return Item(_key(key, MAX_KEY_BYTES), _bytes(value), (_uint(epoch), _uint(seq)))
+
+
+def _key(value: Any, most: int) -> bytes:
+    if len(_bytes(value)) > most:
+        raise Malformed("a key that is too long")
+    return value
 
 
 def _status(body: Any) -> Dict[str, Any]:

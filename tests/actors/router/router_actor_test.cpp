@@ -92,6 +92,38 @@ TEST_F(Router, AReplicaAnswersReadsThatAllowIt) {
   EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::moved);
 }
 
+TEST_F(Router, KeepsAnAtomicBatchTogether) {
+  const auto batch = [](std::vector<std::string> keys) {
+    rpc::Request request;
+    request.request_id = 7;
+    request.atomic = true;
+    request.read = ReadMode::replica;
+    const auto owner = std::make_shared<std::vector<std::string>>(std::move(keys));
+    for (const std::string& key : *owner) request.operations.push_back({OpCode::get, key, {}});
+    request.operations.push_back({OpCode::put, owner->front(), "v"});
+    request.owner = owner;
+    return request;
+  };
+  const auto tagged = [&](ShardId shard) { return "{" + key_of(shard) + "}"; };
+  ask(batch({tagged(kNear) + "a", tagged(kNear) + "b"}));
+  EXPECT_EQ(world_.said<ClientRequest>().request.operations.size(), 3U);
+  EXPECT_EQ(world_.last_to().shard, kNear);
+  for (const ShardId away : {kFar, kReplicated}) {
+    ask(batch({tagged(away) + "a", tagged(away) + "b"}));
+    const auto moved = world_.said<ClientReply>();
+    for (const std::size_t i : {0, 1, 2}) EXPECT_EQ(result_of(moved, i).moved->shard, away);
+  }
+  ask(batch({key_of(kNear), key_of(kNear, 1)}));
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::bad_request) << "of one shard, not of one slot";
+  ask(batch({tagged(kNear), tagged(kNear) + std::string(kMaxKeyBytes, 'k')}));
+  const auto refused = world_.said<ClientReply>();
+  EXPECT_EQ(refused.reply.request_id, 7U);
+  EXPECT_EQ(result_of(refused, 0).code, Errc::aborted);
+  EXPECT_EQ(result_of(refused, 1).code, Errc::too_large);
+  EXPECT_EQ(result_of(refused, 2).code, Errc::aborted);
+  EXPECT_FALSE(world_.has_said<PartRequest>());
+}
+
 TEST_F(Router, PutsResultsTogetherInTheOrderAsked) {
   ask(request_of({{OpCode::get, {key_of(kNear), ""}},
                   {OpCode::get, {key_of(kFar), ""}},

@@ -11,13 +11,24 @@ namespace {
 Record put(std::uint64_t seq, std::string_view value) { return {{Epoch{1}, Seq{seq}}, false, value}; }
 Record removal(std::uint64_t seq) { return {{Epoch{1}, Seq{seq}}, true, {}}; }
 
-/// What a cursor shows from `from` on: "key=value" or "key removed", with versions.
+std::string line_of(const Memtable::Cursor& at) {
+  const Record& record = at.record();
+  return std::string(at.key()) + (record.removed ? " removed" : "=" + std::string(record.value)) + "@" +
+         std::to_string(record.version.seq.value);
+}
+
+/// What a cursor shows from `from` on: "key=value" or "key removed", with versions. And the other way round.
 std::vector<std::string> content(Memtable& memtable, std::string_view from = {}) {
   std::vector<std::string> lines;
-  for (auto at = memtable.seek(from); !at.at_end(); at.next()) {
-    const Record& record = at.record();
-    lines.push_back(std::string(at.key()) + (record.removed ? " removed" : "=" + std::string(record.value)) +
-                    "@" + std::to_string(record.version.seq.value));
+  for (auto at = memtable.seek(from); !at.at_end(); at.next()) lines.push_back(line_of(at));
+  std::vector<std::string> down;
+  auto at = memtable.seek_down("");
+  for (; !at.at_end() && at.key() >= from; at.next()) down.push_back(line_of(at));
+  EXPECT_EQ(down, std::vector<std::string>(lines.rbegin(), lines.rend()));
+  if (!from.empty()) {
+    const auto below = memtable.seek_down(from);
+    EXPECT_EQ(below.at_end(), at.at_end());
+    EXPECT_TRUE(at.at_end() || below.key() == at.key());
   }
   return lines;
 }

@@ -21,6 +21,12 @@ class Shard : public testing::Test {
     world_.forget();
   }
 
+  /// All that was sent to be appended; the last frame of it.
+  AppendFrame appended() {
+    AppendFrame last = world_.said<AppendFrame>();
+    while (world_.has_said<AppendFrame>()) last = world_.said<AppendFrame>();
+    return last;
+  }
   void ask(rpc::Request request) { world_.tell(ClientRequest{{0, "caller"}, std::move(request)}); }
 
   ShardActor shard_;
@@ -84,6 +90,171 @@ TEST_F(Shard, SaysWhetherAPutCreatedItsKeyWhenAsked) {
   world_.said<ClientReply>();
   EXPECT_FALSE(created(false));
   EXPECT_FALSE(created(true));
+}
+
+Operation conditional(OpCode code, Condition condition) {
+  Operation operation{code, "k", code == OpCode::put ? "v" : ""};
+  operation.condition = condition;
+  return operation;
+}
+Operation increment(std::int64_t amount) {
+  Operation operation{OpCode::increment, "n", ""};
+  operation.amount = amount;
+  return operation;
+}
+rpc::Request request_for(Operation operation) {
+  rpc::Request request;
+  request.operations = {operation};
+  return request;
+}
+
+TEST_F(Shard, AConditionDecidesWhetherAWriteIsDone) {
+  serve();
+  const auto answer = [&](OpCode code, Condition condition) {
+    ask(request_for(conditional(code, condition)));
+    if (world_.has_said<AppendFrame>()) world_.tell(Durable{world_.said<AppendFrame>().last});
+    return result_of(world_.said<ClientReply>());
+  };
+  using Kind = Condition::Kind;
+  const Condition exists{Kind::exists}, missing{Kind::missing};
+  EXPECT_EQ(answer(OpCode::put, exists).code, Errc::condition_failed);
+  EXPECT_EQ(answer(OpCode::put, exists).version, Position{});
+  EXPECT_EQ(answer(OpCode::remove, exists).code, Errc::condition_failed);
+  EXPECT_EQ(answer(OpCode::put, {Kind::version, {Epoch{1}, Seq{1}}}).code, Errc::condition_failed);
+  const OperationResult created = answer(OpCode::put, missing);
+  EXPECT_EQ(created.code, Errc::ok);
+  const OperationResult refused = answer(OpCode::put, missing);
+  EXPECT_EQ(refused.code, Errc::condition_failed);
+  EXPECT_EQ(refused.version, created.version);
+  const OperationResult replaced = answer(OpCode::put, {Kind::version, created.version});
+  EXPECT_EQ(replaced.code, Errc::ok);
+  EXPECT_GT(replaced.version, created.version);
+  EXPECT_EQ(answer(OpCode::put, {Kind::version, created.version}).version, replaced.version);
+  EXPECT_EQ(answer(OpCode::put, exists).code, Errc::ok);
+  EXPECT_EQ(answer(OpCode::remove, {Kind::version, replaced.version}).code, Errc::condition_failed);
+  EXPECT_EQ(answer(OpCode::remove, exists).code, Errc::ok);
+  EXPECT_EQ(answer(OpCode::remove, exists).code, Errc::condition_failed);
+  EXPECT_EQ(answer(OpCode::remove, missing).code, Errc::bad_request);
+}
+
+TEST_F(Shard, AFailedConditionWaitsForTheCommitOfWhatItSaw) {
+  serve();
+  ask(put("k", "v"));
+  for (const AckMode ack : {AckMode::committed, AckMode::local}) {
+    rpc::Request request = request_for(conditional(OpCode::put, {Condition::Kind::missing}));
+    request.ack = ack;
+    ask(std::move(request));
+  }
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  world_.said<ClientReply>();
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::condition_failed);
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::condition_failed);
+}
+
+TEST_F(Shard, IncrementsAreExecutedOneAfterTheOther) {
+  serve();
+  for (const std::int64_t amount : {1, 41, -50}) ask(request_for(increment(amount)));
+  const auto append = appended();
+  world_.tell(Durable{append.last});
+  for (const char* sum : {"1", "42", "-8"}) EXPECT_EQ(result_of(world_.said<ClientReply>()).value, sum);
+  const auto frame = decode_frame(*append.bytes);
+  ASSERT_TRUE(frame.has_value());
+  EXPECT_EQ(frame->events.back().type, EventType::put) << "so that replaying it needs no number before it";
+  EXPECT_EQ(frame->events.back().value, "-8");
+}
+
+TEST_F(Shard, WhatIsNoCounterStaysAsItIs) {
+  serve();
+  const auto sum_after = [&](const std::string& value, std::int64_t amount) {
+    ask(put("n", value));
+    ask(request_for(increment(amount)));
+    ask(get("n"));
+    world_.tell(Durable{appended().last});
+    world_.said<ClientReply>();
+    const OperationResult sum = result_of(world_.said<ClientReply>());
+    const OperationResult after = result_of(world_.said<ClientReply>());
+    EXPECT_EQ(after.value, sum.code == Errc::ok ? sum.value : value);
+    return sum.code == Errc::ok ? sum.value : std::string(name_of(sum.code));
+  };
+  for (const char* text : {"", " 1", "1 ", "+1", "01", "-0", "0x1", "1.0", "one", "9223372036854775808",
+                           "-9223372036854775809", "-"})
+    EXPECT_EQ(sum_after(text, 1), "not_a_counter") << text;
+  EXPECT_EQ(sum_after("9223372036854775807", 1), "not_a_counter");
+  EXPECT_EQ(sum_after("-9223372036854775808", -1), "not_a_counter");
+  EXPECT_EQ(sum_after("9223372036854775806", 1), "9223372036854775807");
+  EXPECT_EQ(sum_after("-1", INT64_MIN + 1), "-9223372036854775808");
+  EXPECT_EQ(sum_after("0", INT64_MIN), "-9223372036854775808");
+}
+
+rpc::Request batch_of(std::vector<Operation> operations) {
+  rpc::Request request;
+  request.atomic = true;
+  request.operations = std::move(operations);
+  return request;
+}
+
+TEST_F(Shard, TheOperationsOfABatchSeeEachOther) {
+  serve();
+  ask(put("k", "old"));
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  world_.forget();
+  ask(batch_of({{OpCode::put, "n", "41"},
+                increment(1),
+                {OpCode::get, "n", {}},
+                {OpCode::remove, "k", {}},
+                {OpCode::get, "k", {}},
+                conditional(OpCode::put, {Condition::Kind::missing}),
+                {OpCode::get, "k", {}}}));
+  ask(get("k"));
+  const auto append = world_.said<AppendFrame>();
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(Durable{append.last});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply, 1).value, "42");
+  EXPECT_EQ(result_of(reply, 2).value, "42");
+  EXPECT_EQ(result_of(reply, 2).version, result_of(reply, 1).version);
+  EXPECT_EQ(result_of(reply, 3).code, Errc::ok);
+  EXPECT_EQ(result_of(reply, 4).code, Errc::not_found);
+  EXPECT_EQ(result_of(reply, 5).version, append.last);
+  EXPECT_EQ(result_of(reply, 6).value, "v");
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).value, "v");
+}
+
+TEST_F(Shard, ABatchOfWhichOneIsNotDoneLeavesNoTrace) {
+  serve();
+  ask(put("k", "old"));
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  world_.forget();
+  ask(batch_of({{OpCode::put, "a", "1"},
+                {OpCode::remove, "missing", {}},
+                {OpCode::remove, "k", {}},
+                conditional(OpCode::put, {Condition::Kind::exists}),
+                {OpCode::put, "b", "1"}}));
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  const auto reply = world_.said<ClientReply>();
+  for (const std::size_t i : {0, 1, 2, 4}) EXPECT_EQ(result_of(reply, i).code, Errc::aborted) << i;
+  EXPECT_EQ(result_of(reply, 3).code, Errc::condition_failed);
+  for (const char* key : {"a", "b"}) {
+    ask(get(key));
+    EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
+  }
+  ask(get("k"));
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).value, "old");
+  ask(put("k", "new"));
+  EXPECT_EQ(world_.said<AppendFrame>().last, (Position{Epoch{1}, Seq{3}})) << "no number was used up";
+}
+
+TEST_F(Shard, ABatchIsInOneFrame) {
+  serve();
+  const std::string half(kTargetFrameBytes * 2 / 3, 'x');
+  ask(put("before", half));
+  ask(batch_of({{OpCode::put, "a", half}, {OpCode::put, "b", half}, {OpCode::put, "c", half}}));
+  ask(put("behind", "v"));
+  EXPECT_EQ(decode_frame(*world_.said<AppendFrame>().bytes)->events.size(), 1U);
+  EXPECT_EQ(decode_frame(*world_.said<AppendFrame>().bytes)->events.size(), 3U);
+  EXPECT_EQ(decode_frame(*world_.said<AppendFrame>().bytes)->events.size(), 1U);
 }
 
 TEST_F(Shard, AReadOfAnUncommittedRecordWaitsForItsCommit) {

@@ -174,6 +174,19 @@ TEST(ShardCopy, ScansMemtablesOverTheStore) {
   seen.clear();
   ASSERT_TRUE(copy.scan("da", visit).has_value());
   EXPECT_EQ(seen, "z=active ");
+
+  std::string passed;
+  const auto pass = [&](std::string_view key) {
+    passed += key;
+    return true;
+  };
+  seen.clear();
+  ASSERT_TRUE(copy.scan("", ShardCopy::Direction::down, visit, pass).has_value());
+  EXPECT_EQ(seen, "z=active d=active ");
+  seen.clear();
+  ASSERT_TRUE(copy.scan("d", ShardCopy::Direction::down, visit, pass).has_value());
+  EXPECT_EQ(seen, "c=active bb=active b=frozen a=stored ");
+  EXPECT_EQ(passed, "fecc");
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ TYPED_TEST_SUITE(StoreConformance, Kinds);
 TYPED_TEST(StoreConformance, IsEmptyAtFirst) {
   EXPECT_EQ(this->store_->applied(), Position{});
   EXPECT_EQ(this->value_of("k"), "(missing)");
-  EXPECT_FALSE(*this->store_->contains("k"));
+  EXPECT_FALSE(this->store_->version_of("k")->has_value());
 }
 
 TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
@@ -71,7 +71,7 @@ TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
   EXPECT_EQ(this->value_of("a"), "1");
   EXPECT_EQ(this->value_of(binary), binary);
   EXPECT_EQ(this->value_of("empty"), "");
-  EXPECT_TRUE(*this->store_->contains("empty"));
+  EXPECT_EQ(*this->store_->version_of("empty"), at(3));
   EXPECT_EQ((*this->store_->get("a"))->version, at(1));
 }
 
@@ -83,7 +83,7 @@ TYPED_TEST(StoreConformance, ReplacesAndRemoves) {
   this->store_->end_batch();
   EXPECT_EQ(this->value_of("a"), "longer than before");
   EXPECT_EQ(this->value_of("b"), "(missing)");
-  EXPECT_FALSE(*this->store_->contains("b"));
+  EXPECT_FALSE(this->store_->version_of("b")->has_value());
 }
 
 TYPED_TEST(StoreConformance, ABatchOfReadsEndsBeforeNewRecordsMustShow) {
@@ -106,6 +106,28 @@ TYPED_TEST(StoreConformance, ScansInKeyOrder) {
   seen.clear();
   ASSERT_TRUE(this->store_->scan("", visit).has_value());
   EXPECT_EQ(seen, "a=1 b=2 c=3 ");
+}
+
+TYPED_TEST(StoreConformance, ScansDownwards) {
+  std::string seen;
+  const auto visit = [&](std::string_view key, const StoredRecord& record) {
+    seen += std::string(key) + "=" + record.value + " ";
+    return key != "b";
+  };
+  ASSERT_TRUE(this->store_->scan_down("", visit).has_value());
+  EXPECT_EQ(seen, "");
+  ASSERT_TRUE(
+      this->store_->write(memtable_of({{"c", "3"}, {"a", "1"}, {"b", "2"}, {"d", "4"}}), at(4)).has_value());
+  for (const auto& [before, wanted] : {std::pair{"", "d=4 c=3 b=2 "},
+                                       {"z", "d=4 c=3 b=2 "},
+                                       {"d", "c=3 b=2 "},
+                                       {"cc", "c=3 b=2 "},
+                                       {"b", "a=1 "},
+                                       {"a", ""}}) {
+    seen.clear();
+    ASSERT_TRUE(this->store_->scan_down(before, visit).has_value());
+    EXPECT_EQ(seen, wanted) << before;
+  }
 }
 
 TYPED_TEST(StoreConformance, AnImportBeginsByRemovingEverything) {
@@ -192,7 +214,7 @@ TEST(LmdbStore, KnowsAfterARestartHowFarAnImportHadCome) {
     ASSERT_TRUE(store.has_value());
     EXPECT_EQ((*store)->importing(), before);
     EXPECT_EQ((*store)->applied(), at(90));
-    EXPECT_FALSE(*(*store)->contains("old"));
+    EXPECT_FALSE((*store)->version_of("old")->has_value());
     EXPECT_EQ((*(*store)->get("a"))->value, "1");
     ASSERT_TRUE((*store)->import({}, "", at(96)).has_value());
     ASSERT_TRUE((*store)->write(Memtable{}, at(96)).has_value());

@@ -288,6 +288,72 @@ TEST(ClientFailure, AReadThatWasGivenUpTogetherWithAWriteIsAskedAgain) {
   EXPECT_EQ(node.requests(), 2);
 }
 
+/// Never a part of it, and never its reads alone.
+TEST(ClientFailure, AnAtomicBatchIsSentAgainOnlyAsAWhole) {
+  TwoNodes cluster;
+  std::atomic<int> refusals = 2;
+  std::atomic<std::size_t> smallest = 99;
+  cluster.a.set_script([&](const rpc::Request& request) {
+    smallest = std::min<std::size_t>(smallest, request.operations.size());
+    if (refusals-- <= 0) return std::vector<std::string>{cluster.a.answer(request)};
+    const Errc code = refusals == 1 ? Errc::overloaded : Errc::unavailable;
+    return std::vector<std::string>{rpc::encode(rpc::Reply{request.request_id, Error{code, "by script"}})};
+  });
+  Client client(seeded(cluster.a));
+  const std::vector<Operation> batch = {{OpCode::put, cluster.key, "v"}, {OpCode::get, cluster.key, {}}};
+  const auto done = client.execute_atomically(batch);
+  EXPECT_EQ(done[0].code, Errc::ok);
+  EXPECT_EQ(done[1].value, "v");
+  EXPECT_EQ(cluster.a.requests(), 3);
+  cluster.a.set_script([&](const rpc::Request& request) {
+    return std::vector<std::string>{
+        rpc::encode(rpc::Reply{request.request_id, Error{Errc::unknown_outcome, "by script"}})};
+  });
+  for (const OperationResult& result : client.execute_atomically(batch))
+    EXPECT_EQ(result.code, Errc::unknown_outcome);
+  EXPECT_EQ(cluster.a.requests(), 4);
+  EXPECT_EQ(smallest, 2U);
+}
+
+TEST(ClientFailure, AScanIsAskedAgainWhereAShardDoesNotAnswer) {
+  TwoNodes cluster;
+  const auto page = [](const rpc::Request& request, const std::string& key) {
+    rpc::ScanReply reply;
+    reply.items.push_back({key, {Epoch{1}, Seq{1}}, "v"});
+    return rpc::encode(rpc::Reply{request.request_id, std::move(reply)});
+  };
+  std::atomic<int> refusals = 3;
+  cluster.a.set_script(
+      [&](const rpc::Request& request) { return std::vector<std::string>{page(request, "a")}; });
+  cluster.b.set_script([&](const rpc::Request& request) {
+    if (refusals-- <= 0) return std::vector<std::string>{page(request, "b")};
+    return std::vector<std::string>{
+        rpc::encode(rpc::Reply{request.request_id, Error{Errc::unavailable, "by script"}})};
+  });
+  Client client(seeded(cluster.a));
+  const auto scanned = client.scan({});
+  ASSERT_TRUE(scanned) << scanned.error().message;
+  EXPECT_EQ(scanned->items.size(), 2U);
+  EXPECT_EQ(cluster.a.requests(), 1) << "who has answered is not asked again";
+  EXPECT_EQ(cluster.b.requests(), 4);
+  cluster.b.set_script([&](const rpc::Request& request) {
+    return std::vector<std::string>{
+        rpc::encode(rpc::Reply{request.request_id, Error{Errc::corrupt, "by script"}})};
+  });
+  EXPECT_EQ(client.scan({}).error().code, Errc::corrupt);
+}
+
+TEST(ClientFailure, AnAtomicBatchWithoutAnAnswerIsUnknownAsAWhole) {
+  FakeNode node;
+  node.set_topology(topology_of({&node}));
+  node.set_script(silence());
+  Client client(seeded(node, kShort));
+  const std::vector<Operation> operations = {{OpCode::put, "k", "v"}, {OpCode::get, "k", {}}};
+  for (const OperationResult& result : client.execute_atomically(operations))
+    EXPECT_EQ(result.code, Errc::unknown_outcome);
+  EXPECT_EQ(node.requests(), 1);
+}
+
 TEST(ClientFailure, AskedByAnOperatorOnlyOneNodeDoesItOnce) {
   FakeNode node;
   node.set_topology(topology_of({&node}));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "messages/limits.hpp"
@@ -85,6 +86,107 @@ TEST(Client, SplitsABatchByShardAndReturnsResultsInItsOrder) {
   EXPECT_EQ(cluster.b.requests(), 1);
 }
 
+TEST(Client, SendsConditionsAndIncrementsAsTheyAre) {
+  OneNode cluster;
+  rpc::Request seen;
+  cluster.node.set_script([&](const rpc::Request& request) {
+    seen = request;
+    OperationResult result;
+    if (request.operations[0].code == OpCode::increment) result.value = "-7";
+    return std::vector<std::string>{rpc::encode(rpc::Reply{request.request_id, std::vector{result}})};
+  });
+  Client client(seeded(cluster.node));
+  const Condition version{Condition::Kind::version, {Epoch{7}, Seq{1042}}};
+  ASSERT_TRUE(client.put("k", "v", version));
+  EXPECT_EQ(seen.operations[0].condition, version);
+  ASSERT_TRUE(client.remove("k", {Condition::Kind::exists}));
+  EXPECT_EQ(seen.operations[0].condition, Condition{Condition::Kind::exists});
+  EXPECT_EQ(client.increment("n", -10)->number, -7);
+  EXPECT_EQ(seen.operations[0].amount, -10);
+  const Operation put{OpCode::put, "k", "v"};
+  CallOptions options;
+  options.ack = AckMode::local;
+  EXPECT_EQ(client.execute({&put, 1}, options)[0].code, Errc::ok);
+  EXPECT_EQ(seen.ack, AckMode::local);
+}
+
+TEST(Client, SendsAnAtomicBatchAsAFrameOfItsOwn) {
+  OneNode cluster;
+  std::vector<rpc::Request> seen;
+  std::mutex mutex;
+  cluster.node.set_script([&](const rpc::Request& request) {
+    const std::lock_guard lock(mutex);
+    seen.push_back(request);
+    return std::vector<std::string>{cluster.node.answer(request)};
+  });
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.topology());
+  const std::vector<Operation> single = {{OpCode::put, "k", "1"}};
+  const std::vector<Operation> batch = {{OpCode::put, "{k}a", "2"}, {OpCode::get, "{k}a", {}}};
+  const Ticket before = client.submit(single);
+  const Ticket together = client.submit_atomically(batch);
+  const Ticket behind = client.submit(single);
+  EXPECT_TRUE(client.wait(before));
+  EXPECT_EQ(client.wait(together)->results[1].value, "2");
+  EXPECT_TRUE(client.wait(behind));
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(seen.size(), 3U);
+  EXPECT_FALSE(seen[0].atomic);
+  EXPECT_TRUE(seen[1].atomic);
+  EXPECT_EQ(seen[1].operations.size(), 2U);
+  EXPECT_FALSE(seen[2].atomic);
+}
+
+TEST(Client, SendsNoBatchThatCannotBeAtomic) {
+  TwoNodes cluster;
+  Client client(seeded(cluster.a));
+  const std::vector<Operation> batch = {{OpCode::put, cluster.key_of_a, "1"},
+                                        {OpCode::put, cluster.key_of_b, "2"}};
+  for (const OperationResult& result : client.execute_atomically(batch))
+    EXPECT_EQ(result.code, Errc::bad_request);
+  EXPECT_EQ(cluster.a.requests() + cluster.b.requests(), 0);
+}
+
+/// A node's pages of `keys`, two records each.
+FakeNode::Script pages_of(std::set<std::string> keys) {
+  return [keys = std::move(keys)](const rpc::Request& request) {
+    rpc::ScanReply page;
+    const rpc::Scan& scan = *request.scan;
+    for (auto at = keys.lower_bound(scan.from); at != keys.end(); ++at) {
+      if (!scan.to.empty() && *at >= scan.to) break;
+      if (page.items.size() == 2) {
+        page.ended = false;
+        page.next = *at;
+        break;
+      }
+      page.items.push_back({*at, {Epoch{1}, Seq{1}}, "v"});
+    }
+    return std::vector<std::string>{rpc::encode(rpc::Reply{request.request_id, std::move(page)})};
+  };
+}
+
+TEST(Client, PutsTheShardsPagesTogether) {
+  TwoNodes cluster;
+  cluster.a.set_script(pages_of({"a", "b", "c", "y"}));
+  cluster.b.set_script(pages_of({"aa", "x", "z"}));
+  Client client(seeded(cluster.a));
+  ScanOptions options;
+  options.limit = 3;
+  std::string seen;
+  do {
+    const auto page = client.scan(options);
+    ASSERT_TRUE(page) << page.error().message;
+    for (const rpc::ScanItem& item : page->items) seen += item.key + " ";
+    seen += "| ";
+    options.cursor = page->cursor;
+  } while (!options.cursor.empty());
+  EXPECT_EQ(seen, "a aa b | c x y | z | ");
+  for (const std::size_t limit : {std::size_t{0}, kMaxScanItems + 1}) {
+    options.limit = limit;
+    EXPECT_EQ(client.scan(options).error().code, Errc::bad_request);
+  }
+}
+
 TEST(Client, CutsABatchToTheOperationsOfOneRequest) {
   OneNode cluster;
   Client client(seeded(cluster.node));
@@ -100,6 +202,16 @@ TEST(Client, CutsABatchToTheOperationsOfOneRequest) {
   EXPECT_EQ(cluster.node.requests(), 3);
   const auto results = client.execute(gets);
   for (std::size_t i = 0; i < keys.size(); ++i) ASSERT_EQ(results[i].value, keys[i]);
+}
+
+TEST(Client, CountsWhatConditionsTakeOfARequest) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  const std::string value(kMaxRequestBytes / kMaxOperations - 20, 'v');  // leaves less than a condition takes
+  const Condition newest{Condition::Kind::version, {Epoch{UINT64_MAX}, Seq{UINT64_MAX}}};
+  const std::vector<Operation> puts(kMaxOperations, Operation{OpCode::put, "k", value, false, newest});
+  for (const OperationResult& result : client.execute(puts)) ASSERT_EQ(result.code, Errc::ok);
+  EXPECT_EQ(cluster.node.requests(), 2);
 }
 
 TEST(Client, CutsABatchToTheBytesOfOneRequest) {
@@ -348,6 +460,17 @@ TEST(Client, SpreadsReplicaReadsOverTheMembersAndSendsWritesToThePrimary) {
   const std::vector<Operation> puts(3, Operation{OpCode::put, cluster.key_of_a, "v"});
   for (int i = 0; i < 3; ++i) (void)client.execute(puts, ReadMode::replica);
   EXPECT_EQ(cluster.a.requests(), 8);
+}
+
+TEST(Client, SendsAnAtomicBatchAsAWholeToThePrimary) {
+  TwoNodes cluster(/*with_replicas=*/true);
+  Client client(seeded(cluster.a));
+  const std::vector<Operation> operations = {{OpCode::put, cluster.key_of_a, "v"},
+                                             {OpCode::get, cluster.key_of_a, {}}};
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(client.execute_atomically(operations, ReadMode::replica)[1].value, "v");
+  EXPECT_EQ(cluster.a.requests(), 4);
+  EXPECT_EQ(cluster.b.requests(), 0);
 }
 
 TEST(Client, TellsTheTopologyAndTheStatusOfNodes) {

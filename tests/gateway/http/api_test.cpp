@@ -49,6 +49,208 @@ TEST_F(Api, StoresReadsAndDeletesAValue) {
   EXPECT_EQ(code_of(missing), "not_found");
 }
 
+TEST_F(Api, PassesConditionsOn) {
+  using Kind = Condition::Kind;
+  const auto passed = [&](const std::string& method, const std::string& target, const std::string& field) {
+    ask(method, target, method == "PUT" ? "v" : "", field + "\r\n");
+    return backend.last().operations.at(0).condition;
+  };
+  const Condition version{Kind::version, {Epoch{7}, Seq{1042}}};
+  EXPECT_EQ(passed("PUT", path, "If-Match: \"7-1042\""), version);
+  EXPECT_EQ(passed("DELETE", path, "If-Match: \"7-1042\""), version);
+  EXPECT_EQ(passed("PUT", path, "If-Match: *"), Condition{Kind::exists});
+  EXPECT_EQ(passed("PUT", path, "If-None-Match: *"), Condition{Kind::missing});
+  EXPECT_EQ(passed("GET", "/set?value=1&key=" + key, "If-None-Match: *"), Condition{Kind::missing});
+  EXPECT_EQ(passed("POST", "/delete?key=" + key, "If-Match: *"), Condition{Kind::exists});
+  EXPECT_EQ(passed("PUT", path, "Accept: *"), Condition{});
+}
+
+TEST_F(Api, RefusesConditionsThatSayLessThanAVersion) {
+  for (const auto* field :
+       {"If-Match: 7-1042", "If-Match: \"7-1042", "If-Match: \"7\"", "If-Match: \"7-1042\", \"7-1043\"",
+        "If-Match: W/\"7-1042\"", "If-Match: \"-7-1042\"", "If-Match: \"7-99999999999999999999\"",
+        "If-Match:", "If-None-Match: \"7-1042\"", "If-Match: *\r\nIf-None-Match: *"}) {
+    EXPECT_EQ(ask("PUT", path, "v", field + "\r\n"s).status, 400) << field;
+  }
+  EXPECT_EQ(ask("DELETE", path, "", "If-None-Match: *\r\n").status, 400);
+  EXPECT_EQ(ask("GET", path, "", "If-Match: *\r\n").status, 400);
+  EXPECT_EQ(ask("POST", path + "/incr", "", "If-Match: *\r\n").status, 400);
+  EXPECT_EQ(backend.operations(), 0u);
+}
+
+TEST_F(Api, TellsWhatIsThereWhenAConditionFails) {
+  auto failed = OperationResult::failed(Errc::condition_failed, "another version");
+  backend.answers_all = failed;
+  const auto missing = ask("PUT", path, "v", "If-Match: *\r\n");
+  EXPECT_EQ(missing.status, 412);
+  EXPECT_EQ(code_of(missing), "condition_failed");
+  EXPECT_EQ(missing.header("etag"), "");
+  EXPECT_EQ(missing.header("x-shard"), "delhi");
+  failed.version = {Epoch{7}, Seq{1042}};
+  backend.answers_all = failed;
+  EXPECT_EQ(ask("DELETE", path, "", "If-Match: \"7-1\"\r\n").header("etag"), "\"7-1042\"");
+}
+
+TEST_F(Api, SendsNoValueThatTheReaderHas) {
+  ask("PUT", path, "Ada");
+  for (const auto& target : {path, "/get?key=" + key}) {
+    const auto known = ask("GET", target, "", "If-None-Match: \"4-1\"\r\n");
+    EXPECT_EQ(known.status, 304);
+    EXPECT_EQ(known.body, "");
+    EXPECT_EQ(known.header("etag"), "\"4-1\"");
+    EXPECT_EQ(known.header("content-length"), "");
+    EXPECT_EQ(ask("GET", target, "", "If-None-Match: \"4-2\"\r\n").body, "Ada");
+  }
+}
+
+TEST_F(Api, Counts) {
+  OperationResult sum;
+  sum.version = {Epoch{4}, Seq{9}};
+  sum.value = "42";
+  backend.answers_all = sum;
+  const auto counted = ask("POST", path + "/incr");
+  EXPECT_EQ(counted.status, 200);
+  EXPECT_EQ(counted.body, "42");
+  EXPECT_EQ(counted.header("etag"), "\"4-9\"");
+  EXPECT_EQ(counted.header("content-type"), "text/plain");
+  EXPECT_EQ(backend.last().operations.at(0).key, key);
+  EXPECT_EQ(backend.last().operations.at(0).amount, 1);
+  ask("POST", path + "/incr?by=-9223372036854775808&ack=local");
+  EXPECT_EQ(backend.last().operations.at(0).amount, INT64_MIN);
+  EXPECT_EQ(backend.last().ack, AckMode::local);
+  ask("POST", path + "/incr/incr");
+  EXPECT_EQ(backend.last().operations.at(0).key, key + "/incr");
+  backend.answers_all = OperationResult::failed(Errc::not_a_counter, "no number");
+  EXPECT_EQ(ask("POST", path + "/incr").status, 409);
+  const auto asked = backend.operations();
+  for (const auto* query :
+       {"?by=", "?by=1.5", "?by=+1", "?by=9223372036854775808", "?by=1&by=2", "?read=replica"})
+    EXPECT_EQ(ask("POST", path + "/incr" + query).status, 400) << query;
+  EXPECT_EQ(ask("POST", path, "v").status, 400);
+  EXPECT_EQ(ask("POST", path + "/incr", "1").status, 400);
+  EXPECT_EQ(backend.operations(), asked);
+}
+
+TEST_F(Api, TakesManyOperationsOnKeysOfAnyShard) {
+  const nlohmann::json body = {
+      {"ack", "local"},
+      {"operations",
+       {{{"op", "put"}, {"key", key}, {"value", "Ada"}},
+        {{"op", "put"}, {"key", foreign}, {"value_b64", "/wA="}, {"if_none_match", "*"}},
+        {{"op", "get"}, {"key", key}},
+        {{"op", "get"}, {"key", foreign}},
+        {{"op", "delete"}, {"key_b64", "AP8="}, {"if_match", "\"7-1\""}}}}};
+  const auto answer = ask("POST", "/v1/batch", body.dump());
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.header("content-type"), "application/json");
+  EXPECT_EQ(nlohmann::json::parse(answer.body),
+            (nlohmann::json{
+                {"done", true},
+                {"results",
+                 {{{"status", 201}, {"etag", "\"4-1\""}},
+                  {{"status", 201}, {"etag", "\"4-2\""}},
+                  {{"status", 200}, {"etag", "\"4-1\""}, {"value", "Ada"}},
+                  {{"status", 200}, {"etag", "\"4-2\""}, {"value_b64", "/wA="}},
+                  {{"status", 404}, {"error", {{"code", "not_found"}, {"message", "no such key"}}}}}}}));
+  const rpc::Request asked = backend.last();
+  EXPECT_FALSE(asked.atomic);
+  EXPECT_EQ(asked.ack, AckMode::local);
+  EXPECT_EQ(asked.operations[1].value, "\xff\0"s);
+  EXPECT_EQ(asked.operations[1].condition, Condition{Condition::Kind::missing});
+  EXPECT_EQ(asked.operations[4].key, "\0\xff"s);
+  EXPECT_EQ(asked.operations[4].condition, (Condition{Condition::Kind::version, {Epoch{7}, Seq{1}}}));
+}
+
+TEST_F(Api, Scans) {
+  backend.page.items = {{"city", {Epoch{7}, Seq{3}}, "Delhi"}, {"\xff\0"s, {Epoch{7}, Seq{4}}, ""}};
+  backend.page.cursor = "k\0"s;
+  const auto first = ask("GET", "/v1/kv?prefix=a%2F&start=a%2Fb&end=a%2Fc&limit=2&reverse=true&read=replica");
+  EXPECT_EQ(first.status, 200);
+  EXPECT_EQ(first.header("content-type"), "application/json");
+  EXPECT_EQ(nlohmann::json::parse(first.body),
+            (nlohmann::json{{"items",
+                             {{{"key", "city"}, {"value", "Delhi"}, {"etag", "\"7-3\""}},
+                              {{"key_b64", "/wA="}, {"value", ""}, {"etag", "\"7-4\""}}}},
+                            {"cursor", "6b00"}}));
+  EXPECT_EQ(backend.last_scan.prefix, "a/");
+  EXPECT_EQ(backend.last_scan.start, "a/b");
+  EXPECT_EQ(backend.last_scan.end, "a/c");
+  EXPECT_EQ(backend.last_scan.limit, 2u);
+  EXPECT_TRUE(backend.last_scan.reverse);
+  EXPECT_FALSE(backend.last_scan.keys_only);
+  EXPECT_EQ(backend.last_scan.read, ReadMode::replica);
+  EXPECT_EQ(backend.last_scan.cursor, "");
+  backend.page = {};
+  const auto last = ask("GET", "/v1/kv?keys_only&cursor=6b00");
+  EXPECT_EQ(nlohmann::json::parse(last.body), (nlohmann::json{{"items", nlohmann::json::array()}}));
+  EXPECT_EQ(backend.last_scan.cursor, "k\0"s);
+  EXPECT_TRUE(backend.last_scan.keys_only);
+  EXPECT_EQ(backend.last_scan.limit, 100u);
+  for (const auto* query : {"limit=0", "limit=1001", "limit=x", "limit=", "cursor=", "cursor=6", "cursor=6x",
+                            "reverse=yes", "keys_only=1", "read=any", "key=a"})
+    EXPECT_EQ(ask("GET", "/v1/kv?"s + query).status, 400) << query;
+  EXPECT_EQ(ask("GET", "/v1/kv?prefix=" + std::string(481, 'k')).status, 400);
+  EXPECT_EQ(ask("POST", "/v1/kv").status, 405);
+  backend.refuses_all = Error{Errc::unavailable, "nobody is there"};
+  EXPECT_EQ(ask("GET", "/v1/kv").status, 503);
+}
+
+TEST_F(Api, AnAtomicBatchHasOneOutcome) {
+  const auto batch = R"({"atomic": true, "operations": [{"op": "increment", "key": "n", "by": -3}]})";
+  OperationResult sum;
+  sum.version = {Epoch{4}, Seq{9}};
+  sum.value = "42";
+  backend.answers_all = sum;
+  const auto done = ask("POST", "/v1/batch", batch);
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(nlohmann::json::parse(done.body)["results"][0]["value"], "42");
+  EXPECT_TRUE(backend.last().atomic);
+  EXPECT_EQ(backend.last().operations.at(0).amount, -3);
+  backend.answers_all = OperationResult::failed(Errc::condition_failed, "another version");
+  const auto failed = ask("POST", "/v1/batch", batch);
+  EXPECT_EQ(failed.status, 412);
+  EXPECT_EQ(nlohmann::json::parse(failed.body)["done"], false);
+  backend.answers_all = OperationResult::failed(Errc::unknown_outcome, "nobody knows");
+  EXPECT_EQ(ask("POST", "/v1/batch", batch).status, 504);
+}
+
+TEST_F(Api, RefusesBatchesThatItDoesNotUnderstandAsAWhole) {
+  const auto operations = [](const std::string& operation) {
+    return R"({"operations": [{"op": "put", "key": "k", "value": "v"}, )" + operation + "]}";
+  };
+  for (const std::string& body :
+       {""s,
+        "{"s,
+        "[]"s,
+        "{}"s,
+        R"({"operations": []})"s,
+        R"({"operations": {}})"s,
+        R"({"operations": [{"op": "get", "key": "k"}], "atomic": 1})"s,
+        R"({"operations": [{"op": "get", "key": "k"}], "ack": "never"})"s,
+        R"({"operations": [{"op": "get", "key": "k"}], "other": 1})"s,
+        operations("1"),
+        operations("{}"),
+        operations(R"({"op": "fly", "key": "k"})"),
+        operations(R"({"op": "get"})"),
+        operations(R"({"op": "get", "key": 1})"),
+        operations(R"({"op": "get", "key": "k", "value": "v"})"),
+        operations(R"({"op": "put", "key": "k"})"),
+        operations(R"({"op": "put", "key": "k", "value": "v", "value_b64": "dg=="})"),
+        operations(R"({"op": "put", "key": "k", "value_b64": "dg"})"),
+        operations(R"({"op": "put", "key": "k", "value_b64": "dh=="})"),
+        operations(R"({"op": "put", "key": "k", "value": "v", "if_match": "7-1"})"),
+        operations(R"({"op": "increment", "key": "k", "by": 1.5})"),
+        operations(R"({"op": "increment", "key": "k", "by": 9223372036854775808})"),
+        operations(R"({"op": "increment", "key": "k", "if_match": "*"})"),
+        std::string(20'000, '[')}) {
+    const auto answer = ask("POST", "/v1/batch", body);
+    EXPECT_EQ(answer.status, 400) << body.substr(0, 100);
+    EXPECT_EQ(code_of(answer), "bad_request");
+  }
+  EXPECT_EQ(ask("GET", "/v1/batch").status, 405);
+  EXPECT_EQ(backend.operations(), 0u);
+}
+
 TEST_F(Api, AnswersHeadWithTheLengthAndNoBody) {
   ask("PUT", path, "12345");
   auto client = connect();
@@ -339,14 +541,14 @@ TEST_F(Api, KeepsTheInsidesOfAnExceptionToItself) {
 
 TEST_F(Api, RefusesUnknownPathsAndMethods) {
   for (const auto* target :
-       {"/nothing", "/v1/kv", "/v1", "/get/", "//get", "/v1/kvx/a", "/%67et?key=a", "/v1%2Fkv/a"}) {
+       {"/nothing", "/v1", "/v1/kvs", "/get/", "//get", "/v1/kvx/a", "/%67et?key=a", "/v1%2Fkv/a"}) {
     const auto response = ask("GET", target);
     EXPECT_EQ(response.status, 404) << target;
     EXPECT_EQ(code_of(response), "unknown_path") << target;
   }
   const auto patched = ask("PATCH", "/v1/kv/a", "x");
   EXPECT_EQ(patched.status, 405);
-  EXPECT_EQ(patched.header("allow"), "GET, HEAD, PUT, DELETE");
+  EXPECT_EQ(patched.header("allow"), "GET, HEAD, PUT, DELETE, POST");
   EXPECT_EQ(code_of(patched), "method_not_allowed");
   EXPECT_EQ(ask("BREW", "/get?key=a").status, 405);
   EXPECT_EQ(ask("POST", "/get?key=a").status, 405);
@@ -360,7 +562,7 @@ TEST_F(Api, IgnoresWhatHttplibWouldActOn) {
   ask("PUT", path, std::string(5000, 'v'));
   const auto read =
       ask("GET", path, "",
-          "Range: bytes=0-1\r\nAccept-Encoding: gzip, br\r\nREMOTE_ADDR: 1.2.3.4\r\nIf-Match: \"x\"\r\n");
+          "Range: bytes=0-1\r\nAccept-Encoding: gzip, br\r\nREMOTE_ADDR: 1.2.3.4\r\nIf-Range: \"x\"\r\n");
   EXPECT_EQ(read.status, 200);
   EXPECT_EQ(read.body, std::string(5000, 'v'));
   EXPECT_EQ(read.header("content-encoding"), "");

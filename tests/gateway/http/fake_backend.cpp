@@ -54,11 +54,32 @@ rpc::Reply FakeBackend::call(rpc::Request request, std::chrono::milliseconds) {
   return {0, std::move(results)};
 }
 
+std::vector<OperationResult> FakeBackend::execute(rpc::Request request) {
+  const std::lock_guard lock(mutex_);
+  last_ = request;
+  std::vector<OperationResult> results;
+  for (const auto& operation : request.operations) {
+    ++operations_;
+    results.push_back(answers_all ? *answers_all : perform_here(operation));
+  }
+  return results;
+}
+
+Result<ScanResult> FakeBackend::scan(const ScanOptions& options) {
+  last_scan = options;
+  if (refuses_all) return *refuses_all;
+  return page;
+}
+
 OperationResult FakeBackend::perform(const Operation& operation) {
   ++operations_;
   if (answers_all) return *answers_all;
+  if (two_shards().slots[slot_of(operation.key).value] != ShardId{1}) return moved(operation.key);
+  return perform_here(operation);
+}
+
+OperationResult FakeBackend::perform_here(const Operation& operation) {
   const std::string key(operation.key);
-  if (two_shards().slots[slot_of(key).value] != ShardId{1}) return moved(key);
   const auto found = records_.find(key);
   OperationResult result;
   if (operation.code == OpCode::put) {

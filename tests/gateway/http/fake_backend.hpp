@@ -20,6 +20,9 @@ std::string key_of_shard(std::string_view shard_name, const std::string& stem = 
 class FakeBackend : public Backend {
  public:
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override;
+  /// Takes keys of the other shard too.
+  std::vector<OperationResult> execute(rpc::Request request) override;
+  Result<ScanResult> scan(const ScanOptions& options) override;
 
   // Set before requests come.
   std::optional<Error> refuses_all;            // every request as a whole
@@ -28,6 +31,8 @@ class FakeBackend : public Backend {
   bool throws = false;
   Topology topology = two_shards();  // what it says that it has
   NodeStatus status;
+  ScanOptions last_scan;
+  ScanResult page;
 
   /// From here on operations wait, until release().
   void hold();
@@ -42,6 +47,7 @@ class FakeBackend : public Backend {
 
  private:
   OperationResult perform(const Operation& operation);
+  OperationResult perform_here(const Operation& operation);
   OperationResult moved(std::string_view key) const;
 
   mutable std::mutex mutex_;

@@ -46,6 +46,16 @@ TEST(Head, YieldsWhatTheServerNeeds) {
   EXPECT_TRUE(head.keep_alive);
 }
 
+TEST(Head, YieldsTheConditions) {
+  Head head;
+  ASSERT_EQ(verdict("PUT / HTTP/1.1\r\nHost: a\r\nif-match: \"7-1\"\r\nIF-NONE-MATCH: *\r\n\r\n", &head), 0);
+  EXPECT_EQ(head.fields.if_match, "\"7-1\"");
+  EXPECT_EQ(head.fields.if_none_match, "*");
+  ASSERT_EQ(verdict("PUT / HTTP/1.1\r\nHost: a\r\n\r\n", &head), 0);
+  EXPECT_FALSE(head.fields.if_match || head.fields.if_none_match);
+  EXPECT_EQ(verdict_on_header("If-Match: *\r\nIf-Match: *\r\n"), 400);
+}
+
 TEST(Head, IsFoundByAnyCutOfItsBytes) {
   const std::string text = "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
   const auto limits = small_limits();

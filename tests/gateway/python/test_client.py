@@ -11,14 +11,23 @@ import distrikv
 from distrikv import protocol
 
 
+CONDITION_FAILED, NOT_A_COUNTER, ABORTED = 14, 15, 16
+
+
 class FakeNode:
     """A ROUTER on a thread; `script(operations, request_id)` returns the messages to send back."""
 
     def __init__(self, script=None):
         self.script = script or self.serve
         self.records = {}
+        self.versions = {}  # of the records
+        self.seq = 0
         self.topology = b""
         self.requests = 0
+        self.largest = 0  # request, in bytes
+        self.atomic = False  # the request that is being answered
+        self.scan_script = self.serve_scan
+        self.scans = []  # what was asked
         self._stop = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -40,27 +49,75 @@ class FakeNode:
                 continue
             sender, data = self._socket.recv_multipart()
             _, type_, request_id, _, _, body = msgpack.unpackb(data, raw=True)
+            self.largest = max(self.largest, len(data))
             if type_ == protocol.TYPE_TOPOLOGY:
                 replies = [msgpack.packb([1, type_, request_id, [1, self.topology]])]
+            elif type_ == protocol.TYPE_SCAN:
+                self.scans.append(body)
+                replies = self.scan_script(body, request_id)
             else:
                 self.requests += 1
+                self.atomic = body[3:] == [True]
                 replies = self.script(body[2], request_id)
             for reply in replies:
                 self._socket.send_multipart([sender, reply])
 
     def serve(self, operations, request_id):
-        results = []
-        for code, key, *value in operations:
-            if code == protocol.PUT:
-                self.records[key] = value[0]
-            elif key not in self.records:
-                results.append([1, "no such key"])
-                continue
-            found = self.records[key] if code == protocol.GET else b""
-            if code == protocol.REMOVE:
-                del self.records[key]
-            results.append([0, 1, 1, False, found])
+        before = dict(self.records), dict(self.versions)
+        results = [self._execute(*operation) for operation in operations]
+        if self.atomic and any(code not in (0, 1) for code, *_ in results):
+            self.records, self.versions = before
+            results = [result if result[0] not in (0, 1) else [ABORTED, "by another"] for result in results]
         return [msgpack.packb([1, 1, request_id, results])]
+
+    def serve_scan(self, scan, request_id):
+        """Pages of three records, however many were asked for."""
+        _, _, start, end, down, keys_only, limit = scan
+        low, high = (end, start) if down else (start, end)
+        keys = sorted((key for key in self.records if low <= key and (not high or key < high)), reverse=down)
+        count = min(limit, 3)
+        ended = len(keys) <= count
+        items = [[key, *self.versions[key], b"" if keys_only else self.records[key]] for key in keys[:count]]
+        after = b"" if ended else keys[count] + b"\0" if down else keys[count]
+        return [msgpack.packb([1, protocol.TYPE_SCAN, request_id, [0, ended, after, items]])]
+
+    def _execute(self, code, key, *more):
+        condition = more[2:3] if code == protocol.PUT else more[0:1] if code == protocol.REMOVE else ()
+        present = self.versions.get(key)
+        if condition and not self._holds(present, *condition[0]):
+            return [CONDITION_FAILED, "by condition", *(present or (0, 0))]
+        if code == protocol.PUT:
+            return [0, *self._write(key, more[0]), more[1:2] == (True,) and present is None, b""]
+        if code == protocol.INCREMENT:
+            return self._increment(key, *more)
+        if present is None:
+            return [1, "no such key"]
+        if code == protocol.GET:
+            return [0, *present, False, self.records[key]]
+        del self.records[key], self.versions[key]
+        return [0, 1, self._next(), False, b""]
+
+    def _holds(self, present, kind, *version):
+        return {protocol.IF_VERSION: present == version, protocol.IF_EXISTS: present is not None,
+                protocol.IF_MISSING: present is None}[kind]
+
+    def _increment(self, key, negative, amount):
+        try:
+            total = int(self.records.get(key, b"0")) + (-amount if negative else amount)
+        except ValueError:
+            return [NOT_A_COUNTER, "by value"]
+        if not -2**63 <= total < 2**63:
+            return [NOT_A_COUNTER, "by size"]
+        return [0, *self._write(key, b"%d" % total), False, self.records[key]]
+
+    def _write(self, key, value):
+        self.records[key] = value
+        self.versions[key] = (1, self._next())
+        return self.versions[key]
+
+    def _next(self):
+        self.seq += 1
+        return self.seq
 
 
 def refuse(code):
@@ -75,6 +132,14 @@ def move_to(node, version):
 def one_shard(node, version=1):
     return msgpack.packb([2, version, 99, 4711, "test", [[1, "a", "h:1", node.endpoint, "h:2", "h:3", "h:4"]],
                           [[1, "a", 1, 1, [], [], 0, 0, 0, []]], [[1, 4712, 1]], [[0, 16383, 1]]])
+
+
+def two_shards(nodes, version=1):
+    """The first node has the first half of the slots."""
+    return msgpack.packb([2, version, 99, 4711, "test",
+                          [[i + 1, "ab"[i], "h:1", node.endpoint, "h:2", "h:3", "h:4"] for i, node in enumerate(nodes)],
+                          [[i + 1, "ab"[i], 1, i + 1, [], [], 0, 0, 0, []] for i in range(2)], [[1, 4712, 1]],
+                          [[0, 8191, 1], [8192, 16383, 2]]])
 
 
 class ClientTest(unittest.TestCase):
@@ -118,6 +183,220 @@ class ClientTest(unittest.TestCase):
         gets = [distrikv.get(f"k{i}") for i in range(count)]
         self.assertEqual([result.value for result in client.execute(gets)], [b"v%d" % i for i in range(count)])
 
+    def test_counts_what_conditions_take_of_a_request(self):
+        node = self.node()
+        size = protocol.MAX_REQUEST_BYTES // protocol.MAX_OPERATIONS - 20  # leaves less than a condition takes
+        put = distrikv.put("k", b"v" * size, condition=distrikv.if_version((2**64 - 1, 2**64 - 1)))
+        results = self.client(node).execute([put] * protocol.MAX_OPERATIONS)
+        self.assertEqual({result.code for result in results}, {CONDITION_FAILED})
+        self.assertEqual(node.requests, 2)
+        self.assertLessEqual(node.largest, protocol.MAX_REQUEST_BYTES)
+
+    def test_writes_over_the_version_that_was_read(self):
+        client = self.client(self.node())
+        first = client.put("k", "1")
+        self.assertEqual(client.get_record("k"), distrikv.Record(b"1", first))
+        second = client.put("k", "2", condition=distrikv.if_version(first))
+        self.assertGreater(second, first)
+        with self.assertRaisesRegex(distrikv.ConditionFailed, "by condition") as failed:
+            client.put("k", "3", condition=distrikv.if_version(first))
+        self.assertEqual(failed.exception.version, second)
+        with self.assertRaises(distrikv.ConditionFailed):
+            client.delete("k", condition=distrikv.if_version(first))
+        self.assertEqual(client.get("k"), b"2")
+        self.assertTrue(client.delete("k", condition=distrikv.if_version(second)))
+        self.assertIsNone(client.get_record("k"))
+
+    def test_a_condition_that_finds_no_record_names_no_version(self):
+        client = self.client(self.node())
+        for condition in (distrikv.if_exists(), distrikv.if_version((7, 1042))):
+            for write in (lambda: client.put("k", "v", condition=condition),
+                          lambda: client.delete("k", condition=condition)):
+                with self.assertRaises(distrikv.ConditionFailed) as failed:
+                    write()
+                self.assertIsNone(failed.exception.version)
+        self.assertIsNone(client.get("k"))
+
+    def test_creates_a_key_once(self):
+        client = self.client(self.node())
+        created = client.put("k", "first", condition=distrikv.if_missing())
+        with self.assertRaises(distrikv.ConditionFailed) as failed:
+            client.put("k", "second", condition=distrikv.if_missing())
+        self.assertEqual(failed.exception.version, created)
+        client.put("k", "third", condition=distrikv.if_exists())
+        self.assertEqual(client.get("k"), b"third")
+        self.assertTrue(client.delete("k", condition=distrikv.if_exists()))
+
+    def test_counts(self):
+        client = self.client(self.node())
+        self.assertEqual(client.increment("n"), 1)
+        self.assertEqual(client.increment("n", 41), 42)
+        self.assertEqual(client.increment("n", -50), -8)
+        self.assertEqual(client.increment("n", 0), -8)
+        self.assertEqual(client.get("n"), b"-8")
+        self.assertEqual(client.increment("low", -2**63), -2**63)
+        self.assertEqual(client.increment("high", 2**63 - 1), 2**63 - 1)
+        with self.assertRaisesRegex(distrikv.NotACounter, "by size"):
+            client.increment("high")
+        client.put("text", "hello")
+        with self.assertRaisesRegex(distrikv.NotACounter, "by value"):
+            client.increment("text")
+
+    def test_executes_conditions_and_increments_together(self):
+        results = self.client(self.node()).execute([
+            distrikv.put("a", "1", True, condition=distrikv.if_missing()),
+            distrikv.put("a", "2", True, condition=distrikv.if_missing()),
+            distrikv.increment("a", 5),
+            distrikv.delete("a", condition=distrikv.if_version((1, 1))),
+            distrikv.delete("a", condition=distrikv.if_version((1, 2))),
+            distrikv.put("a", "3", condition=distrikv.if_exists())])
+        self.assertEqual([result.code for result in results], [0, CONDITION_FAILED, 0, CONDITION_FAILED, 0,
+                                                               CONDITION_FAILED])
+        self.assertEqual([result.version for result in results], [(1, 1), (1, 1), (1, 2), (1, 2), (1, 3), None])
+        self.assertTrue(results[0].created)
+        self.assertEqual(results[2].value, b"6")
+
+    def test_does_all_of_an_atomic_batch_or_nothing(self):
+        node = self.node()
+        client = self.client(node)
+        results = client.execute_atomically([
+            distrikv.put("{a}k", "1", condition=distrikv.if_missing()), distrikv.increment("{a}n", 2),
+            distrikv.get("{a}k"), distrikv.get("{a}missing"), distrikv.delete("{a}missing")])
+        self.assertEqual([result.code for result in results], [0, 0, 0, 1, 1])
+        self.assertEqual([result.value for result in results[1:3]], [b"2", b"1"])
+        before = dict(node.records)
+        with self.assertRaisesRegex(distrikv.ConditionFailed, "operation 1: by condition") as failed:
+            client.execute_atomically([distrikv.increment("{a}n"),
+                                       distrikv.put("{a}k", "2", condition=distrikv.if_missing()),
+                                       distrikv.get("{a}k")])
+        self.assertEqual(failed.exception.version, results[0].version)
+        self.assertEqual(node.records, before)
+        self.assertEqual(client.execute_atomically([]), [])
+        self.assertEqual(node.requests, 2)
+
+    def test_sends_an_atomic_batch_again_only_as_a_whole(self):
+        batch = [distrikv.put("{a}k", "v"), distrikv.get("{a}k")]
+        for refusal in (lambda operations, request_id: [msgpack.packb([1, 0, request_id, [7, "by script"]])],
+                        refuse(6), move_to(self.node(), 0)):
+            node = self.node()
+            node.script = self.after(1, refusal, node.serve)
+            self.assertEqual(self.client(node).execute_atomically(batch)[1].value, b"v")
+            self.assertEqual(node.requests, 2)
+        owner, other = self.node(), self.node(move_to(self.node(), 1))
+        other.script = move_to(owner, 1)
+        self.assertEqual(self.client(other).execute_atomically(batch)[1].value, b"v")
+        self.assertTrue(owner.atomic)
+        # No node answers so; but if one did, the part that was done must not be done again.
+        node = self.node(lambda operations, request_id: [
+            msgpack.packb([1, 1, request_id, [[0, 1, 1, False, b""], [7, "by script"]]])])
+        with self.assertRaises(distrikv.DistriKVError):
+            self.client(node).execute_atomically(batch)
+        self.assertEqual(node.requests, 1)
+
+    def test_the_outcome_of_an_atomic_batch_without_an_answer_is_unknown_as_a_whole(self):
+        node = self.node(lambda operations, request_id: [])
+        with self.assertRaises(distrikv.UnknownOutcome):
+            self.client(node, timeout=0.4).execute_atomically([distrikv.get("{a}k"), distrikv.put("{a}k", "v")])
+        self.assertEqual(node.requests, 1)
+        node = self.node(lambda operations, request_id: [msgpack.packb([1, 0, request_id, [8, "stepping down"]])])
+        with self.assertRaisesRegex(distrikv.UnknownOutcome, "stepping down"):
+            self.client(node).execute_atomically([distrikv.get("{a}k"), distrikv.put("{a}k", "v")])
+        self.assertEqual(node.requests, 1)
+
+    def test_refuses_what_cannot_be_an_atomic_batch(self):
+        node = self.node()
+        client = self.client(node)
+        for error, text, batch in (
+                (distrikv.BadRequest, "slot", [distrikv.get("a"), distrikv.get("b")]),
+                (distrikv.BadRequest, "4096", [distrikv.get("k")] * 4097),
+                (distrikv.TooLarge, "17 MiB", [distrikv.put("k", b"v" * (9 << 20))] * 2),
+                (distrikv.BadRequest, "operation 1: the key is empty", [distrikv.get("k"), distrikv.get("")]),
+                (distrikv.TooLarge, "operation 0: the key has", [distrikv.get("k" * 481), distrikv.get("k")])):
+            with self.assertRaisesRegex(error, text):
+                client.execute_atomically(batch)
+        self.assertEqual(node.requests, 0)
+
+    def test_scans_all_shards_in_the_order_of_keys(self):
+        nodes = [self.node(), self.node()]
+        for node in nodes:
+            node.topology = two_shards(nodes)
+        client = self.client(*nodes)
+        keys = [b"k%02d" % i for i in range(40)] + [b"k", b"l", b"\xff", b"\xff\xff1", b"a\xff"]
+        client.execute([distrikv.put(key, b"v" + key) for key in keys])
+        self.assertTrue(all(node.records for node in nodes))
+        keys.sort()
+        self.assertEqual(list(client.scan()), [
+            (key, b"v" + key, next(node.versions[key] for node in nodes if key in node.versions)) for key in keys])
+
+        def scanned(*args, **options):
+            return [item.key for item in client.scan(*args, **options)]
+        for prefix in ("", "k", "k1", "k05", "x", b"\xff", b"\xff\xff", b"a\xff"):
+            wanted = [key for key in keys if key.startswith(prefix if isinstance(prefix, bytes) else prefix.encode())]
+            self.assertEqual(scanned(prefix), wanted)
+            self.assertEqual(scanned(prefix, reverse=True), wanted[::-1])
+        for start, end in ((b"k05", b"k20"), (b"k05", b""), (b"", b"k05"), (b"k20", b"k05"), (b"k05", b"k05")):
+            wanted = [key for key in keys if key >= start and (not end or key < end)]
+            self.assertEqual(scanned(start=start, end=end), wanted)
+            self.assertEqual(scanned(start=start, end=end, reverse=True), wanted[::-1])
+        self.assertEqual(scanned("k", start="k05", end="z", limit=4), [b"k05", b"k06", b"k07", b"k08"])
+        self.assertEqual(scanned("k", end="l", reverse=True, limit=2), [b"k39", b"k38"])
+        self.assertEqual(scanned(limit=0), [])
+        self.assertEqual({item.value for item in client.scan("k", keys_only=True)}, {b""})
+
+    def test_scans_no_more_than_it_is_asked_to(self):
+        node = self.node()
+        client = self.client(node)
+        client.execute([distrikv.put(f"k{i}", "v") for i in range(20)])
+        self.assertEqual(len(list(client.scan(limit=2))), 2)
+        self.assertEqual(node.scans, [[0, 1, b"", b"", False, False, 2]])
+        self.assertEqual(next(client.scan("k", from_replica=True)).key, b"k0")
+        self.assertEqual(node.scans[1:], [[1, 1, b"k", b"l", False, False, 1000]])
+        self.assertEqual(list(client.scan("k", start="l")), [])
+        with self.assertRaises(ValueError):
+            client.scan(limit=-1)
+        with self.assertRaisesRegex(TypeError, "prefix must be bytes or str"):
+            client.scan(5)
+        self.assertEqual(len(node.scans), 2)
+
+    def test_a_scan_goes_on_at_the_new_primary(self):
+        owner = self.node()
+        owner.serve([[protocol.PUT, b"k%d" % i, b"v"] for i in range(9)], 1)
+        moved = [2, 1, "a", "a", "h:1", "h:2", 2]
+        for problem in (lambda scan, request_id: [],
+                        lambda scan, request_id: [msgpack.packb([1, 0, request_id, [7, "by script"]])],
+                        lambda scan, request_id: [msgpack.packb([1, 0, request_id, [6, "by script"]])],
+                        lambda scan, request_id: [msgpack.packb([1, 5, request_id, moved])]):
+            old = self.node()
+            old.records, old.versions = dict(owner.records), dict(owner.versions)
+
+            def take_over(scan, request_id):
+                old.topology = one_shard(owner, 2)
+                return problem(scan, request_id)
+            old.scan_script = self.after(1, old.serve_scan, take_over)
+            records = self.client(old, timeout=4.0).scan()
+            self.assertEqual([item.key for item in records], sorted(owner.records))
+
+    def test_a_scan_ends_with_its_error(self):
+        node = self.node()
+        client = self.client(node, timeout=0.3)
+        for type_, body, error in ((0, [7, "by script"], distrikv.Unavailable),
+                                   (0, [10, "by script"], distrikv.IoError), (4, ["done"], distrikv.InternalError)):
+            node.scan_script = lambda scan, request_id: [msgpack.packb([1, type_, request_id, body])]
+            with self.assertRaises(error):
+                next(client.scan())
+        # A next page that would be this one again, for ever.
+        node.scan_script = lambda scan, request_id: [msgpack.packb([1, 5, request_id, [0, False, b"k", []]])]
+        for options in ({"start": "k"}, {"end": "k", "reverse": True}):
+            with self.assertRaises(distrikv.InternalError):
+                next(client.scan(**options))
+
+    def test_an_increment_answered_with_no_number_is_unknown(self):
+        for wrong in (b"", b"many"):
+            node = self.node(lambda operations, request_id, wrong=wrong: [
+                msgpack.packb([1, 1, request_id, [[0, 1, 1, False, wrong]]])])
+            with self.assertRaises(distrikv.UnknownOutcome):
+                self.client(node).increment("n")
+
     def test_follows_moved(self):
         owner, other = self.node(), self.node()
         other.script = move_to(owner, 1)
@@ -145,23 +424,28 @@ class ClientTest(unittest.TestCase):
             node.script = self.after(3, refuse(code), node.serve)
             self.client(node).put("k", "v")
             self.assertEqual(node.requests, 4)
+            node.script = self.after(3, refuse(code), node.serve)
+            self.assertEqual(self.client(node).increment("n"), 1)
 
     def test_says_at_the_deadline_what_the_node_said(self):
         with self.assertRaisesRegex(distrikv.Overloaded, "by script"):
             self.client(self.node(refuse(6)), timeout=0.3).put("k", "v")
 
     def test_other_errors_are_final(self):
-        node = self.node(refuse(9))
-        with self.assertRaises(distrikv.DiskFull):
-            self.client(node).put("k", "v")
-        self.assertEqual(node.requests, 1)
+        for code, error in ((9, distrikv.DiskFull), (NOT_A_COUNTER, distrikv.NotACounter)):
+            node = self.node(refuse(code))
+            with self.assertRaises(error):
+                self.client(node).increment("k")
+            self.assertEqual(node.requests, 1)
 
     def test_a_write_without_an_answer_is_unknown_and_never_sent_twice(self):
-        node = self.node(lambda operations, request_id: [])
-        client = self.client(node, timeout=0.4)
-        with self.assertRaises(distrikv.UnknownOutcome):
-            client.put("k", "v")
-        self.assertEqual(node.requests, 1)
+        for write in (lambda client: client.put("k", "v"), lambda client: client.delete("k"),
+                      lambda client: client.increment("k"),
+                      lambda client: client.put("k", "v", condition=distrikv.if_missing())):
+            node = self.node(lambda operations, request_id: [])
+            with self.assertRaises(distrikv.UnknownOutcome):
+                write(self.client(node, timeout=0.4))
+            self.assertEqual(node.requests, 1)
 
     def test_a_read_without_an_answer_is_tried_again(self):
         node = self.node()
@@ -242,14 +526,34 @@ class ClientTest(unittest.TestCase):
         client = self.client(node)
         for wrong in (5, 0, True, 1.5, None, [1, 2], (1,), {"a": 1}, range(3)):
             for call in (lambda w: client.put("k", w), lambda w: client.put(w, "v"), client.get, client.delete,
-                         distrikv.get, distrikv.delete, lambda w: distrikv.put("k", w),
-                         lambda w: distrikv.put(w, "v")):
+                         client.increment, distrikv.get, distrikv.delete, lambda w: distrikv.put("k", w),
+                         lambda w: distrikv.put(w, "v"), distrikv.increment):
                 with self.assertRaisesRegex(TypeError, f"bytes or str, not {type(wrong).__name__}"):
                     call(wrong)
         self.assertEqual(node.requests, 0)
         for right in (b"v", bytearray(b"v"), memoryview(b"v"), "v"):
             client.put(right, right)
             self.assertEqual(client.get("v"), b"v")
+
+    def test_refuses_what_is_no_condition_no_version_and_no_amount(self):
+        node = self.node()
+        client = self.client(node)
+        for wrong in ((7, 1042), "missing", 0, True, distrikv.if_missing):
+            for call in (lambda: client.put("k", "v", condition=wrong), lambda: client.delete("k", condition=wrong)):
+                with self.assertRaisesRegex(TypeError, "condition"):
+                    call()
+        for wrong in (None, 7, (7,), (7, 8, 9), (7, -1), (7, 2**64), (True, 1), ("7", "1042"), '"7-1042"'):
+            with self.assertRaisesRegex(TypeError, "version"):
+                distrikv.if_version(wrong)
+        for wrong in (None, True, 1.0, "1", b"1"):
+            with self.assertRaisesRegex(TypeError, f"int, not {type(wrong).__name__}"):
+                client.increment("k", wrong)
+        for wrong in (2**63, -2**63 - 1):
+            with self.assertRaisesRegex(distrikv.BadRequest, "64-bit"):
+                client.increment("k", wrong)
+        with self.assertRaisesRegex(distrikv.BadRequest, "missing"):
+            client.delete("k", condition=distrikv.if_missing())
+        self.assertEqual(node.requests, 0)
 
     def test_refuses_bad_keys_itself(self):
         client = self.client(self.node())

@@ -9,8 +9,9 @@ from distrikv import protocol, slot_of
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 TYPES = {"operations": protocol.TYPE_OPERATIONS, "topology": protocol.TYPE_TOPOLOGY, "status": protocol.TYPE_STATUS,
-         "control": protocol.TYPE_CONTROL}
-CODES = {"get": protocol.GET, "put": protocol.PUT, "remove": protocol.REMOVE}
+         "control": protocol.TYPE_CONTROL, "scan": protocol.TYPE_SCAN}
+CODES = {"get": protocol.GET, "put": protocol.PUT, "remove": protocol.REMOVE, "increment": protocol.INCREMENT}
+CONDITIONS = {"version": protocol.IF_VERSION, "exists": protocol.IF_EXISTS, "missing": protocol.IF_MISSING}
 
 
 def load(*path):
@@ -21,15 +22,49 @@ def load(*path):
 VECTORS = load("messages", "vectors.json")
 
 
+def operation(meaning):
+    return protocol.Operation(CODES[meaning["op"]], bytes.fromhex(meaning["key_hex"]),
+                              bytes.fromhex(meaning.get("value_hex", "")),
+                              report_created=meaning.get("report_created", False),
+                              condition=condition(meaning.get("condition")), amount=meaning.get("amount", 0))
+
+
+def condition(meaning):
+    if meaning is None:
+        return None
+    return protocol.Condition(CONDITIONS[meaning["kind"]], (meaning.get("epoch", 0), meaning.get("seq", 0)))
+
+
+def expected_moved(meaning):
+    return protocol.Moved(meaning["shard"], meaning["shard_name"], meaning["node_name"], meaning["rpc_endpoint"],
+                          meaning["http_endpoint"], meaning["topology_version"])
+
+
+def expected_page(meaning):
+    if "moved" in meaning:
+        return protocol.Page([], moved=expected_moved(meaning["moved"]))
+    items = [protocol.Item(bytes.fromhex(item["key_hex"]), bytes.fromhex(item["value_hex"]),
+                           (item["epoch"], item["seq"])) for item in meaning["items"]]
+    return protocol.Page(items, bytes.fromhex(meaning["next_hex"]))
+
+
+def expected_scan(meaning):
+    if "scan" not in meaning:
+        return None
+    scan = meaning["scan"]
+    return protocol.Scan(scan["shard"], bytes.fromhex(scan["from_hex"]), bytes.fromhex(scan["to_hex"]), scan["down"],
+                         scan["keys_only"], scan["limit"])
+
+
 def expected_result(meaning):
     if meaning["code"] == 0:
         return protocol.Result(0, (meaning["epoch"], meaning["seq"]), meaning["created"],
                                bytes.fromhex(meaning["value_hex"]))
     if meaning["code"] == 2:
-        moved = meaning["moved"]
-        return protocol.Result(2, moved=protocol.Moved(
-            moved["shard"], moved["shard_name"], moved["node_name"], moved["rpc_endpoint"], moved["http_endpoint"],
-            moved["topology_version"]))
+        return protocol.Result(2, moved=expected_moved(meaning["moved"]))
+    if meaning["code"] == 14:
+        version = (meaning["epoch"], meaning["seq"])
+        return protocol.Result(14, None if version == (0, 0) else version, message=meaning["message"])
     return protocol.Result(meaning["code"], message=meaning["message"])
 
 
@@ -51,6 +86,8 @@ def expected_body(meaning):
         return meaning["status"]
     if "control" in meaning:
         return protocol.ControlReply(meaning["control"]["text"])
+    if "page" in meaning:
+        return expected_page(meaning["page"])
     return [expected_result(result) for result in meaning["results"]]
 
 
@@ -60,15 +97,13 @@ class Vectors(unittest.TestCase):
         for vector in VECTORS["rpc_requests"]:
             with self.subTest(vector["name"]):
                 meaning = vector["request"]
-                operations = [protocol.Operation(CODES[one["op"]], bytes.fromhex(one["key_hex"]),
-                                                 bytes.fromhex(one.get("value_hex", "")),
-                                                 report_created=one.get("report_created", False))
-                              for one in meaning.get("operations", [])]
                 data = protocol.encode_request(
-                    TYPES[meaning["type"]], meaning["request_id"], operations,
-                    read=["linearizable", "replica"].index(meaning.get("read", "linearizable")),
+                    TYPES[meaning["type"]], meaning["request_id"],
+                    [operation(one) for one in meaning.get("operations", [])],
+                    read=["linearizable", "replica"].index(meaning.get("scan", meaning).get("read", "linearizable")),
                     ack=["committed", "local"].index(meaning.get("ack", "committed")),
-                    client_id=meaning["client_id"], number=meaning["number"], control=expected_control(meaning))
+                    client_id=meaning["client_id"], number=meaning["number"], control=expected_control(meaning),
+                    atomic=meaning.get("atomic", False), scan=expected_scan(meaning))
                 self.assertEqual(data.hex(), vector["hex"])
 
     def test_replies_are_decoded_to_exactly_this_meaning(self):

@@ -1,0 +1,69 @@
+#include "actors/shard/scan_page.hpp"
+
+#include "messages/limits.hpp"
+
+namespace dkv {
+
+namespace {
+
+/// Keys looked at in one page, removed ones included: about a millisecond.
+constexpr std::size_t kMostKeys = 5'000;
+
+class Page {
+ public:
+  explicit Page(const rpc::Scan& scan) : scan_(scan) { page_.ended = true; }
+
+  bool visit(const RecordView& record) {
+    if (is_beyond(record.key)) return false;
+    const std::size_t bytes = record.key.size() + (scan_.keys_only ? 0 : record.value.size());
+    const bool is_full = page_.items.size() == scan_.limit || bytes_ + bytes > kScanPageBytes;
+    if (!page_.items.empty() && is_full) return stop_before(record.key);
+    bytes_ += bytes;
+    page_.items.push_back({std::string(record.key), record.version,
+                           scan_.keys_only ? std::string() : std::string(record.value)});
+    return pass(record.key);
+  }
+
+  bool pass(std::string_view key) {
+    if (is_beyond(key)) return false;
+    return ++keys_ < kMostKeys || stop_behind(key);
+  }
+
+  rpc::ScanReply finish() { return std::move(page_); }
+
+ private:
+  bool is_beyond(std::string_view key) const {
+    return scan_.down ? key < scan_.to : !scan_.to.empty() && key >= scan_.to;
+  }
+  bool stop_before(std::string_view key) {
+    page_.ended = false;
+    page_.next = key;
+    if (scan_.down) page_.next.push_back('\0');  // so that this key is before it
+    return false;
+  }
+  bool stop_behind(std::string_view key) {
+    page_.ended = false;
+    page_.next = key;
+    if (!scan_.down) page_.next.push_back('\0');
+    return false;
+  }
+
+  const rpc::Scan& scan_;
+  rpc::ScanReply page_;
+  std::size_t bytes_ = 0;
+  std::size_t keys_ = 0;
+};
+
+}  // namespace
+
+Result<rpc::ScanReply> scan_page(ShardCopy& copy, const rpc::Scan& scan) {
+  Page page(scan);
+  const auto direction = scan.down ? ShardCopy::Direction::down : ShardCopy::Direction::up;
+  const auto scanned = copy.scan(
+      scan.from, direction, [&](const RecordView& record) { return page.visit(record); },
+      [&](std::string_view key) { return page.pass(key); });
+  if (!scanned) return scanned.error();
+  return page.finish();
+}
+
+}  // namespace dkv

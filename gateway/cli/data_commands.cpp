@@ -1,0 +1,183 @@
+// Commands over many keys: scan, export, import.
+#include <cstdio>
+#include <deque>
+#include <functional>
+#include <iostream>
+#include <unistd.h>
+
+#include "gateway/cli/commands.hpp"
+#include "gateway/json_bytes.hpp"
+#include "messages/limits.hpp"
+
+namespace dkv::cli {
+
+namespace {
+
+/// How far long work has come, on a terminal's stderr.
+class Progress {
+ public:
+  explicit Progress(const char* what) : what_(what), shows_(isatty(STDERR_FILENO) != 0) {}
+  ~Progress() {
+    if (shows_ && said_) std::fputc('\n', stderr);
+  }
+  void add(std::uint64_t records) {
+    records_ += records;
+    const auto now = std::chrono::steady_clock::now();
+    if (!shows_ || now < next_) return;
+    next_ = now + std::chrono::milliseconds(200);
+    said_ = true;
+    std::fprintf(stderr, "\r%s %llu records", what_, static_cast<unsigned long long>(records_));
+  }
+
+ private:
+  const char* what_;
+  bool shows_;
+  bool said_ = false;
+  std::uint64_t records_ = 0;
+  std::chrono::steady_clock::time_point next_{};
+};
+
+/// Calls `take` with each page until that returns false or there is no more.
+Result<void> for_each_page(Client& client, ScanOptions what,
+                           const std::function<bool(const ScanResult&)>& take) {
+  for (;;) {
+    const auto page = client.scan(what);
+    if (!page) return page.error();
+    if (!take(*page) || page->cursor.empty()) return {};
+    what.cursor = page->cursor;
+  }
+}
+
+Json line_of(const rpc::ScanItem& item, bool keys_only) {
+  Json json;
+  set_bytes(json, "key", item.key);
+  if (!keys_only) set_bytes(json, "value", item.value);
+  json["version"] = to_string(item.version);
+  return json;
+}
+
+void print_line(const rpc::ScanItem& item, bool keys_only, bool as_json) {
+  if (as_json) {
+    std::printf("%s\n", line_of(item, keys_only).dump().c_str());
+    return;
+  }
+  std::fwrite(item.key.data(), 1, item.key.size(), stdout);
+  if (!keys_only) {
+    std::fputc('\t', stdout);
+    std::fwrite(item.value.data(), 1, item.value.size(), stdout);
+  }
+  std::fputc('\n', stdout);
+}
+
+/// Puts under way: at most so many, so that memory is bounded and answers are taken in.
+class Importer {
+ public:
+  explicit Importer(Client& client) : client_(client), progress_("imported") {}
+
+  Result<void> add(std::string key, std::string value) {
+    keys_.push_back(std::move(key));
+    values_.push_back(std::move(value));
+    bytes_ += keys_.back().size() + values_.back().size();
+    if (keys_.size() < kTogether && bytes_ < kTogetherBytes) return {};
+    return flush();
+  }
+
+  Result<void> flush() {
+    std::vector<Operation> puts;
+    for (std::size_t i = 0; i < keys_.size(); ++i) puts.push_back({OpCode::put, keys_[i], values_[i]});
+    const auto results = client_.execute(puts);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].code == Errc::ok) continue;
+      return Error{results[i].code, results[i].message + " (after " + std::to_string(done_ + i) +
+                                        " records; importing again from the beginning is safe)"};
+    }
+    done_ += results.size();
+    progress_.add(results.size());
+    keys_.clear();
+    values_.clear();
+    bytes_ = 0;
+    return {};
+  }
+
+  std::uint64_t done() const { return done_; }
+
+ private:
+  static constexpr std::size_t kTogether = 1000;
+  static constexpr std::size_t kTogetherBytes = std::size_t{4} << 20;
+
+  Client& client_;
+  Progress progress_;
+  std::deque<std::string> keys_;
+  std::deque<std::string> values_;
+  std::size_t bytes_ = 0;
+  std::uint64_t done_ = 0;
+};
+
+Result<void> import_line(Importer& importer, const std::string& line) {
+  Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return Error{Errc::bad_request, "it is no JSON object"};
+  auto key = take_bytes(json, "key");
+  if (!key) return key.error();
+  auto value = take_bytes(json, "value");
+  if (!value) return value.error();
+  if (!*key || !*value) return Error{Errc::bad_request, "'key' or 'value' is missing"};
+  return importer.add(std::move(**key), std::move(**value));
+}
+
+}  // namespace
+
+int scan(const Options& options, ScanOptions what, std::uint64_t most) {
+  auto made = client_options(options);
+  if (!made) return report(made.error(), options.json);
+  Client client(std::move(*made));
+  what.limit = static_cast<std::size_t>(std::min<std::uint64_t>(most, kMaxScanItems));
+  std::uint64_t left = most;
+  const auto done = for_each_page(client, what, [&](const ScanResult& page) {
+    for (const rpc::ScanItem& item : page.items) {
+      if (left == 0) break;
+      print_line(item, what.keys_only, options.json);
+      --left;
+    }
+    return left > 0 && std::ferror(stdout) == 0;
+  });
+  return done ? kOk : report(done.error(), options.json);
+}
+
+int export_lines(const Options& options, ScanOptions what) {
+  auto made = client_options(options);
+  if (!made) return report(made.error(), options.json);
+  Client client(std::move(*made));
+  what.limit = kMaxScanItems;
+  Progress progress("exported");
+  const auto done = for_each_page(client, what, [&](const ScanResult& page) {
+    for (const rpc::ScanItem& item : page.items) print_line(item, false, true);
+    progress.add(page.items.size());
+    return std::ferror(stdout) == 0;
+  });
+  return done ? kOk : report(done.error(), options.json);
+}
+
+int import_lines(const Options& options) {
+  auto made = client_options(options);
+  if (!made) return report(made.error(), options.json);
+  Client client(std::move(*made));
+  Importer importer(client);
+  std::string line;
+  for (std::uint64_t number = 1; std::getline(std::cin, line); ++number) {
+    if (line.empty()) continue;
+    if (auto taken = import_line(importer, line); !taken) {
+      Error error = taken.error();
+      error.message = "line " + std::to_string(number) + ": " + error.message;
+      return report(error, options.json);
+    }
+  }
+  if (auto done = importer.flush(); !done) return report(done.error(), options.json);
+  if (options.json) {
+    print({{"imported", importer.done()}});
+  } else {
+    std::printf("imported %llu records\n", static_cast<unsigned long long>(importer.done()));
+  }
+  return kOk;
+}
+
+}  // namespace dkv::cli

@@ -1,0 +1,171 @@
+#include "gateway/http/batch.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#include "gateway/http/api.hpp"
+#include "gateway/http/conditions.hpp"
+#include "gateway/json_bytes.hpp"
+#include "messages/limits.hpp"
+
+namespace dkv::http {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Error bad(std::string message) { return {Errc::bad_request, std::move(message)}; }
+
+/// Takes the field out of the object; nothing when it is not there, or null.
+std::optional<Json> take(Json& object, const char* name) {
+  const auto at = object.find(name);
+  if (at == object.end()) return std::nullopt;
+  Json field = std::move(*at);
+  object.erase(at);
+  return field;
+}
+
+Result<std::optional<std::string>> take_string(Json& object, const char* name) {
+  auto field = take(object, name);
+  if (!field) return std::optional<std::string>();
+  if (!field->is_string()) return bad(std::string("'") + name + "' must be a string");
+  return std::optional(std::move(field->get_ref<std::string&>()));
+}
+
+/// What was meant by a field that nobody has taken is not known, so nothing is done.
+Result<void> expect_empty(const Json& object) {
+  if (object.empty()) return {};
+  return bad("'" + object.begin().key() + "' means nothing here");
+}
+
+class Reader {
+ public:
+  Result<Operation> operation(Json& json) {
+    if (!json.is_object()) return bad("it must be an object");
+    const auto name = take_string(json, "op");
+    if (!name) return name.error();
+    const auto code = code_of(name->value_or(""));
+    if (!code) return bad("'op' must be get, put, delete or increment");
+    Operation operation;
+    operation.code = *code;
+    auto key = take_bytes(json, "key");
+    if (!key) return key.error();
+    if (!*key) return bad("'key' is missing");
+    operation.key = keep(std::move(**key));
+    if (operation.code == OpCode::put) {
+      auto value = take_bytes(json, "value");
+      if (!value) return value.error();
+      if (!*value) return bad("'value' is missing");
+      operation.value = keep(std::move(**value));
+      operation.report_created = true;
+    }
+    if (operation.code == OpCode::increment) {
+      const auto by = take(json, "by");
+      if (by && !by->is_number_integer()) return bad("'by' must be an integer");
+      if (by && by->is_number_unsigned() && by->get<std::uint64_t>() > INT64_MAX)
+        return bad("'by' must be a signed 64-bit integer");
+      operation.amount = by ? by->get<std::int64_t>() : 1;
+    }
+    if (operation.code == OpCode::put || operation.code == OpCode::remove) {
+      const auto condition = take_condition(json);
+      if (!condition) return condition.error();
+      operation.condition = *condition;
+    }
+    if (auto rest = expect_empty(json); !rest) return rest.error();
+    return operation;
+  }
+
+  std::shared_ptr<const void> owner() const { return kept_; }
+
+ private:
+  static std::optional<OpCode> code_of(std::string_view name) {
+    if (name == "get") return OpCode::get;
+    if (name == "put") return OpCode::put;
+    if (name == "delete") return OpCode::remove;
+    if (name == "increment") return OpCode::increment;
+    return std::nullopt;
+  }
+
+  static Result<Condition> take_condition(Json& json) {
+    const auto if_match = take_string(json, "if_match");
+    if (!if_match) return if_match.error();
+    const auto if_none_match = take_string(json, "if_none_match");
+    if (!if_none_match) return if_none_match.error();
+    Fields fields;
+    if (*if_match) fields.if_match = **if_match;
+    if (*if_none_match) fields.if_none_match = **if_none_match;
+    return write_condition(fields);
+  }
+
+  std::string_view keep(std::string bytes) { return kept_->emplace_back(std::move(bytes)); }
+
+  std::shared_ptr<std::deque<std::string>> kept_ = std::make_shared<std::deque<std::string>>();
+};
+
+Result<void> read_modes(Json& json, rpc::Request& request) {
+  const auto read = take_string(json, "read");
+  if (!read) return read.error();
+  const auto read_mode = parse_read_mode(*read ? &**read : nullptr);
+  if (!read_mode) return read_mode.error();
+  request.read = *read_mode;
+  const auto ack = take_string(json, "ack");
+  if (!ack) return ack.error();
+  const auto ack_mode = parse_ack_mode(*ack ? &**ack : nullptr);
+  if (!ack_mode) return ack_mode.error();
+  request.ack = *ack_mode;
+  if (const auto atomic = take(json, "atomic")) {
+    if (!atomic->is_boolean()) return bad("'atomic' must be true or false");
+    request.atomic = atomic->get<bool>();
+  }
+  return {};
+}
+
+Json result_json(const Operation& operation, const OperationResult& result) {
+  Json json;
+  const bool is_creation = operation.code == OpCode::put && result.created;
+  json["status"] = is_creation ? 201 : http_status(result.code);
+  if (result.version != Position{} && result.code != Errc::not_found) json["etag"] = etag(result.version);
+  if (result.code != Errc::ok) {
+    json["error"] = {{"code", name_of(result.code)}, {"message", result.message}};
+  } else if (!writes(operation) || operation.code == OpCode::increment) {
+    set_bytes(json, "value", result.value);
+  }
+  return json;
+}
+
+}  // namespace
+
+Result<rpc::Request> read_batch(std::string_view body) {
+  Json json = Json::parse(body, nullptr, false);
+  if (!json.is_object()) return bad("the body must be a JSON object: {\"operations\": [...]}");
+  auto operations = take(json, "operations");
+  if (!operations || !operations->is_array() || operations->empty())
+    return bad("'operations' must be an array of one operation at least");
+  if (operations->size() > kMaxOperations)
+    return bad("there are more than " + std::to_string(kMaxOperations) + " operations");
+  rpc::Request request;
+  if (auto modes = read_modes(json, request); !modes) return modes.error();
+  if (auto rest = expect_empty(json); !rest) return rest.error();
+  Reader reader;
+  request.operations.reserve(operations->size());
+  for (std::size_t i = 0; i < operations->size(); ++i) {
+    const auto operation = reader.operation((*operations)[i]);
+    if (!operation) return bad("operation " + std::to_string(i) + ": " + operation.error().message);
+    request.operations.push_back(*operation);
+  }
+  request.owner = reader.owner();
+  return request;
+}
+
+std::string batch_json(const std::vector<Operation>& operations, std::span<const OperationResult> results) {
+  Json json;
+  // A missing key is an answer.
+  json["done"] = std::all_of(results.begin(), results.end(), [](const OperationResult& result) {
+    return result.code == Errc::ok || result.code == Errc::not_found;
+  });
+  Json& all = json["results"] = Json::array();
+  for (std::size_t i = 0; i < results.size(); ++i) all.push_back(result_json(operations[i], results[i]));
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace dkv::http
