@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
+#include <regex>
 
 #include "tests/linearizability/history.hpp"
 
@@ -18,7 +20,7 @@ class BruteForce {
   using Value = std::optional<std::string>;
 
   static bool must_happen(const Operation& one) {
-    return one.outcome == Outcome::ok || one.outcome == Outcome::not_found;
+    return one.outcome != Outcome::unknown && one.outcome != Outcome::failed;
   }
 
   /// Every way to go on from what is placed: `holds` and, where it was told, in which version; `newest` was
@@ -47,22 +49,71 @@ class BruteForce {
 
   bool happens(const Operation& one, const Value& holds, Position newest, std::optional<Position> version) {
     if (one.outcome == Outcome::not_found) {
-      if (one.code == OpCode::put) return false;
+      if (one.code == OpCode::put || one.code == OpCode::increment) return false;
+      if (one.condition.kind != Condition::Kind::none) return false;
       return !holds && extend(holds, newest, version);
     }
+    if (one.outcome == Outcome::condition_failed) return refuses(one, holds, newest, version);
+    if (one.code == OpCode::increment) return counts(one, holds, newest, version);
+    if (one.outcome == Outcome::not_a_counter) return false;
     if (one.code == OpCode::get) {
       if (one.outcome == Outcome::unknown) return extend(holds, newest, version);
       if (holds != one.found) return false;
       if (!one.version) return extend(holds, newest, version);
-      if (version) return *version == *one.version && extend(holds, newest, version);
-      return *one.version > newest && extend(holds, *one.version, one.version);
+      return sees(*one.version, holds, newest, version);
     }
-    const Value next = one.code == OpCode::put ? Value(one.value) : Value();
-    if (one.outcome == Outcome::unknown) return extend(next, newest, std::nullopt);
-    if (one.code == OpCode::remove && !holds) return false;
-    if (one.code == OpCode::put && one.created && *one.created != !holds) return false;
-    if (!one.version) return extend(next, newest, std::nullopt);
+    if (one.condition.kind == Condition::Kind::missing && holds) return false;
+    if (one.condition.kind == Condition::Kind::exists && !holds) return false;
+    if (one.condition.kind == Condition::Kind::version) {
+      const Position& expected = one.condition.version;
+      if (!holds || (version ? *version != expected : expected <= newest)) return false;
+      newest = expected;
+    }
+    if (one.outcome == Outcome::ok && one.code == OpCode::remove && !holds) return false;
+    const bool tells_created = one.outcome == Outcome::ok && one.code == OpCode::put && one.created;
+    if (tells_created && *one.created != !holds) return false;
+    return writes(one, one.code == OpCode::put ? Value(one.value) : Value(), newest);
+  }
+
+  bool writes(const Operation& one, const Value& next, Position newest) {
+    if (one.outcome == Outcome::unknown || !one.version) return extend(next, newest, std::nullopt);
     return *one.version > newest && extend(next, *one.version, one.version);
+  }
+
+  /// Somebody is told `seen` of what the key holds.
+  bool sees(Position seen, const Value& holds, Position newest, std::optional<Position> version) {
+    if (version) return *version == seen && extend(holds, newest, version);
+    return seen > newest && extend(holds, seen, seen);
+  }
+
+  bool refuses(const Operation& one, const Value& holds, Position newest, std::optional<Position> version) {
+    if (one.code == OpCode::get || one.code == OpCode::increment) return false;
+    const Condition& condition = one.condition;
+    const bool finds_none = *one.version == Position{};
+    if (finds_none != !holds) return false;
+    const bool was_met =
+        condition.kind == Condition::Kind::none ||
+        (condition.kind == Condition::Kind::missing && finds_none) ||
+        (condition.kind == Condition::Kind::exists && !finds_none) ||
+        (condition.kind == Condition::Kind::version && !finds_none && condition.version == *one.version);
+    if (was_met) return false;
+    return finds_none ? extend(holds, newest, version) : sees(*one.version, holds, newest, version);
+  }
+
+  bool counts(const Operation& one, const Value& holds, Position newest, std::optional<Position> version) {
+    static const std::regex number("0|-?[1-9][0-9]{0,18}");
+    using Int64 = std::numeric_limits<std::int64_t>;
+    // long double has 64 bits of mantissa, and one number of 19 digits may be too large for an int64.
+    const bool is_number = !holds || std::regex_match(*holds, number);
+    const long double sum = is_number ? std::stold(holds.value_or("0")) + static_cast<long double>(one.amount) : 0;
+    const auto fits = [](long double n) {
+      return n >= static_cast<long double>(Int64::min()) && n <= static_cast<long double>(Int64::max());
+    };
+    const bool can = is_number && fits(std::stold(holds.value_or("0"))) && fits(sum);
+    if (one.outcome == Outcome::not_a_counter) return !can && extend(holds, newest, version);
+    if (!can) return false;
+    const std::string next = std::to_string(static_cast<std::int64_t>(sum));
+    return (one.outcome == Outcome::unknown || one.found == next) && writes(one, next, newest);
   }
 
   const History& history_;

@@ -43,13 +43,20 @@ class Explanation {
   bool is_wanted(const Operation& one) const {
     return std::any_of(search_.blocked().begin(), search_.blocked().end(), [&](const auto& blocked) {
       const Operation& other = *history_[blocked.place];
-      const bool was_found = one.code == OpCode::put && has_found_value(other) && one.value == other.found;
-      return was_found || (one.version && one.version == other.version);
+      return (has_found_value(other) && may_have_left(one, other.found)) ||
+             (one.version && one.version == other.version);
     });
   }
 
   static bool has_found_value(const Operation& one) {
     return one.code == OpCode::get && one.outcome == Outcome::ok;
+  }
+
+  static bool may_have_left(const Operation& one, const std::string& value) {
+    if (one.outcome != Outcome::ok && one.outcome != Outcome::unknown) return false;
+    if (one.code == OpCode::increment)
+      return one.outcome == Outcome::unknown ? number_in(value).has_value() : one.found == value;
+    return one.code == OpCode::put && one.value == value;
   }
 
   std::string line(std::size_t place) const {
@@ -69,14 +76,36 @@ class Explanation {
 
   static std::string asked(const Operation& operation) {
     if (operation.code == OpCode::get) return "get";
-    return operation.code == OpCode::remove ? "remove" : "put " + show(operation.value);
+    if (operation.code == OpCode::increment) return "increment by " + std::to_string(operation.amount);
+    return (operation.code == OpCode::remove ? "remove" : "put " + show(operation.value)) +
+           condition(operation.condition);
+  }
+
+  static std::string condition(const Condition& condition) {
+    switch (condition.kind) {
+      case Condition::Kind::none:
+        break;
+      case Condition::Kind::version:
+        return " if version " + to_string(condition.version);
+      case Condition::Kind::exists:
+        return " if it exists";
+      case Condition::Kind::missing:
+        return " if missing";
+    }
+    return "";
   }
 
   std::string told(std::size_t place) const {
     const Operation& operation = *history_[place];
     if (search_.is_pending(place)) return operation.outcome == Outcome::unknown ? "unknown" : "(not yet)";
     if (operation.outcome == Outcome::not_found) return "not found";
-    std::string text = operation.code == OpCode::get ? show(operation.found) : "ok";
+    if (operation.outcome == Outcome::not_a_counter) return "not a counter";
+    if (operation.outcome == Outcome::condition_failed) {
+      return "condition failed, " +
+             (*operation.version == Position{} ? "missing" : "version " + to_string(*operation.version));
+    }
+    const bool tells_value = operation.code == OpCode::get || operation.code == OpCode::increment;
+    std::string text = tells_value ? show(operation.found) : "ok";
     if (operation.created) text += *operation.created ? ", created" : ", not created";
     if (operation.version) text += ", version " + to_string(*operation.version);
     return text;
@@ -98,6 +127,7 @@ class Explanation {
       return one.code != OpCode::get && (search_.is_pending(place) || one.outcome == Outcome::ok);
     });
     if (last == order.rend() || history_[*last]->code == OpCode::remove) return "is missing";
+    if (const auto number = search_.number_after_longest()) return "holds " + show(std::to_string(*number));
     return "holds " + show(history_[*last]->value);
   }
 
@@ -111,10 +141,10 @@ class Explanation {
   }
 
   std::string reason(const Operation& operation, Obstacle obstacle) const {
-    const bool was_put = std::any_of(history_.begin(), history_.end(), [&](const Operation* one) {
-      return one->code == OpCode::put && one->outcome != Outcome::failed && one->value == operation.found;
+    const bool was_left = std::any_of(history_.begin(), history_.end(), [&](const Operation* one) {
+      return may_have_left(*one, operation.found);
     });
-    if (has_found_value(operation) && !was_put) return "nobody put that value";
+    if (has_found_value(operation) && !was_left) return "nobody put that value";
     switch (obstacle) {
       case Obstacle::none:
         break;
@@ -128,6 +158,10 @@ class Explanation {
         return "the value has another version";
       case Obstacle::version_passed:
         return "a version as new was told before";
+      case Obstacle::not_a_number:
+        return "the key holds no number that it could be added to";
+      case Obstacle::is_a_number:
+        return "the key holds a number that it could be added to";
       case Obstacle::impossible_told:
         return "such an operation is never told that";
     }

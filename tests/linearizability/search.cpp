@@ -1,6 +1,7 @@
 #include "tests/linearizability/search.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 #include "messages/result.hpp"
@@ -20,25 +21,35 @@ std::uint64_t mixed(std::uint64_t z) {
 }
 
 /// Told something that counts. Such an operation happened between its call and its answer.
-bool is_known(const Operation& operation) {
-  return operation.outcome == Outcome::ok || operation.outcome == Outcome::not_found;
-}
+bool is_known(const Operation& operation) { return is_known(operation.outcome); }
 
 /// May have had an effect that others saw.
 bool may_matter(const Operation& operation) {
   return is_known(operation) || (operation.outcome == Outcome::unknown && operation.code != OpCode::get);
 }
 
-/// What the key must hold for the step to be told what it was, if only one thing will do.
-std::optional<ValueId> found_by(const Step& step) {
-  if (step.outcome == Outcome::not_found) return kMissing;
-  return step.code == OpCode::get ? std::optional(step.value) : std::nullopt;
+/// What the key holds after a write, if that is always the same.
+std::optional<ValueId> left_by(const Step& step) {
+  const bool may_write = step.outcome == Outcome::ok || step.outcome == Outcome::unknown;
+  if (!may_write || step.code == OpCode::get) return std::nullopt;
+  if (step.code == OpCode::remove) return kMissing;
+  if (step.code == OpCode::increment && step.outcome == Outcome::unknown) return std::nullopt;
+  return step.value;
 }
 
-/// What the key holds after a write.
-std::optional<ValueId> left_by(const Step& step) {
-  if (step.outcome == Outcome::not_found || step.code == OpCode::get) return std::nullopt;
-  return step.code == OpCode::put ? step.value : kMissing;
+/// An unknown write that does not do the same whatever it finds.
+bool is_dependent(const Step& step) {
+  return step.code == OpCode::increment || step.condition.kind != Condition::Kind::none;
+}
+
+/// A condition that failed, nothing tells on which value.
+bool is_open(const Step& step) {
+  return step.outcome == Outcome::condition_failed && step.version && !step.finds;
+}
+
+/// How many still have to find a value, or leave it. Numbers that arise later have nobody.
+std::size_t count(const std::vector<std::size_t>& by_value, ValueId value) {
+  return value < by_value.size() ? by_value[value] : 0;
 }
 
 }  // namespace
@@ -52,7 +63,8 @@ std::size_t Search::Hash::operator()(const Configuration& configuration) const {
   const State& state = configuration.state;
   return configuration.happened.low ^
          mixed(state.newest.seq.value ^
-               mixed(state.newest.epoch.value ^ mixed(std::uint64_t{state.value} << 1 | state.is_exact)));
+               mixed(state.newest.epoch.value ^ mixed(std::uint64_t{state.value} << 1 | state.is_exact))) ^
+         configuration.chain_for;
 }
 
 // ---- taking in a history
@@ -76,7 +88,7 @@ std::vector<Search::Event> Search::events_of(const KeyHistory& history) {
 
 std::size_t Search::count_answers(const KeyHistory& history) {
   return static_cast<std::size_t>(
-      std::count_if(history.begin(), history.end(), [](const Operation* one) { return is_known(*one); }));
+      std::count_if(history.begin(), history.end(), [](const Operation* one) { return is_known(one->outcome); }));
 }
 
 Search::Search(const KeyHistory& history, std::size_t answers) : is_known_(history.size()) {
@@ -90,34 +102,60 @@ Search::Search(const KeyHistory& history, std::size_t answers) : is_known_(histo
   number_values(history);
   take_in(history, {events.data(), end});
   order_versions();
+  name_versions();
+  see_how_far_numbers_go();
   count_values();
 }
 
 void Search::number_values(const KeyHistory& history) {
   for (std::size_t place = 0; place < history.size(); ++place) {
     const Operation& operation = *history[place];
+    has_increments_ = has_increments_ || operation.code == OpCode::increment;
     if (is_known_[place] && operation.code == OpCode::get && operation.outcome == Outcome::ok)
       ids_.emplace_back(operation.found, 0);
   }
   std::sort(ids_.begin(), ids_.end());
   ids_.erase(std::unique(ids_.begin(), ids_.end()), ids_.end());
   for (std::size_t i = 0; i < ids_.size(); ++i) ids_[i].second = static_cast<ValueId>(kNeverRead + 1 + i);
+  numbers_ = Numbers(static_cast<ValueId>(kNeverRead + 1 + ids_.size()));
 }
 
-Step Search::step_of(const Operation& operation, bool is_known) const {
+/// Increments can tell numbers apart that no read found.
+ValueId Search::value_of(const std::string& text) {
+  if (const auto number = has_increments_ ? number_in(text) : std::nullopt) return numbers_.value_of(*number);
+  const auto id = std::lower_bound(ids_.begin(), ids_.end(), std::pair<std::string_view, ValueId>(text, 0));
+  return id != ids_.end() && id->first == text ? id->second : kNeverRead;
+}
+
+Step Search::step_of(const Operation& operation, bool is_known) {
   Step step;
   step.code = operation.code;
-  if (operation.code != OpCode::remove) {
-    const std::string& value = operation.code == OpCode::get ? operation.found : operation.value;
-    const auto id =
-        std::lower_bound(ids_.begin(), ids_.end(), std::pair<std::string_view, ValueId>(value, 0));
-    step.value = id != ids_.end() && id->first == value ? id->second : kNeverRead;
-  }
+  step.condition = operation.condition;
+  step.amount = operation.amount;
+  if (operation.code == OpCode::put) step.value = value_of(operation.value);
   if (!is_known) return step;
   step.outcome = operation.outcome;
   step.created = operation.created;
   step.version = operation.version;
+  find_what_told(step, operation);
   return step;
+}
+
+void Search::find_what_told(Step& step, const Operation& operation) {
+  DKV_ASSERT(step.outcome != Outcome::condition_failed || step.version);
+  const bool found_none = step.outcome == Outcome::condition_failed && *step.version == Position{};
+  const bool tells_version = step.outcome == Outcome::ok || step.outcome == Outcome::condition_failed;
+  if (found_none || !tells_version) step.version.reset();
+  if (found_none || step.outcome == Outcome::not_found) step.finds = kMissing;
+  if (step.outcome != Outcome::ok) return;
+  if (step.code == OpCode::get) step.finds = value_of(operation.found);
+  if (step.code != OpCode::increment) return;
+  step.value = value_of(operation.found);
+  const std::optional<std::int64_t> number = numbers_.number_of(step.value);
+  std::int64_t before = 0;
+  // Before its own amount the key may have been missing, or have held 0.
+  if (number && !__builtin_sub_overflow(*number, step.amount, &before) && before != 0)
+    step.finds = numbers_.value_of(before);
 }
 
 void Search::take_in(const KeyHistory& history, std::span<const Event> events) {
@@ -144,10 +182,13 @@ void Search::take_in(const KeyHistory& history, std::span<const Event> events) {
 void Search::add_pending(const Operation& operation, std::size_t place, std::uint64_t rank) {
   const Step step = step_of(operation, false);
   auto alike = std::find_if(alike_.begin(), alike_.end(), [&](const Alike& one) {
-    return one.step.code == step.code && one.step.value == step.value;
+    return one.step.code == step.code && one.step.value == step.value &&
+           one.step.condition == step.condition && one.step.amount == step.amount;
   });
   if (alike == alike_.end()) alike = alike_.insert(alike_.end(), {step, {}, 0});
   alike->writes.push_back({place, rank});
+  if (is_dependent(step)) has_dependents_ = true;
+  if (step.code == OpCode::increment) ++increments_left_;
 }
 
 void Search::order_versions() {
@@ -160,14 +201,43 @@ void Search::order_versions() {
   for (std::size_t i = 0; i < by_version_.size(); ++i) entries_[by_version_[i]].turn = i;
 }
 
+/// A version names one value: a condition that failed because of one found that.
+void Search::name_versions() {
+  std::map<Position, ValueId> values;
+  for (const Entry& entry : entries_) {
+    const Step& step = entry.step;
+    if (!step.version || step.outcome != Outcome::ok || step.code == OpCode::remove) continue;
+    values.try_emplace(*step.version, step.code == OpCode::get ? *step.finds : step.value);
+  }
+  for (Entry& entry : entries_) {
+    Step& step = entry.step;
+    if (!is_open(step)) continue;
+    if (const auto named = values.find(*step.version); named != values.end()) step.finds = named->second;
+  }
+}
+
+/// Far from the ends of 64 bits increments never overflow, so that their order does not matter.
+void Search::see_how_far_numbers_go() {
+  const auto size_of = [](std::int64_t number) { return std::abs(static_cast<double>(number)); };
+  double farthest = 0;
+  for (ValueId value = kNeverRead; value < numbers_.end(); ++value)
+    farthest = std::max(farthest, size_of(numbers_.number_of(value).value_or(0)));
+  for (const Entry& entry : entries_) farthest += size_of(entry.step.amount);
+  for (const Alike& alike : alike_)
+    farthest += size_of(alike.step.amount) * static_cast<double>(alike.writes.size());
+  near_the_end_ = farthest > 9e18;
+}
+
 void Search::count_values() {
-  readers_left_.resize(kNeverRead + 1 + ids_.size());
+  readers_left_.resize(numbers_.end());
   writers_left_.resize(readers_left_.size());
   for (const Entry& entry : entries_) {
-    if (const auto value = found_by(entry.step)) ++readers_left_[*value];
+    if (const auto value = entry.step.finds) ++readers_left_[*value];
     if (const auto value = left_by(entry.step)) ++writers_left_[*value];
   }
-  for (const Alike& alike : alike_) writers_left_[*left_by(alike.step)] += alike.writes.size();
+  for (const Alike& alike : alike_) {
+    if (const auto value = left_by(alike.step)) writers_left_[*value] += alike.writes.size();
+  }
 }
 
 std::size_t Search::append(Node node) {
@@ -200,11 +270,15 @@ Verdict Search::search(std::uint64_t most_configurations) {
     if (nodes_[at].is_call) {
       if (is_new) ways = ways_to(at);
       is_new = true;
-      at = advance(at, std::move(ways)) ? nodes_[kHead].next : nodes_[at].next;
-      continue;
+      const bool is_new_configuration = advance(at, std::move(ways));
+      if (is_new_configuration && !is_in_chain()) at = nodes_[kHead].next;
+      if (!is_new_configuration && !is_in_chain()) at = nodes_[at].next;
+      if (is_new_configuration || !is_in_chain()) continue;
+      // A chain that leads no further.
+    } else if (explains_) {
+      // An operation was answered before anything further was asked, and cannot happen.
+      remember_if_longest();
     }
-    // An operation was answered before anything further was asked, and cannot happen.
-    if (explains_) remember_if_longest();
     if (moves_.empty()) return Verdict::violated;
     Move last = take_back();
     at = last.node;
@@ -217,7 +291,7 @@ Verdict Search::search(std::uint64_t most_configurations) {
 /// Something found a value that nobody wrote: no need to search.
 bool Search::has_value_from_nowhere() const {
   for (ValueId value = kNeverRead; value < readers_left_.size(); ++value) {
-    if (readers_left_[value] > 0 && writers_left_[value] == 0) return true;
+    if (readers_left_[value] > 0 && !can_come_about(value)) return true;
   }
   return false;
 }
@@ -232,21 +306,123 @@ std::uint64_t Search::first_answer() const {
 std::vector<Search::Way> Search::ways_to(std::size_t node) const {
   const Step& step = entries_[nodes_[node].entry].step;
   if (!explains_ && is_too_early(step)) return {};
-  State after = state_;
-  if (apply(step, after) == Obstacle::none) {
-    if (!explains_ && loses_a_value(after)) return {};
-    return {{std::nullopt, after}};
-  }
   std::vector<Way> ways;
-  const std::uint64_t bound = alike_.empty() ? 0 : first_answer();
+  State after = state_;
+  const bool can_at_once = !is_in_chain() && apply(step, after) == Obstacle::none;
+  if (!can_at_once || (is_open(step) && after != state_)) add_ways_with_help(step, ways);
+  if (can_at_once && !is_dead_end(after, &step)) ways.push_back({std::nullopt, after});
+  return ways;  // the last is tried first
+}
+
+void Search::add_ways_with_help(const Step& step, std::vector<Way>& ways) const {
+  if (alike_.empty()) return;
+  const std::uint64_t bound = first_answer();
+  const bool may_take_a_chain = has_dependents_ && some_chain_could_end_with(step, bound);
+  std::vector<Way> complete;
   for (std::size_t i = 0; i < alike_.size(); ++i) {
-    const Alike& alike = alike_[i];
-    if (alike.happened == alike.writes.size() || alike.writes[alike.happened].rank > bound) continue;
-    after = state_;
-    if (apply(alike.step, after) != Obstacle::none || apply(step, after) != Obstacle::none) continue;
-    if (explains_ || !loses_a_value(after)) ways.push_back({i, after});
+    if (available(alike_[i], bound) == 0 || !may_be_next_link(i)) continue;
+    State link = state_;
+    if (apply(alike_[i].step, link) != Obstacle::none || link == state_) continue;
+    State end = link;
+    const bool fits = apply(step, end) == Obstacle::none;
+    if (fits && !is_dead_end(end, &step)) complete.push_back({i, end});
+    if (!may_take_a_chain || (fits && !is_open(step)) || is_dead_end(link, nullptr)) continue;
+    if (leads_on(i, link, step, bound)) ways.push_back({i, link, true});
   }
-  return ways;
+  ways.insert(ways.end(), complete.begin(), complete.end());
+}
+
+/// How many of them may happen before the first answer that is still to come.
+std::size_t Search::available(const Alike& alike, std::uint64_t bound) const {
+  const auto next = alike.writes.begin() + static_cast<std::ptrdiff_t>(alike.happened);
+  const auto end = std::find_if(next, alike.writes.end(), [&](const auto& one) { return one.rank > bound; });
+  return static_cast<std::size_t>(end - next);
+}
+
+bool Search::may_be_next_link(std::size_t helper) const {
+  if (!is_in_chain()) return true;
+  if (is_increment(helper)) return comes_after(helper, *moves_.back().way.helper);
+  return !was_possible_in_chain(alike_[helper].step);
+}
+
+/// Increments that follow each other do so in the order of their places in alike_.
+bool Search::comes_after(std::size_t increment, std::size_t link) const {
+  return !is_increment(link) || increment >= link || near_the_end_;
+}
+
+/// Before the last link, or one before that.
+bool Search::was_possible_in_chain(const Step& step) const {
+  for (auto link = moves_.rbegin(); link != moves_.rend() && link->way.is_link; ++link) {
+    State before = link->before;
+    if (apply(step, before) == Obstacle::none) return true;
+  }
+  return false;
+}
+
+/// The last link of a chain leaves what the operation has to find.
+bool Search::some_chain_could_end_with(const Step& step, std::uint64_t bound) const {
+  if (!step.finds) return true;
+  return std::any_of(alike_.begin(), alike_.end(), [&](const Alike& alike) {
+    if (!is_dependent(alike.step) || available(alike, bound) == 0) return false;
+    if (alike.step.code == OpCode::increment) return *step.finds != kMissing && numbers_.number_of(*step.finds);
+    return left_by(alike.step) == step.finds;
+  });
+}
+
+/// After this link, which leaves `after`, there may be another: a look ahead by one.
+bool Search::leads_on(std::size_t link, const State& after, const Step& step, std::uint64_t bound) const {
+  bool may_count = false;
+  for (std::size_t i = 0; i < alike_.size(); ++i) {
+    const Step& next = alike_[i].step;
+    if (!is_dependent(next) || available(alike_[i], bound) <= (i == link ? 1U : 0U)) continue;
+    State now = state_;
+    State then = after;
+    if (apply(next, then) != Obstacle::none) continue;
+    if (is_increment(i)) {
+      may_count = may_count || comes_after(i, link);
+    } else if (apply(next, now) != Obstacle::none && !was_possible_in_chain(next)) {
+      return true;
+    }
+  }
+  return may_count && increments_help(link, after, step, bound);
+}
+
+/// What increments after this link leave is what the operation needs, or what another link may need.
+bool Search::increments_help(std::size_t link, const State& after, const Step& step,
+                             std::uint64_t bound) const {
+  if (is_open(step)) return true;
+  // The first one brings a record about, of a version that nobody knows.
+  const bool is_first = !is_increment(link);
+  const bool some_condition_waits = std::any_of(alike_.begin(), alike_.end(), [&](const Alike& alike) {
+    return alike.step.condition.kind != Condition::Kind::none && available(alike, bound) > 0;
+  });
+  if (is_first && (some_condition_waits || !step.finds)) return true;
+  if (step.code == OpCode::increment && step.outcome == Outcome::not_a_counter) return near_the_end_;
+  std::optional<std::int64_t> wanted;
+  if (step.finds && *step.finds != kMissing) wanted = numbers_.number_of(*step.finds);
+  if (!step.finds && step.code == OpCode::increment) wanted = 0;
+  if (!wanted) return false;
+  // Modulo 2^64, where nothing overflows: it may say yes too often.
+  const std::int64_t start = *numbers_.number_of(after.value);
+  return can_add_up(static_cast<std::uint64_t>(*wanted) - static_cast<std::uint64_t>(start), link, bound);
+}
+
+/// Some of the increments that may follow this link have this sum.
+bool Search::can_add_up(std::uint64_t gap, std::size_t link, std::uint64_t bound) const {
+  constexpr std::size_t kMostSums = 4096;  // beyond, trying is as quick
+  std::vector<std::uint64_t> sums = {0};
+  for (std::size_t i = 0; i < alike_.size() && sums.size() <= kMostSums; ++i) {
+    if (!is_increment(i) || !comes_after(i, link)) continue;
+    const std::size_t left = available(alike_[i], bound) - (i == link ? 1 : 0);
+    const std::size_t before = sums.size();
+    for (std::size_t times = 1; times <= left; ++times) {
+      const std::uint64_t amount = times * static_cast<std::uint64_t>(alike_[i].step.amount);
+      for (std::size_t sum = 0; sum < before; ++sum) sums.push_back(sums[sum] + amount);
+    }
+    std::sort(sums.begin(), sums.end());
+    sums.erase(std::unique(sums.begin(), sums.end()), sums.end());
+  }
+  return sums.size() > kMostSums || std::binary_search(sums.begin(), sums.end(), gap);
 }
 
 /// Something with a lower version has not happened, and could not any more.
@@ -254,10 +430,26 @@ bool Search::is_too_early(const Step& step) const {
   return step.version && *entries_[by_version_[lowest_version_]].step.version < *step.version;
 }
 
-/// Something has not happened that must find what the key holds now, and never could any more.
-bool Search::loses_a_value(const State& after) const {
+/// Something has not happened that never could after this. `by`: the operation that leaves `after`, if any has.
+bool Search::is_dead_end(const State& after, const Step* by) const {
+  if (explains_) return false;
+  const bool passes_a_version =
+      lowest_version_ < by_version_.size() &&
+      *entries_[by_version_[lowest_version_]].step.version < after.newest;
+  return passes_a_version || loses_a_value(after, by);
+}
+
+/// Something else has not happened that must find what the key holds now.
+bool Search::loses_a_value(const State& after, const Step* by) const {
   const ValueId value = state_.value;
-  return after.value != value && readers_left_[value] > 0 && writers_left_[value] == 0;
+  if (after.value == value) return false;
+  const std::size_t own = by != nullptr && by->finds == value ? 1 : 0;
+  return count(readers_left_, value) > own && !can_come_about(value);
+}
+
+bool Search::can_come_about(ValueId value) const {
+  if (count(writers_left_, value) > 0) return true;
+  return increments_left_ > 0 && value != kMissing && numbers_.number_of(value);
 }
 
 /// Lets the operation happen in the first way that leads to a new configuration. False: none does.
@@ -267,7 +459,7 @@ bool Search::advance(std::size_t node, std::vector<Way> ways) {
     ways.pop_back();
     happen(move);
     moves_.push_back(std::move(move));
-    if (seen_.insert({happened_, state_}).second) {
+    if (seen_.insert({happened_, state_, is_in_chain() ? node : kHead}).second) {
       moves_.back().untried = std::move(ways);
       return true;
     }
@@ -277,27 +469,34 @@ bool Search::advance(std::size_t node, std::vector<Way> ways) {
 }
 
 void Search::happen(Move& move) {
-  if (move.way.helper) {
-    Alike& alike = alike_[*move.way.helper];
-    happened_.toggle(alike.writes[alike.happened++].place);
-    --writers_left_[*left_by(alike.step)];
-  }
+  if (move.way.helper) help(*move.way.helper);
   state_ = move.way.after;
+  if (move.way.is_link) return;
   take_out(move.node);
   move.reads = let_reads_happen();
+}
+
+void Search::help(std::size_t helper) {
+  Alike& alike = alike_[helper];
+  happened_.toggle(alike.writes[alike.happened++].place);
+  if (const auto value = left_by(alike.step)) --writers_left_[*value];
+  if (is_increment(helper)) --increments_left_;
+}
+
+void Search::take_help_back(std::size_t helper) {
+  Alike& alike = alike_[helper];
+  happened_.toggle(alike.writes[--alike.happened].place);
+  if (const auto value = left_by(alike.step)) ++writers_left_[*value];
+  if (is_increment(helper)) ++increments_left_;
 }
 
 Search::Move Search::take_back() {
   Move move = std::move(moves_.back());
   moves_.pop_back();
   for (auto read = move.reads.rbegin(); read != move.reads.rend(); ++read) put_back(*read);
-  put_back(move.node);
+  if (!move.way.is_link) put_back(move.node);
   state_ = move.before;
-  if (move.way.helper) {
-    Alike& alike = alike_[*move.way.helper];
-    happened_.toggle(alike.writes[--alike.happened].place);
-    ++writers_left_[*left_by(alike.step)];
-  }
+  if (move.way.helper) take_help_back(*move.way.helper);
   return move;
 }
 
@@ -326,7 +525,7 @@ void Search::take_out(std::size_t call) {
   entry.happened = true;
   while (lowest_version_ < by_version_.size() && entries_[by_version_[lowest_version_]].happened)
     ++lowest_version_;
-  if (const auto value = found_by(entry.step)) --readers_left_[*value];
+  if (const auto value = entry.step.finds) --readers_left_[*value];
   if (const auto value = left_by(entry.step)) --writers_left_[*value];
   unlink(call);
   --left_;
@@ -338,7 +537,7 @@ void Search::put_back(std::size_t call) {
   happened_.toggle(entry.place);
   entry.happened = false;
   if (entry.step.version) lowest_version_ = std::min(lowest_version_, entry.turn);
-  if (const auto value = found_by(entry.step)) ++readers_left_[*value];
+  if (const auto value = entry.step.finds) ++readers_left_[*value];
   if (const auto value = left_by(entry.step)) ++writers_left_[*value];
   relink(call);
   ++left_;
@@ -378,9 +577,12 @@ void Search::remember_if_longest() {
   for (const Move& move : moves_) {
     if (move.way.helper)
       longest_.push_back(alike_[*move.way.helper].writes[helped[*move.way.helper]++].place);
+    if (move.way.is_link) continue;
     longest_.push_back(place_of(move.node));
     for (const std::size_t read : move.reads) longest_.push_back(place_of(read));
   }
+  number_after_longest_.reset();
+  if (has_increments_ && state_.value != kMissing) number_after_longest_ = numbers_.number_of(state_.value);
   blocked_.clear();
   for (std::size_t at = nodes_[kHead].next; nodes_[at].is_call; at = nodes_[at].next) {
     const Entry& entry = entries_[nodes_[at].entry];

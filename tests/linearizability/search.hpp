@@ -8,14 +8,23 @@
 // right before the first operation that needs it, or is left out when none does. And of several that would
 // do the same (two removes) only the oldest that has not happened is tried: the others can do what it can.
 //
+// An unknown write that depends on what it finds (an increment, one with a condition) may need others before it:
+// a chain of them before one operation. Its links happen one by one, so that chains with the same outcome are one
+// configuration. Only chains without a needless link are tried. A put or remove must not have been possible before
+// the link before it, or that one could be left out: it would leave the same, or something of which less is
+// known, and the less is known of the version the more can follow. So one that does not depend can only be the
+// first. And increments that follow each other are tried in one order only, if that cannot matter.
+//
+// An operation that can happen at once needs no chain, for it leaves the same after one. There is one exception: a
+// condition that failed because of a version that nothing else tells can be about any record.
+//
 // What else keeps it short, without losing an order: a read that fits the state happens at once (it changes
 // nothing); an operation that would take away a value that is still to be read, and that nobody can write
-// again, is not tried; nor one whose version is above another's that has not happened.
-//
-// Unknown writes that depend on what they find (increments, conditions) will need a chain of them before one
-// operation: Search::ways_to() is the place, and each of a chain but the first must be such a one.
+// again, is not tried; nor one whose version is above another's that has not happened; nor increments whose sum is
+// not the one that is missing.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <unordered_set>
@@ -53,6 +62,8 @@ class Search {
     Obstacle obstacle;
   };
   const std::vector<Blocked>& blocked() const { return blocked_; }
+  /// The number that the key holds after the longest order, if it is one and the key has increments.
+  std::optional<std::int64_t> number_after_longest() const { return number_after_longest_; }
   /// What takes part: all that was asked in time and had, or may have had, an effect or an answer.
   const std::vector<std::size_t>& places() const { return places_; }
   /// The place of the operation whose answer is the last before the cut. REQUIRES: there is one.
@@ -87,13 +98,15 @@ class Search {
     std::vector<One> writes;
     std::size_t happened = 0;
   };
-  /// How an operation can be the next: at once, or after one of the unknown writes.
+  /// How an operation can be the next: at once, or after one of the unknown writes; or how it may come to that, by
+  /// one of them for now: a link of a chain.
   struct Way {
     std::optional<std::size_t> helper;  // of alike_
     State after;
+    bool is_link = false;
   };
   struct Move {
-    std::size_t node;
+    std::size_t node;  // of a link: that of the operation that the chain is for
     Way way;
     State before;
     std::vector<Way> untried;
@@ -111,6 +124,7 @@ class Search {
   struct Configuration {
     Fingerprint happened;
     State state;
+    std::size_t chain_for = 0;  // node; 0: for none
     bool operator==(const Configuration&) const = default;
   };
   struct Hash {
@@ -125,8 +139,12 @@ class Search {
   static std::vector<Event> events_of(const KeyHistory& history);
   void take_in(const KeyHistory& history, std::span<const Event> events);
   void number_values(const KeyHistory& history);
-  Step step_of(const Operation& operation, bool is_known) const;
+  ValueId value_of(const std::string& text);
+  Step step_of(const Operation& operation, bool is_known);
+  void find_what_told(Step& step, const Operation& operation);
   void order_versions();
+  void name_versions();
+  void see_how_far_numbers_go();
   void count_values();
   void add_pending(const Operation& operation, std::size_t place, std::uint64_t rank);
   std::size_t append(Node node);
@@ -135,11 +153,27 @@ class Search {
   bool has_value_from_nowhere() const;
   std::uint64_t first_answer() const;
   std::vector<Way> ways_to(std::size_t node) const;
+  void add_ways_with_help(const Step& step, std::vector<Way>& ways) const;
+  bool is_in_chain() const { return !moves_.empty() && moves_.back().way.is_link; }
+  std::size_t available(const Alike& alike, std::uint64_t bound) const;
+  bool may_be_next_link(std::size_t helper) const;
+  bool was_possible_in_chain(const Step& step) const;
+  bool some_chain_could_end_with(const Step& step, std::uint64_t bound) const;
+  bool leads_on(std::size_t link, const State& after, const Step& step, std::uint64_t bound) const;
+  bool increments_help(std::size_t link, const State& after, const Step& step, std::uint64_t bound) const;
+  bool can_add_up(std::uint64_t gap, std::size_t link, std::uint64_t bound) const;
+  bool comes_after(std::size_t increment, std::size_t link) const;
+  bool is_increment(std::size_t helper) const { return alike_[helper].step.code == OpCode::increment; }
+  Obstacle apply(const Step& step, State& state) const { return linear::apply(step, state, numbers_); }
   bool is_too_early(const Step& step) const;
-  bool loses_a_value(const State& after) const;
+  bool is_dead_end(const State& after, const Step* by) const;
+  bool loses_a_value(const State& after, const Step* by) const;
+  bool can_come_about(ValueId value) const;
   bool advance(std::size_t node, std::vector<Way> ways);
   void happen(Move& move);
   Move take_back();
+  void help(std::size_t helper);
+  void take_help_back(std::size_t helper);
   std::vector<std::size_t> let_reads_happen();
   void take_out(std::size_t call);
   void put_back(std::size_t call);
@@ -153,6 +187,11 @@ class Search {
   std::vector<Entry> entries_;
   std::vector<Node> nodes_;
   std::vector<Alike> alike_;
+  bool has_increments_ = false;   // of any outcome
+  mutable Numbers numbers_;       // more arise, which changes no other
+  bool has_dependents_ = false;   // in alike_
+  bool near_the_end_ = false;     // of 64 bits: increments might overflow
+  std::size_t increments_left_ = 0;  // in alike_, that have not happened
   std::vector<std::size_t> by_version_;  // entries that were told one
 
   // By value: what still has to find it, and what could still bring it about.
@@ -170,6 +209,7 @@ class Search {
   std::size_t longest_happened_ = 0;
   std::vector<std::size_t> longest_;
   std::vector<Blocked> blocked_;
+  std::optional<std::int64_t> number_after_longest_;
 };
 
 }  // namespace dkv::linear
