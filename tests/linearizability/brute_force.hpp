@@ -105,7 +105,8 @@ class BruteForce {
     using Int64 = std::numeric_limits<std::int64_t>;
     // long double has 64 bits of mantissa, and one number of 19 digits may be too large for an int64.
     const bool is_number = !holds || std::regex_match(*holds, number);
-    const long double sum = is_number ? std::stold(holds.value_or("0")) + static_cast<long double>(one.amount) : 0;
+    const long double sum =
+        is_number ? std::stold(holds.value_or("0")) + static_cast<long double>(one.amount) : 0;
     const auto fits = [](long double n) {
       return n >= static_cast<long double>(Int64::min()) && n <= static_cast<long double>(Int64::max());
     };

@@ -43,8 +43,8 @@ struct Judgement {
   std::string text() const;
 };
 
-/// Every key is missing in the beginning. REQUIRES: nothing was answered before it was asked, and a condition that
-/// failed was told the version.
+/// Every key is missing in the beginning. REQUIRES: nothing was answered before it was asked, and a condition
+/// that failed was told the version.
 Judgement check(std::span<const Operation> history, Limits limits = {});
 
 }  // namespace dkv::linear

@@ -43,7 +43,8 @@ Operation asked(std::uint32_t client, OpCode code, std::string key, std::string 
 }
 
 Operation asked(std::uint32_t client, const dkv::Operation& operation, Time now) {
-  Operation sent = asked(client, operation.code, std::string(operation.key), std::string(operation.value), now);
+  Operation sent =
+      asked(client, operation.code, std::string(operation.key), std::string(operation.value), now);
   sent.condition = operation.condition;
   sent.amount = operation.amount;
   return sent;

@@ -39,11 +39,12 @@ struct Operation {
   Time invoked{};
 
   Outcome outcome = Outcome::unknown;
-  std::string found;                // an ok get: the value; an ok increment: the new number
-  std::optional<bool> created;      // an ok put, if told: the key was missing before
-  /// ok, if told: of the record read or written. condition_failed, always: of the record that is there; zero: none is.
+  std::string found;            // an ok get: the value; an ok increment: the new number
+  std::optional<bool> created;  // an ok put, if told: the key was missing before
+  /// ok, if told: of the record read or written. condition_failed, always: of the record that is there; zero:
+  /// none is.
   std::optional<Position> version;
-  std::optional<Time> returned;     // none: no answer came. Of an unknown outcome it means nothing
+  std::optional<Time> returned;  // none: no answer came. Of an unknown outcome it means nothing
 };
 
 using History = std::vector<Operation>;

@@ -84,9 +84,7 @@ Obstacle write(const Step& step, ValueId value, State& state) {
   return Obstacle::none;
 }
 
-bool may_write(const Step& step) {
-  return step.outcome == Outcome::ok || step.outcome == Outcome::unknown;
-}
+bool may_write(const Step& step) { return step.outcome == Outcome::ok || step.outcome == Outcome::unknown; }
 
 Obstacle put(const Step& step, State& state) {
   if (step.outcome == Outcome::condition_failed) return fail(step, state);

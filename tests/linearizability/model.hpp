@@ -74,8 +74,8 @@ enum class Obstacle : std::uint8_t {
   impossible_told,  // no such operation is ever told such a thing
 };
 
-/// Lets `step` happen: it changes `state` when there is no obstacle. One of unknown outcome has one only if it
-/// depends on what it finds, and then it would do nothing.
+/// Lets `step` happen: it changes `state` when there is no obstacle. One of unknown outcome has one only if
+/// it depends on what it finds, and then it would do nothing.
 Obstacle apply(const Step& step, State& state, Numbers& numbers);
 
 }  // namespace dkv::linear

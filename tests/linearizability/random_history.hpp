@@ -201,7 +201,8 @@ inline void mutate(History& history, sim::Random& random) {
       one.outcome = one.outcome == Outcome::ok ? Outcome::not_found : Outcome::ok;
       break;
     case 1:
-      one.found = one.code == OpCode::increment ? std::to_string(random.below(8)) : "v" + std::to_string(random.below(4));
+      one.found = one.code == OpCode::increment ? std::to_string(random.below(8))
+                                                : "v" + std::to_string(random.below(4));
       break;
     case 7:
       one.outcome = one.code == OpCode::increment ? Outcome::not_a_counter : Outcome::condition_failed;

@@ -37,7 +37,7 @@ std::optional<ValueId> left_by(const Step& step) {
   return step.value;
 }
 
-/// An unknown write that does not do the same whatever it finds.
+/// An unknown write that may do something else, or nothing, for what it finds.
 bool is_dependent(const Step& step) {
   return step.code == OpCode::increment || step.condition.kind != Condition::Kind::none;
 }
@@ -87,8 +87,8 @@ std::vector<Search::Event> Search::events_of(const KeyHistory& history) {
 }
 
 std::size_t Search::count_answers(const KeyHistory& history) {
-  return static_cast<std::size_t>(
-      std::count_if(history.begin(), history.end(), [](const Operation* one) { return is_known(one->outcome); }));
+  return static_cast<std::size_t>(std::count_if(history.begin(), history.end(),
+                                                [](const Operation* one) { return is_known(one->outcome); }));
 }
 
 Search::Search(const KeyHistory& history, std::size_t answers) : is_known_(history.size()) {
@@ -101,6 +101,7 @@ Search::Search(const KeyHistory& history, std::size_t answers) : is_known_(histo
   }
   number_values(history);
   take_in(history, {events.data(), end});
+  sort_dependents();
   order_versions();
   name_versions();
   see_how_far_numbers_go();
@@ -187,8 +188,14 @@ void Search::add_pending(const Operation& operation, std::size_t place, std::uin
   });
   if (alike == alike_.end()) alike = alike_.insert(alike_.end(), {step, {}, 0});
   alike->writes.push_back({place, rank});
-  if (is_dependent(step)) has_dependents_ = true;
   if (step.code == OpCode::increment) ++increments_left_;
+}
+
+void Search::sort_dependents() {
+  for (std::size_t i = 0; i < alike_.size(); ++i) {
+    if (alike_[i].step.condition.kind != Condition::Kind::none) conditional_.push_back(i);
+    if (is_increment(i)) counting_.push_back(i);
+  }
 }
 
 void Search::order_versions() {
@@ -225,7 +232,7 @@ void Search::see_how_far_numbers_go() {
   for (const Entry& entry : entries_) farthest += size_of(entry.step.amount);
   for (const Alike& alike : alike_)
     farthest += size_of(alike.step.amount) * static_cast<double>(alike.writes.size());
-  near_the_end_ = farthest > 9e18;
+  near_the_end_ = farthest > 2e18;  // far enough for differences too
 }
 
 void Search::count_values() {
@@ -317,10 +324,13 @@ std::vector<Search::Way> Search::ways_to(std::size_t node) const {
 void Search::add_ways_with_help(const Step& step, std::vector<Way>& ways) const {
   if (alike_.empty()) return;
   const std::uint64_t bound = first_answer();
-  const bool may_take_a_chain = has_dependents_ && some_chain_could_end_with(step, bound);
+  const bool has_dependents = !conditional_.empty() || !counting_.empty();
+  const bool may_take_a_chain = has_dependents && some_chain_could_end_with(step, bound);
+  if (may_take_a_chain) count_available(bound);
+  const bool no_count = may_take_a_chain && !some_condition_waits(bound) && counting_is_vain(step);
   std::vector<Way> complete;
   for (std::size_t i = 0; i < alike_.size(); ++i) {
-    if (available(alike_[i], bound) == 0 || !may_be_next_link(i)) continue;
+    if (available(alike_[i], bound) == 0 || (no_count && is_increment(i)) || !may_be_next_link(i)) continue;
     State link = state_;
     if (apply(alike_[i].step, link) != Obstacle::none || link == state_) continue;
     State end = link;
@@ -364,27 +374,47 @@ bool Search::some_chain_could_end_with(const Step& step, std::uint64_t bound) co
   if (!step.finds) return true;
   return std::any_of(alike_.begin(), alike_.end(), [&](const Alike& alike) {
     if (!is_dependent(alike.step) || available(alike, bound) == 0) return false;
-    if (alike.step.code == OpCode::increment) return *step.finds != kMissing && numbers_.number_of(*step.finds);
+    if (alike.step.code == OpCode::increment)
+      return *step.finds != kMissing && numbers_.number_of(*step.finds);
     return left_by(alike.step) == step.finds;
   });
 }
 
+/// The number that increments have to arrive at, so that the operation can happen; none: not just one will
+/// do.
+std::optional<std::int64_t> Search::number_wanted(const Step& step) const {
+  if (step.finds && *step.finds != kMissing) return numbers_.number_of(*step.finds);
+  const bool counted = step.code == OpCode::increment && step.outcome == Outcome::ok;
+  return counted && !step.finds ? std::optional<std::int64_t>(0) : std::nullopt;
+}
+
+bool Search::some_condition_waits(std::uint64_t bound) const {
+  return std::any_of(conditional_.begin(), conditional_.end(),
+                     [&](std::size_t i) { return available(alike_[i], bound) > 0; });
+}
+
+/// No increments lead from here to what the operation needs, and they could be of no other use. REQUIRES:
+/// sums_ are those available.
+bool Search::counting_is_vain(const Step& step) const {
+  const std::optional<std::int64_t> wanted = number_wanted(step);
+  const std::optional<std::int64_t> number = numbers_.number_of(state_.value);
+  std::int64_t gap = 0;
+  if (!wanted || !number || __builtin_sub_overflow(*wanted, *number, &gap)) return false;
+  return !sums_.can_be(gap, 0);
+}
+
 /// After this link, which leaves `after`, there may be another: a look ahead by one.
 bool Search::leads_on(std::size_t link, const State& after, const Step& step, std::uint64_t bound) const {
-  bool may_count = false;
-  for (std::size_t i = 0; i < alike_.size(); ++i) {
+  const bool some_next = std::any_of(conditional_.begin(), conditional_.end(), [&](std::size_t i) {
     const Step& next = alike_[i].step;
-    if (!is_dependent(next) || available(alike_[i], bound) <= (i == link ? 1U : 0U)) continue;
     State now = state_;
     State then = after;
-    if (apply(next, then) != Obstacle::none) continue;
-    if (is_increment(i)) {
-      may_count = may_count || comes_after(i, link);
-    } else if (apply(next, now) != Obstacle::none && !was_possible_in_chain(next)) {
-      return true;
-    }
-  }
-  return may_count && increments_help(link, after, step, bound);
+    return available(alike_[i], bound) > (i == link ? 1U : 0U) && apply(next, then) == Obstacle::none &&
+           apply(next, now) != Obstacle::none && !was_possible_in_chain(next);
+  });
+  if (some_next) return true;
+  const bool can_count = increments_left_ > (is_increment(link) ? 1U : 0U) && numbers_.number_of(after.value);
+  return can_count && increments_help(link, after, step, bound);
 }
 
 /// What increments after this link leave is what the operation needs, or what another link may need.
@@ -392,37 +422,28 @@ bool Search::increments_help(std::size_t link, const State& after, const Step& s
                              std::uint64_t bound) const {
   if (is_open(step)) return true;
   // The first one brings a record about, of a version that nobody knows.
-  const bool is_first = !is_increment(link);
-  const bool some_condition_waits = std::any_of(alike_.begin(), alike_.end(), [&](const Alike& alike) {
-    return alike.step.condition.kind != Condition::Kind::none && available(alike, bound) > 0;
-  });
-  if (is_first && (some_condition_waits || !step.finds)) return true;
-  if (step.code == OpCode::increment && step.outcome == Outcome::not_a_counter) return near_the_end_;
-  std::optional<std::int64_t> wanted;
-  if (step.finds && *step.finds != kMissing) wanted = numbers_.number_of(*step.finds);
-  if (!step.finds && step.code == OpCode::increment) wanted = 0;
+  const std::optional<std::int64_t> wanted = number_wanted(step);
+  if (!is_increment(link) && (!step.finds || some_condition_waits(bound))) return true;
+  if (step.outcome == Outcome::not_a_counter) return near_the_end_;
+  std::int64_t gap = 0;
   if (!wanted) return false;
-  // Modulo 2^64, where nothing overflows: it may say yes too often.
-  const std::int64_t start = *numbers_.number_of(after.value);
-  return can_add_up(static_cast<std::uint64_t>(*wanted) - static_cast<std::uint64_t>(start), link, bound);
+  if (__builtin_sub_overflow(*wanted, *numbers_.number_of(after.value), &gap)) return near_the_end_;
+  if (!is_increment(link) || near_the_end_) return sums_.can_be(gap, 0);
+  // Some more of these, and of those behind them.
+  const auto place =
+      static_cast<std::size_t>(std::find(counting_.begin(), counting_.end(), link) - counting_.begin());
+  const auto& [amount, times] = sums_.amounts()[place];
+  for (std::size_t more = 0; more < times; ++more) {
+    if (sums_.can_be(gap - static_cast<std::int64_t>(more) * amount, place + 1)) return true;
+  }
+  return false;
 }
 
-/// Some of the increments that may follow this link have this sum.
-bool Search::can_add_up(std::uint64_t gap, std::size_t link, std::uint64_t bound) const {
-  constexpr std::size_t kMostSums = 4096;  // beyond, trying is as quick
-  std::vector<std::uint64_t> sums = {0};
-  for (std::size_t i = 0; i < alike_.size() && sums.size() <= kMostSums; ++i) {
-    if (!is_increment(i) || !comes_after(i, link)) continue;
-    const std::size_t left = available(alike_[i], bound) - (i == link ? 1 : 0);
-    const std::size_t before = sums.size();
-    for (std::size_t times = 1; times <= left; ++times) {
-      const std::uint64_t amount = times * static_cast<std::uint64_t>(alike_[i].step.amount);
-      for (std::size_t sum = 0; sum < before; ++sum) sums.push_back(sums[sum] + amount);
-    }
-    std::sort(sums.begin(), sums.end());
-    sums.erase(std::unique(sums.begin(), sums.end()), sums.end());
-  }
-  return sums.size() > kMostSums || std::binary_search(sums.begin(), sums.end(), gap);
+void Search::count_available(std::uint64_t bound) const {
+  std::vector<Sums::Amount> amounts;
+  for (const std::size_t i : counting_)
+    amounts.push_back({alike_[i].step.amount, available(alike_[i], bound)});
+  sums_.take(amounts);
 }
 
 /// Something with a lower version has not happened, and could not any more.
@@ -430,12 +451,12 @@ bool Search::is_too_early(const Step& step) const {
   return step.version && *entries_[by_version_[lowest_version_]].step.version < *step.version;
 }
 
-/// Something has not happened that never could after this. `by`: the operation that leaves `after`, if any has.
+/// Something has not happened that never could after this. `by`: the operation that leaves `after`, if any
+/// has.
 bool Search::is_dead_end(const State& after, const Step* by) const {
   if (explains_) return false;
-  const bool passes_a_version =
-      lowest_version_ < by_version_.size() &&
-      *entries_[by_version_[lowest_version_]].step.version < after.newest;
+  const bool passes_a_version = lowest_version_ < by_version_.size() &&
+                                *entries_[by_version_[lowest_version_]].step.version < after.newest;
   return passes_a_version || loses_a_value(after, by);
 }
 

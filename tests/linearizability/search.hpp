@@ -8,20 +8,21 @@
 // right before the first operation that needs it, or is left out when none does. And of several that would
 // do the same (two removes) only the oldest that has not happened is tried: the others can do what it can.
 //
-// An unknown write that depends on what it finds (an increment, one with a condition) may need others before it:
-// a chain of them before one operation. Its links happen one by one, so that chains with the same outcome are one
-// configuration. Only chains without a needless link are tried. A put or remove must not have been possible before
-// the link before it, or that one could be left out: it would leave the same, or something of which less is
-// known, and the less is known of the version the more can follow. So one that does not depend can only be the
-// first. And increments that follow each other are tried in one order only, if that cannot matter.
+// An unknown write that depends on what it finds (an increment, one with a condition) may need others before
+// it: a chain of them before one operation. Its links happen one by one, so that chains with the same outcome
+// are one configuration. Only chains without a needless link are tried. A put or remove must not have been
+// possible before the link before it, or that one could be left out: it would leave the same, or something of
+// which less is known, and the less is known of the version the more can follow. So one that does not depend
+// can only be the first. And increments that follow each other are tried in one order only, if that cannot
+// matter.
 //
-// An operation that can happen at once needs no chain, for it leaves the same after one. There is one exception: a
-// condition that failed because of a version that nothing else tells can be about any record.
+// An operation that can happen at once needs no chain, for it leaves the same after one. There is one
+// exception: a condition that failed because of a version that nothing else tells can be about any record.
 //
 // What else keeps it short, without losing an order: a read that fits the state happens at once (it changes
 // nothing); an operation that would take away a value that is still to be read, and that nobody can write
-// again, is not tried; nor one whose version is above another's that has not happened; nor increments whose sum is
-// not the one that is missing.
+// again, is not tried; nor one whose version is above another's that has not happened; nor increments whose
+// sum is not the one that is missing.
 #pragma once
 
 #include <map>
@@ -32,6 +33,7 @@
 
 #include "tests/linearizability/check.hpp"
 #include "tests/linearizability/model.hpp"
+#include "tests/linearizability/sums.hpp"
 
 namespace dkv::linear {
 
@@ -98,8 +100,8 @@ class Search {
     std::vector<One> writes;
     std::size_t happened = 0;
   };
-  /// How an operation can be the next: at once, or after one of the unknown writes; or how it may come to that, by
-  /// one of them for now: a link of a chain.
+  /// How an operation can be the next: at once, or after one of the unknown writes; or how it may come to
+  /// that, by one of them for now: a link of a chain.
   struct Way {
     std::optional<std::size_t> helper;  // of alike_
     State after;
@@ -144,6 +146,7 @@ class Search {
   void find_what_told(Step& step, const Operation& operation);
   void order_versions();
   void name_versions();
+  void sort_dependents();
   void see_how_far_numbers_go();
   void count_values();
   void add_pending(const Operation& operation, std::size_t place, std::uint64_t rank);
@@ -161,7 +164,10 @@ class Search {
   bool some_chain_could_end_with(const Step& step, std::uint64_t bound) const;
   bool leads_on(std::size_t link, const State& after, const Step& step, std::uint64_t bound) const;
   bool increments_help(std::size_t link, const State& after, const Step& step, std::uint64_t bound) const;
-  bool can_add_up(std::uint64_t gap, std::size_t link, std::uint64_t bound) const;
+  std::optional<std::int64_t> number_wanted(const Step& step) const;
+  bool some_condition_waits(std::uint64_t bound) const;
+  bool counting_is_vain(const Step& step) const;
+  void count_available(std::uint64_t bound) const;
   bool comes_after(std::size_t increment, std::size_t link) const;
   bool is_increment(std::size_t helper) const { return alike_[helper].step.code == OpCode::increment; }
   Obstacle apply(const Step& step, State& state) const { return linear::apply(step, state, numbers_); }
@@ -187,10 +193,12 @@ class Search {
   std::vector<Entry> entries_;
   std::vector<Node> nodes_;
   std::vector<Alike> alike_;
-  bool has_increments_ = false;   // of any outcome
-  mutable Numbers numbers_;       // more arise, which changes no other
-  bool has_dependents_ = false;   // in alike_
-  bool near_the_end_ = false;     // of 64 bits: increments might overflow
+  bool has_increments_ = false;           // of any outcome
+  mutable Numbers numbers_;               // more arise, which changes no other
+  std::vector<std::size_t> conditional_;  // places in alike_
+  std::vector<std::size_t> counting_;     // the increments', in alike_
+  mutable Sums sums_;                // of increments that may happen now: remembered, for it changes seldom
+  bool near_the_end_ = false;        // of 64 bits: increments might overflow
   std::size_t increments_left_ = 0;  // in alike_, that have not happened
   std::vector<std::size_t> by_version_;  // entries that were told one
 

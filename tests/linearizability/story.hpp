@@ -37,6 +37,40 @@ inline Operation perhaps_removed(int from) {
   return asked(0, OpCode::remove, "k", "", std::chrono::milliseconds(from));
 }
 
+inline Operation added(std::int64_t amount, std::string found, int from, int to) {
+  Operation operation = told(OpCode::increment, Outcome::ok, from, to);
+  operation.amount = amount;
+  operation.found = std::move(found);
+  return operation;
+}
+inline Operation perhaps_added(std::int64_t amount, int from) {
+  Operation operation = asked(0, OpCode::increment, "k", "", std::chrono::milliseconds(from));
+  operation.amount = amount;
+  return operation;
+}
+inline Operation could_not_add(std::int64_t amount, int from, int to) {
+  Operation operation = told(OpCode::increment, Outcome::not_a_counter, from, to);
+  operation.amount = amount;
+  return operation;
+}
+
+inline Operation only_if(Condition::Kind kind, Operation operation) {
+  operation.condition.kind = kind;
+  return operation;
+}
+inline Operation if_missing(Operation operation) { return only_if(Condition::Kind::missing, operation); }
+inline Operation if_exists(Operation operation) { return only_if(Condition::Kind::exists, operation); }
+inline Operation if_version(std::uint64_t epoch, std::uint64_t seq, Operation operation) {
+  operation.condition.version = Position{Epoch{epoch}, Seq{seq}};
+  return only_if(Condition::Kind::version, operation);
+}
+/// Its condition failed because of this version; 0-0: because the key was missing.
+inline Operation failed_at(std::uint64_t epoch, std::uint64_t seq, Operation operation) {
+  operation.outcome = Outcome::condition_failed;
+  operation.version = Position{Epoch{epoch}, Seq{seq}};
+  return operation;
+}
+
 /// Certainly without effect.
 inline Operation refused(Operation operation) {
   operation.outcome = Outcome::failed;
