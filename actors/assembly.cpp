@@ -36,11 +36,9 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
   std::vector<PlacedActor> actors;
   const Address router{node, Role::router, {}};
   actors.push_back(
-      {"main", router,
-       std::make_unique<RouterActor>(router, options.shard.max_value_bytes, options.has_register)});
+      {"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
   std::vector<Address> listeners{router};
   for (const ShardInfo& shard : topology.shards) {
-    const bool is_primary = shard.primary == node;
     if (!is_member(shard, node)) continue;
     const bool is_volatile = shard.store == StoreKind::memory;
     auto storage = is_volatile ? volatile_storage(options.process) : open_storage(shard);
@@ -49,36 +47,24 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     const Address member{node, Role::member, shard.id};
     const Address log{node, Role::log, shard.id};
     const Address checkpoint{node, Role::checkpoint, shard.id};
-    std::unique_ptr<Actor> member_actor;
-    ShardOptions shard_options = limits.shard;
-    shard_options.process = limits.process;
-    shard_options.snapshot_chunk_bytes = limits.snapshot_chunk_bytes;
     const ReplicaOptions replica_options{options.process, options.replica_rules, options.snapshot_chunk_bytes,
-                                         options.has_register, storage->incarnation};
-    if (options.has_register) {
-      member_actor = std::make_unique<MemberActor>(
-          member, storage->store,
-          MemberOptions{limits.copy, shard_options, replica_options, options.timing, options.process,
-                        storage->incarnation, options.member_rules, options.crash_loop});
-      listeners.push_back(member);
-    } else if (is_primary) {
-      member_actor = std::make_unique<ShardActor>(member, storage->store, limits.copy, shard_options);
-    } else {
-      member_actor = std::make_unique<ReplicaActor>(member, storage->store, limits.copy, replica_options);
-    }
+                                         storage->incarnation};
+    const MemberOptions member_options{limits.copy,          limits.shard,    replica_options,
+                                       options.timing,       options.process, storage->incarnation,
+                                       options.member_rules, options.crash_loop};
+    listeners.push_back(member);
     // Thread names show in tools and hold 15 characters.
     const std::string number = std::to_string(shard.id.value);
     const LogOptions log_options{shard.id, limits.process, limits.log_segment_bytes, limits.log_retain_bytes};
-    actors.push_back({"main", member, std::move(member_actor)});
+    actors.push_back(
+        {"main", member, std::make_unique<MemberActor>(member, storage->store, member_options)});
     actors.push_back(
         {"log-" + number, log, std::make_unique<LogActor>(log, std::move(storage->log), log_options)});
     actors.push_back(
         {"checkpoint-" + number, checkpoint, std::make_unique<CheckpointActor>(checkpoint, storage->store)});
   }
-  if (options.has_register) {
-    if (auto placed = place_register(actors, topology, node, options, listeners, open_keeper); !placed)
-      return placed.error();
-  }
+  if (auto placed = place_register(actors, topology, node, options, listeners, open_keeper); !placed)
+    return placed.error();
   return actors;
 }
 

@@ -32,8 +32,6 @@ struct NodeOptions {
   /// A number that clients cannot know, different in every run of the process.
   std::uint64_t process = 0;
   ReplicaRules replica_rules;
-  /// Whether the register says who is primary, or the topology file for ever.
-  bool has_register = false;
   RegisterRules register_rules;
   LeaseTiming timing;
   MemberRules member_rules;
@@ -59,10 +57,10 @@ struct PlacedActor {
 };
 
 /// All actors of `node`. Each of the router and the members still has to get TopologyChanged before all
-/// else. `open_keeper` is needed where options.has_register. Errors: whatever it or `open_storage` reports.
+/// else. Errors: whatever `open_storage` or `open_keeper` reports.
 Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node,
                                                const NodeOptions& options, const OpenStorage& open_storage,
-                                               const OpenKeeper& open_keeper = {});
+                                               const OpenKeeper& open_keeper);
 
 /// Of these, those that make the register: a registrar on every node, which tells `listeners` what it learns,
 /// and a keeper on a keeper's.

@@ -22,7 +22,7 @@ struct ReplicaAck {
   Epoch epoch;  // the one it is aligned with
   Position durable;
   Seq applied;                    // the last committed event that its readers see
-  std::uint64_t incarnation = 0;  // of the folder that is on that disk; 0: without a register
+  std::uint64_t incarnation = 0;  // of the folder that is on that disk
   bool operator==(const ReplicaAck&) const = default;
 };
 

@@ -38,9 +38,7 @@ LeaseTiming timing_of(Failover failover) {
 }
 
 MemberActor::MemberActor(Address self, std::shared_ptr<Store> store, MemberOptions options)
-    : self_(self), store_(std::move(store)), options_(std::move(options)), lease_(options_.timing.lease) {
-  DKV_ASSERT(options_.replica.has_register);
-}
+    : self_(self), store_(std::move(store)), options_(std::move(options)), lease_(options_.timing.lease) {}
 
 void MemberActor::on_start(TimePoint now, Effects&) { started_ = quiet_since_ = now; }
 

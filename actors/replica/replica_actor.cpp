@@ -152,8 +152,8 @@ void ReplicaActor::raise_epoch(Epoch epoch, TimePoint now) {
   stash_bytes_ = 0;
   pull_due_at_ = now;
   if (taker_.waits_for_first() && !taker_.store_is_partial()) {
-    // That our history is in its log, though too old, only its predecessor has said. This one may have lost
-    // its data, and would have us throw ours away.
+    // That our history is in its log, though too old, only its predecessor has said. This one's may be
+    // another, or its log may still reach back to ours.
     taker_.give_up();
     want_pull();
   }
@@ -259,11 +259,8 @@ void ReplicaActor::handle(peer::PullReply message, const Address&, TimePoint now
   if (message.outcome == peer::PullOutcome::too_old) {
     return take_snapshot("the primary's log no longer holds what follows " + to_string(head_), now, out);
   }
-  if (message.outcome == peer::PullOutcome::diverged) {
-    if (options_.has_register) return find_common(std::move(message.epochs), out);
-    return diverge(now, out);
-  }
-  if (options_.has_register && taker_.is_filling() && message.epoch > taker_.progress().until.epoch) {
+  if (message.outcome == peer::PullOutcome::diverged) return find_common(std::move(message.epochs), out);
+  if (taker_.is_filling() && message.epoch > taker_.progress().until.epoch) {
     // What began this epoch must be known here, to say whether the chunks are of its history.
     if (topology_->find_shard(self_.shard)->epoch != message.epoch) return want_pull();
     if (!copy_counts())
@@ -422,7 +419,7 @@ void ReplicaActor::handle(peer::SnapshotReply message, const Address&, TimePoint
     heard_once_ = true;
     // A new primary's: whether it goes on with the copy that has begun, a pull shows.
     const bool is_news = taker_.is_filling() && message.epoch > taker_.progress().until.epoch;
-    if (options_.has_register && is_news && aligned_epoch_ != message.epoch) return want_pull();
+    if (is_news && aligned_epoch_ != message.epoch) return want_pull();
   }
   if (message.outcome == peer::SnapshotOutcome::ok) copied_from_ = primary_.node;
   if (taker_.take(std::move(message), copy_.store_will_have(), now, out)) forget(out);

@@ -5,17 +5,18 @@
 // R3: in an epoch it appends, acknowledges and uses `commit` only after a pull of its own, answered in
 // that epoch, has shown that its last event is in the primary's log (alignment). R4: frames of an epoch
 // below the highest seen are dropped. R17: its readers see committed events only.
-// A replica whose history is not its primary's says so and keeps asking; it cuts nothing. One that the
-// primary's log does not reach back to takes a snapshot: from the first chunk until it is a state of the
-// shard again it answers no reads and acknowledges nothing.
+// What its primary's log does not have is cut (R5), but nothing that is known to be committed: where that
+// would be needed it says so, and keeps asking. One that the primary's log does not reach back to takes a
+// snapshot: from the first chunk until it is a state of the shard again it answers no reads and acknowledges
+// nothing.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <string>
 
+#include "actors/replica/recovery_progress.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_actor.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_taker.hpp"
@@ -36,10 +37,7 @@ struct ReplicaOptions {
   std::uint64_t process = 0;  // different in every run: an answer to an earlier run's pull must not count
   ReplicaRules rules;
   std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
-  /// The shard's primary changes by the cluster's register: a new topology says whom to follow, and an
-  /// uncommitted tail is cut.
-  bool has_register = false;
-  std::uint64_t incarnation = 0;  // of this member's folder; under a register
+  std::uint64_t incarnation = 0;  // of this member's folder
 };
 
 class ReplicaActor : public Actor {

@@ -7,8 +7,8 @@
 
 namespace dkv {
 
-RouterActor::RouterActor(Address self, std::size_t max_value_bytes, bool has_register)
-    : self_(self), max_value_bytes_(max_value_bytes), has_register_(has_register) {}
+RouterActor::RouterActor(Address self, std::size_t max_value_bytes)
+    : self_(self), max_value_bytes_(max_value_bytes) {}
 
 void RouterActor::on_message(Envelope envelope, TimePoint, Effects& out) {
   std::visit([&](auto& message) { handle(std::move(message), out); }, envelope.message);
@@ -184,20 +184,17 @@ void RouterActor::handle(PartReply message, Effects& out) {
 }
 
 void RouterActor::query_status(ClientRequest message, Effects& out) {
-  const std::size_t parts = local_shards_.size() + (has_register_ ? 1 : 0);
+  const std::size_t parts = local_shards_.size() + 1;  // and the registrar's
   StatusGathering gathering{std::move(message.origin), message.request.request_id, {}, parts};
   gathering.status.node = topology_->find_node(self_.node)->name;
   gathering.status.version = DKV_VERSION;
   gathering.status.topology_version = topology_->version;
   gathering.status.topology_change = topology_->change;
   gathering.status.ready = true;
-  if (parts == 0) {
-    return reply(std::move(gathering.origin), {gathering.request_id, std::move(gathering.status)}, out);
-  }
   const std::uint64_t token = next_token_++;
   status_gatherings_.emplace(token, std::move(gathering));
   for (const ShardId shard : local_shards_) out.send(member(shard), StatusQuery{token});
-  if (has_register_) out.send({self_.node, Role::registrar, {}}, StatusQuery{token});
+  out.send({self_.node, Role::registrar, {}}, StatusQuery{token});
 }
 
 void RouterActor::handle(StatusReport message, Effects& out) {

@@ -19,8 +19,7 @@ class RouterActor : public Actor {
   /// Of an operator's requests, those that wait for their outcome; past this they are refused as overloaded.
   static constexpr std::size_t kMaxControls = 64;
 
-  /// `has_register`: there is a registrar beside it, whose view is part of a status.
-  RouterActor(Address self, std::size_t max_value_bytes, bool has_register = false);
+  RouterActor(Address self, std::size_t max_value_bytes);
 
   void on_message(Envelope envelope, TimePoint now, Effects& out) override;
 
@@ -79,7 +78,6 @@ class RouterActor : public Actor {
 
   Address self_;
   std::size_t max_value_bytes_;
-  bool has_register_;
   TopologyPtr topology_;
   std::string encoded_topology_;
   std::map<ShardId, Place> places_;

@@ -47,10 +47,6 @@ std::uint64_t in_ms(Duration time) {
 }
 }  // namespace
 
-ShardActor::ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
-                       ShardOptions options)
-    : self_(self), options_(options), copy_(self, std::move(store), copy_options) {}
-
 ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epoch epoch,
                        std::vector<NodeId> counted, Effects& out)
     : self_(self),
@@ -58,18 +54,33 @@ ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epo
       copy_(std::move(from.copy)),
       topology_(std::move(from.topology)),
       shard_(topology_->find_shard(self.shard)),
-      has_register_(true),
       counted_(std::move(counted)),
-      lease_until_(TimePoint{}) {
+      remark_(std::move(from.remark)),
+      head_(from.head),
+      packed_(from.head),
+      durable_(from.durable),
+      published_(from.head) {
   for (const FrameBytes& bytes : from.unapplied) {
     const auto frame = decode_frame(*bytes);
     DKV_ASSERT(frame.has_value());  // it was checked when it was taken
     copy_.apply(*frame);
   }
-  commit_ = from.commit;
-  remark_ = std::move(from.remark);
-  begin_epoch(from.head, epoch, out);
-  durable_ = from.durable;
+  commit_ = std::max(from.commit, copy_.store_reached().seq);
+  begin_epoch(epoch, out);
+}
+
+void ShardActor::begin_epoch(Epoch epoch, Effects& out) {
+  // So that a log that finds no room for even the next event knows what it may give back.
+  trim_log(false, out);
+  if (epoch <= head_.epoch) {
+    return fail("the data in this folder is of a newer epoch, " + std::to_string(head_.epoch.value) +
+                    ", than the cluster's register gives it, " + std::to_string(epoch.value) +
+                    ": it belongs to another cluster, or the keepers' folders are old",
+                out);
+  }
+  epoch_ = epoch;
+  append({EventType::epoch_start, {}, {}}, out);
+  serves_from_ = head_.seq;
 }
 
 void ShardActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
@@ -84,54 +95,10 @@ TimePoint ShardActor::wake_at() const {
   return std::min({heartbeat, copy_.wake_at(), paced});
 }
 
-// ---- start
-
-void ShardActor::handle(TopologyChanged message, const Address&, TimePoint, Effects& out) {
+void ShardActor::handle(TopologyChanged message, const Address&, TimePoint, Effects&) {
   topology_ = std::move(message.topology);
   shard_ = topology_->find_shard(self_.shard);
   DKV_ASSERT(shard_ != nullptr);
-  if (state_ != State::waiting) return;
-  state_ = State::opening;
-  out.send({self_.node, Role::log, self_.shard}, OpenLog{copy_.store_applied(), copy_.store_reached()});
-}
-
-void ShardActor::handle(LogRecovered message, const Address&, TimePoint now, Effects& out) {
-  for (const FrameBytes& bytes : message.frames) {
-    const auto frame = decode_frame(*bytes);
-    DKV_ASSERT(frame.has_value());  // the log has checked it
-    copy_.apply(*frame);
-    commit_ = std::max(commit_, frame->commit);
-  }
-  recovery_.note(message, {self_.node, Role::log, self_.shard}, shard_->name, now, out);
-}
-
-void ShardActor::handle(LogOpened message, const Address&, TimePoint, Effects& out) {
-  if (state_ == State::opening) choose_epoch(message.head, out);
-}
-
-void ShardActor::choose_epoch(Position head, Effects& out) {
-  // R6: never an epoch that this log has seen, nor one that a lost log may have seen.
-  began_empty_ = head == Position{};
-  Epoch epoch{head.epoch.value + 1};
-  if (began_empty_) epoch = std::max(epoch, options_.first_epoch);
-  begin_epoch(head, epoch, out);
-}
-
-void ShardActor::begin_epoch(Position head, Epoch epoch, Effects& out) {
-  head_ = packed_ = durable_ = published_ = head;
-  commit_ = std::max(commit_, copy_.store_reached().seq);
-  // So that a log that finds no room for even the next event knows what it may give back.
-  trim_log(false, out);
-  if (epoch <= head.epoch) {
-    return fail("the data in this folder is of a newer epoch, " + std::to_string(head.epoch.value) +
-                    ", than the cluster's register gives it, " + std::to_string(epoch.value) +
-                    ": it belongs to another cluster, or the keepers' folders are old",
-                out);
-  }
-  epoch_ = epoch;
-  state_ = State::beginning;
-  append({EventType::epoch_start, {}, {}}, out);
-  serves_from_ = head_.seq;
 }
 
 // ---- requests
@@ -416,7 +383,7 @@ void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
 }
 
 void ShardActor::on_turn_end(TimePoint now, Effects& out) {
-  if (state_ == State::beginning || state_ == State::serving) {
+  if (leads()) {
     seal_frame(out);
     publish_durable(out);
     const Seq before = commit_;
@@ -487,11 +454,10 @@ bool ShardActor::is_idle() const {
          paced_.empty() && turn_for_commit_.empty() && turn_for_durable_.empty();
 }
 
-/// What the local log and every in-sync replica have on disk.
+/// What the local log and every counted replica have on disk.
 Seq ShardActor::in_sync_has() const {
   Seq least = durable_.seq;
-  for (const NodeId node : has_register_ ? counted_ : shard_->in_sync)
-    least = std::min(least, durable_on(node));
+  for (const NodeId node : counted_) least = std::min(least, durable_on(node));
   return least;
 }
 
@@ -500,7 +466,7 @@ Seq ShardActor::durable_on(NodeId node) const {
   return replica == replicas_.end() ? Seq{} : replica->second.durable;
 }
 
-/// R1: commit is the least durable position of the local log and every in-sync replica.
+/// R1: commit is the least durable position of the local log and every counted replica.
 void ShardActor::advance_commit() {
   commit_ = std::max(commit_, in_sync_has());
   while (!in_flight_.empty() && in_flight_.front().last.seq <= commit_) {
@@ -574,7 +540,7 @@ void ShardActor::handle(CheckpointFailed message, const Address&, TimePoint now,
   if (copy_.disk_is_full()) trim_log(true, out);
 }
 
-/// Neither recovery nor an in-sync replica needs what has been checkpointed and is on its disk.
+/// Neither recovery nor a counted replica needs what has been checkpointed and is on its disk.
 void ShardActor::trim_log(bool disk_is_full, Effects& out) {
   const Seq upto = std::min(copy_.store_applied().seq, in_sync_has());
   out.send({self_.node, Role::log, self_.shard}, TrimLog{upto, disk_is_full});
@@ -592,13 +558,6 @@ void ShardActor::handle(peer::ReplicaAck message, const Address& from, TimePoint
 }
 
 void ShardActor::handle(peer::PullRequest message, const Address& from, TimePoint, Effects& out) {
-  if (state_ == State::serving && message.from.epoch > epoch_ && !has_register_) {
-    // R4: never serve below the highest epoch seen.
-    fail("node " + std::to_string(from.node.value) + " holds a newer history, up to " +
-             to_string(message.from) +
-             ": this data folder is old or was emptied. Stop the node and put the right folder back",
-         out);
-  }
   if (!leads() || message.from.epoch > epoch_ || pulls_.size() >= kMaxPulls) {
     return refuse({from, message}, out);
   }
@@ -635,18 +594,6 @@ void ShardActor::handle(LogReadFailed message, const Address&, TimePoint, Effect
 void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out) {
   const auto pull = pulls_.find(message.token);
   if (pull == pulls_.end()) return;
-  const Position from = pull->second.request.from;
-  // Older than all that this history, which began here, has ever had.
-  const bool foreign = message.reach == LogReach::unknown ||
-                       (message.reach == LogReach::too_old && from != Position{} && from.epoch < epoch_);
-  if (began_empty_ && foreign && !is_volatile() && !has_register_) {
-    fail("node " + std::to_string(pull->second.asker.node.value) + " holds a history up to " +
-             to_string(from) +
-             ", but this node began with an empty data folder: its data "
-             "was lost or moved. Stop this node and put its folder back, or copy the replica's",
-         out);
-    return;  // which has refused this pull with all others
-  }
   peer::PullReply answer;
   answer.shard = self_.shard;
   answer.process = pull->second.request.process;
@@ -684,12 +631,10 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.primary = true;
   status.leased = now < lease_until_;
   status.ready = state_ == State::serving && status.leased;
-  constexpr const char* kNames[] = {"starting", "recovering", "starting",
-                                    "serving",  "failed",     "stepping_down"};
+  constexpr const char* kNames[] = {"starting", "serving", "failed", "stepping_down"};
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   if (status.problem.empty()) status.problem = remark_;
-  if (state_ == State::opening && status.problem.empty()) status.problem = recovery_.text();
   if (state_ == State::serving && !status.leased) {
     status.state = "no_lease";
     if (status.problem.empty())
@@ -698,19 +643,18 @@ MemberStatus ShardActor::status(TimePoint now) const {
           "the keepers has dropped it";
   }
   if (status.leased && lease_until_ != kNever) status.lease_ms = in_ms(lease_until_ - now);
-  status.is_volatile = is_volatile();
+  status.is_volatile = shard_->store == StoreKind::memory;
   status.epoch = epoch_;
   status.head = head_.seq;
   status.durable = durable_.seq;
   status.commit = commit_;
   status.applied = copy_.store_applied().seq;
-  if (shard_ == nullptr) return status;
   status.shard_name = shard_->name;
   for (const NodeId node : shard_->replicas) {
     ReplicaStatus& replica = status.replicas.emplace_back();
     replica.node = topology_->find_node(node)->name;
     replica.in_sync = contains(shard_->in_sync, node);
-    replica.counted = contains(has_register_ ? counted_ : shard_->in_sync, node);
+    replica.counted = contains(counted_, node);
     const auto progress = replicas_.find(node);
     replica.heard = progress != replicas_.end();
     if (replica.heard) {

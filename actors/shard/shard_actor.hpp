@@ -3,9 +3,9 @@
 // durable; a reply leaves once commit has reached the event that it depends on. So group commit,
 // pipelining and linearizable reads are one rule (the commit rule, R1).
 //
-// Begins a new epoch at every start (R6): nothing is answered before its first event is committed. In a
-// cluster that has a register its member tells it which epoch, who counts, and how long its lease holds (see
-// actors/member/); else it chooses for itself.
+// It leads in one epoch, which its member has from the register (R6), on top of what that had as a replica:
+// nothing is answered before the epoch's first event is committed. Its member tells it who counts, and how
+// long its lease holds (see actors/member/).
 // After a log failure it has failed for good: what was pending is of unknown outcome.
 #pragma once
 
@@ -18,10 +18,8 @@
 
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/plan.hpp"
-#include "actors/shard/recovery_progress.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
-#include "messages/limits.hpp"
 
 namespace dkv {
 
@@ -32,15 +30,9 @@ struct ShardOptions {
   /// Replies that wait or leave at the end of this turn, values included; past this, requests are refused
   /// as overloaded.
   std::size_t max_owed_bytes = std::size_t{64} << 20;
-  /// The first epoch of a log that begins anew: higher than any that this shard may have had before its
-  /// folder was emptied, so that two histories never share a position. The world gives wall-clock
-  /// milliseconds.
-  Epoch first_epoch{1};
-  std::uint64_t process = 0;  // different in every run
   // What a test may break, to see that it is noticed.
   bool sync_first = true;     // R2: commit waits for this disk
   bool whole_batches = true;  // an atomic batch is in one frame
-  std::uint64_t snapshot_chunk_bytes = kSnapshotChunkBytes;
 };
 
 /// What a replica that becomes primary has: its copy, and what follows it in its log, committed or not. All
@@ -57,8 +49,8 @@ struct Inheritance {
 
 class ShardActor : public Actor {
  public:
-  ShardActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options, ShardOptions options);
-  /// The primary of an epoch that the register has given to this process. Its log is open.
+  /// The primary of an epoch that the register has given to this process. Its log is open. It has no lease
+  /// yet.
   ShardActor(Address self, Inheritance from, ShardOptions options, Epoch epoch, std::vector<NodeId> counted,
              Effects& out);
 
@@ -67,7 +59,7 @@ class ShardActor : public Actor {
   void on_turn_end(TimePoint now, Effects& out) override;
   TimePoint wake_at() const override;
 
-  // What its member tells a primary that has its epoch from the register, at any time.
+  // What its member tells it, at any time.
 
   /// R1: whose disks a committed event must have reached, beside its own.
   void count(std::vector<NodeId> nodes) { counted_ = std::move(nodes); }
@@ -94,7 +86,7 @@ class ShardActor : public Actor {
   ShardCopy& copy() { return copy_; }
 
  private:
-  enum class State { waiting, opening, beginning, serving, failed, deposed };
+  enum class State { beginning, serving, failed, deposed };
 
   /// Whom a reply goes to: a client, or the router that put a request together from parts.
   using Asker = std::variant<Origin, std::uint64_t>;
@@ -125,8 +117,6 @@ class ShardActor : public Actor {
   void handle(ClientRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(PartRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(StatusQuery message, const Address& from, TimePoint now, Effects& out);
-  void handle(LogRecovered message, const Address& from, TimePoint now, Effects& out);
-  void handle(LogOpened message, const Address& from, TimePoint now, Effects& out);
   void handle(Durable message, const Address& from, TimePoint now, Effects& out);
   void handle(LogRead message, const Address& from, TimePoint now, Effects& out);
   void handle(LogReadFailed message, const Address& from, TimePoint now, Effects& out);
@@ -141,12 +131,10 @@ class ShardActor : public Actor {
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
-  void begin_epoch(Position head, Epoch epoch, Effects& out);
-  void choose_epoch(Position head, Effects& out);
+  void begin_epoch(Epoch epoch, Effects& out);
   void give_up_all(const std::string& why, Effects& out);
   /// Speaks to its replicas: it has an epoch, though its first event may not be committed yet.
-  bool leads() const { return state_ == State::serving || (has_register_ && state_ == State::beginning); }
-  bool is_volatile() const { return shard_ != nullptr && shard_->store == StoreKind::memory; }
+  bool leads() const { return state_ == State::serving || state_ == State::beginning; }
   void answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out);
   void answer_scan(Waiting waiting, const rpc::Scan& scan);
   void prefetch(const std::vector<Operation>& operations);
@@ -185,16 +173,13 @@ class ShardActor : public Actor {
   ShardCopy copy_;
   TopologyPtr topology_;
   const ShardInfo* shard_ = nullptr;  // in topology_
-  bool has_register_ = false;         // and all of these from it
   std::vector<NodeId> counted_;
-  TimePoint lease_until_ = kNever;
-  State state_ = State::waiting;
+  TimePoint lease_until_{};
+  State state_ = State::beginning;
   std::string problem_;
   std::string blocked_;  // why the log does not move: not empty while the disk is full
   std::string remark_;
   TimePoint moved_at_{};  // when commit was last not waited for, or rose
-  RecoveryProgress recovery_;
-  bool began_empty_ = false;  // this process found no log
 
   Epoch epoch_;
   Position head_;       // the last event executed

@@ -127,7 +127,6 @@ class Node::Impl {
   Result<void> spawn() {
     NodeOptions options = setup_.limits;
     options.process = random_number();
-    options.has_register = true;
     options.timing = timing_of(setup_.topology->failover);
     options.crash_loop = data_.crashes() >= kCrashLoop;
     if (options.crash_loop) {

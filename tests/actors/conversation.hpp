@@ -29,7 +29,8 @@ inline TopologyPtr one_shard(std::vector<NodeId> in_sync = {}) {
 
 class Conversation {
  public:
-  explicit Conversation(Actor& actor) : actor_(actor) {}
+  /// `said`: by the actor while it was made.
+  explicit Conversation(Actor& actor, Effects said = {}) : actor_(actor), effects_(std::move(said)) { take(); }
 
   /// One message in a turn of its own.
   void tell(Message message, Address from = {}) {

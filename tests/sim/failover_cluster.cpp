@@ -4,7 +4,6 @@
 #include <array>
 
 #include "tests/linearizability/check.hpp"
-#include "tests/sim/small_limits.hpp"
 
 namespace dkv::sim {
 
@@ -185,6 +184,8 @@ void FailoverCluster::note(std::size_t place, ShardId shard, const OperationResu
   } else if (result.code == Errc::unavailable || result.code == Errc::unknown_outcome) {
     result_.unknown_outcomes += result.code == Errc::unknown_outcome;
     guess_again(shard);
+  } else if (result.code == Errc::disk_full) {
+    ++result_.refused_for_room;
   } else if (call.code != OpCode::get && result.code == Errc::ok) {
     ++result_.acknowledged_writes;
   } else if (call.code == OpCode::get && (result.code == Errc::ok || result.code == Errc::not_found)) {
@@ -454,12 +455,6 @@ std::shared_ptr<Topology> simulated_nodes(std::uint64_t id, std::size_t nodes, s
   for (std::size_t i = 0; i < keepers; ++i)
     topology->keepers.push_back({topology->nodes.at(first_keeper - 1 + i).id});
   return topology;
-}
-
-NodeOptions register_options(std::uint64_t seed) {
-  NodeOptions options = small_limits(seed);
-  options.has_register = true;
-  return options;
 }
 
 }  // namespace dkv::sim

@@ -29,6 +29,7 @@ struct FailoverResult {
   std::uint64_t replica_reads = 0;
   std::uint64_t atomic_batches = 0;  // done
   std::uint64_t unknown_outcomes = 0;
+  std::uint64_t refused_for_room = 0;  // writes, while a disk was full
   std::uint64_t faults = 0;
   std::uint64_t epochs = 0;      // begun
   std::uint64_t take_overs = 0;  // of them, by another node
@@ -127,7 +128,5 @@ class FailoverCluster {
 /// Nodes with that many as keepers, beginning at `first_keeper`; no shards yet.
 std::shared_ptr<Topology> simulated_nodes(std::uint64_t id, std::size_t nodes, std::size_t first_keeper,
                                           std::size_t keepers);
-/// The small limits, under a register.
-NodeOptions register_options(std::uint64_t seed);
 
 }  // namespace dkv::sim

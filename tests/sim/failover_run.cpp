@@ -4,6 +4,7 @@
 
 #include "actors/keeper/keeper_actor.hpp"
 #include "actors/keeper/quorum.hpp"
+#include "tests/sim/small_limits.hpp"
 #include "topology/codec.hpp"
 #include "topology/placement.hpp"
 
@@ -71,7 +72,7 @@ class FailoverRun {
 
  private:
   static NodeOptions node_options(const FailoverOptions& options) {
-    NodeOptions node = register_options(options.seed);
+    NodeOptions node = small_limits(options.seed);
     if (options.breaks) options.breaks(node);
     return node;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/keeper/keeper_actor.hpp"
+#include "tests/sim/small_limits.hpp"
 #include "topology/codec.hpp"
 
 namespace dkv::sim {
@@ -119,6 +120,32 @@ void crash_loop_alone(FailoverCluster& cluster) {
     cluster.world().start(kA);
   }
   wait_for_leader(cluster, kA);
+}
+
+/// Power fails everywhere at once.
+void power_failure(FailoverCluster& cluster) {
+  settle(cluster);
+  for (int i = 0; i < 10; ++i) cluster.put(kA, "key-" + std::to_string(i), "kept");
+  cluster.run_for(100ms);
+  for (const NodeInfo& node : cluster.world().topology().nodes) cluster.world().crash(node.id);
+  cluster.world().start_all();
+  wait_for_leader(cluster, kA);
+}
+
+/// The primary loses its folder, when no replica is in sync: it must not begin a second history, and the
+/// replica has not all of the first.
+void wiped_primary(FailoverCluster& cluster) {
+  settle(cluster);
+  cluster.world().crash(kB);
+  cluster.run_until("B is dropped", 3s, [&] { return !in_sync(cluster, kB); });
+  cluster.put(kA, "key-0", "lost");
+  cluster.run_for(100ms);
+  cluster.world().crash(kA);
+  cluster.world().wipe_members(kA);
+  cluster.world().start_all();
+  cluster.run_for(5s);
+  if (cluster.leader(kShard) != NodeId{}) cluster.violated("a copy that has not all took over");
+  cluster.force_promotion(kShard, kB);
 }
 
 /// Answers to its heartbeats come to the primary late, and the last one when its lease should be nearly over.
@@ -407,6 +434,8 @@ const std::vector<Scenario>& scenarios() {
       {"stalled-disk", stalled_disk},
       {"crash-loop", crash_loop},
       {"crash-loop-alone", crash_loop_alone},
+      {"power-failure", power_failure},
+      {"wiped-primary", wiped_primary},
       {"slow-answers", slow_answers},
       {"primary-heard-while-taking", primary_heard_while_taking},
       {"change-of-an-earlier-process", change_of_an_earlier_process},
@@ -442,7 +471,7 @@ FailoverResult run_scenario(const Scenario& scenario, const std::function<void(N
   for (std::uint32_t node = 2; node <= scenario.members; ++node) shard.replicas.push_back(NodeId{node});
   topology->shards = {shard};
   topology->slots.fill(kShard);
-  NodeOptions options = register_options(1);
+  NodeOptions options = small_limits(1);
   if (breaks) breaks(options);
   FailoverCluster cluster(1, topology, options);
   scenario.script(cluster);

@@ -24,6 +24,7 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
     total.atomic_batches += result.atomic_batches;
     total.reads += result.reads;
     total.replica_reads += result.replica_reads;
+    total.refused_for_room += result.refused_for_room;
     total.faults += result.faults;
     total.take_overs += result.take_overs;
     total.hand_overs += result.hand_overs;
@@ -34,13 +35,14 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   EXPECT_GT(total.acknowledged_writes, 300 * seeds);
   EXPECT_GT(total.atomic_batches, 30 * seeds);
   EXPECT_GT(total.replica_reads, 100 * seeds);
+  EXPECT_GT(total.refused_for_room, seeds / 4);
   EXPECT_GT(total.take_overs, seeds);
   EXPECT_GT(total.hand_overs, seeds / 4);
   EXPECT_GT(total.wiped, seeds / 4);
   EXPECT_GT(total.copies, seeds / 2);
   std::cout << seeds << " seeds: " << total.acknowledged_writes << " writes, " << total.reads << " reads, "
-            << total.replica_reads << " replica reads, " << total.faults << " faults, " << total.take_overs
-            << " take-overs, " << total.hand_overs << " hand-overs, " << total.wiped << " nodes wiped, "
+            << total.replica_reads << " replica reads, " << total.refused_for_room << " refused for room, "
+            << total.faults << " faults, " << total.take_overs << " take-overs, " << total.hand_overs << " hand-overs, " << total.wiped << " nodes wiped, "
             << total.copies << " copies of shards\n";
 }
 

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include "tests/sim/cluster_run.hpp"
 #include "tests/sim/failover_run.hpp"
 #include "tests/sim/failover_scenarios.hpp"
 #include "tests/sim/mutations.hpp"
@@ -18,8 +17,6 @@ struct Options {
   std::uint64_t count = 1;
   std::uint64_t step = 1;
   std::uint64_t seconds = 60;
-  std::string broken;
-  bool is_static = false;
   bool only_failures = false;
 };
 
@@ -31,23 +28,6 @@ bool judge(const std::vector<std::string>& violations) {
   for (const std::string& violation : violations) std::printf("  %s\n", violation.c_str());
   std::fflush(stdout);
   return violations.empty();
-}
-
-bool run_one_static(const Options& asked, std::uint64_t seed) {
-  RunOptions options;
-  options.seed = seed;
-  options.length = std::chrono::seconds(asked.seconds);
-  options.disks_lie = asked.broken == "disk";
-  options.replica_rules.detect_gaps = asked.broken != "gaps";
-  const auto began = std::chrono::steady_clock::now();
-  const auto result = run_cluster(options);
-  std::printf(
-      "seed %llu: trace %016llx, %llu writes, %llu reads, %llu replica reads, %llu faults, %llu snapshots, "
-      "%.3f s%s\n",
-      ull{seed}, ull{result.trace_hash}, ull{result.acknowledged_writes}, ull{result.reads},
-      ull{result.replica_reads}, ull{result.faults}, ull{result.snapshots}, seconds_since(began),
-      result.violations.empty() ? "" : "  FAILED");
-  return judge(result.violations);
 }
 
 bool run_one(const Options& asked, std::uint64_t seed) {
@@ -108,11 +88,6 @@ int main(int argc, char** argv) {
                "break each safety rule in turn, and print by which seed or scenario that is noticed");
   std::string scenario;
   app.add_option("--scenario", scenario, "run this scripted life instead, or 'all' of them");
-  app.add_flag("--static", options.is_static, "clusters without a register, whose primaries never change");
-  app.add_option("--break", options.broken,
-                 "with --static, break the world on purpose: 'gaps' (a replica that does not detect them) or "
-                 "'disk' (syncs that do nothing)")
-      ->check(CLI::IsMember({"gaps", "disk"}));
   CLI11_PARSE(app, argc, argv);
   if (mutations_wanted) return print_mutations() ? 0 : 1;
   if (!scenario.empty()) {
@@ -123,8 +98,7 @@ int main(int argc, char** argv) {
     return held ? 0 : 1;
   }
   for (std::uint64_t i = 0; i < options.count; ++i) {
-    const std::uint64_t seed = options.first + i * options.step;
-    if (!(options.is_static ? run_one_static(options, seed) : run_one(options, seed))) return 1;
+    if (!run_one(options, options.first + i * options.step)) return 1;
   }
   if (options.only_failures) std::printf("%llu seeds held\n", ull{options.count});
   return 0;

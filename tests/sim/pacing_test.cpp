@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 #include <iostream>
 
-#include "actors/shard/shard_actor.hpp"
+#include "actors/member/member_actor.hpp"
 #include "tests/actors/conversation.hpp"
+#include "tests/sim/failover_cluster.hpp"
 #include "tests/sim/seeds.hpp"
-#include "tests/sim/sim_world.hpp"
 
 namespace dkv::sim {
 namespace {
@@ -25,6 +25,14 @@ NodeOptions limits() {
   return options;
 }
 
+/// Nobody else can keep its writers waiting.
+TopologyPtr one_member() {
+  auto topology = simulated_nodes(4711, 1, 1, 1);
+  topology->shards = {{test::kShard, "city", 1, test::kPrimaryNode, {}, {}}};
+  topology->slots.fill(test::kShard);
+  return topology;
+}
+
 /// Writes its own key over and over, two writes under way at a time.
 struct Writer {
   std::uint64_t asked = 0;         // the value of its last write
@@ -34,7 +42,7 @@ struct Writer {
 
 class Pacing {
  public:
-  explicit Pacing(std::uint64_t seed) : world_(seed, test::one_shard(), limits()) {
+  explicit Pacing(std::uint64_t seed) : world_(seed, one_member(), limits()) {
     // Some 180 records, all but a few of keys that are written once: a checkpoint takes a third of a second,
     // in which writers who are not slowed down take all the room there is.
     world_.slow_stores(Duration{2ms});
@@ -120,9 +128,9 @@ class Pacing {
   }
 
   void watch() {
-    if (auto* primary = dynamic_cast<ShardActor*>(world_.actor(kPrimary))) {
-      most_bytes = std::max(most_bytes, primary->copy().unwritten_bytes());
-    }
+    const auto* member = dynamic_cast<MemberActor*>(world_.actor(kPrimary));
+    if (member != nullptr && member->primary() != nullptr)
+      most_bytes = std::max(most_bytes, member->primary()->copy().unwritten_bytes());
     world_.at(world_.now() + 1ms, [this] { watch(); });
   }
 

@@ -42,7 +42,6 @@ void SimWorld::start(NodeId id) {
   options.process = random_.next();
   options.crash_loop = node.crashes >= kCrashLoop;
   node.started_at = now_;
-  options.shard.first_epoch = Epoch{static_cast<std::uint64_t>(now_.time_since_epoch() / Duration{1ms})};
   const auto open_storage = [&](const ShardInfo& shard) -> Result<MemberStorage> {
     auto& store = node.stores[shard.id];
     if (!store) store = std::make_shared<SimStore>(random_, watch_, store_record_cost_);
@@ -119,13 +118,6 @@ void SimWorld::heal() {
   delays_.clear();
   for (const auto& [id, node] : nodes_) unlimit_disks(id);
   start_all();
-}
-
-void SimWorld::make_disks_lie() {
-  for (auto& [id, node] : nodes_) {
-    for (const ShardInfo& shard : topology_->shards) node.platters[shard.id].lies = true;
-    node.platters[ShardId{}].lies = true;
-  }
 }
 
 Actor* SimWorld::actor(const Address& address) {

@@ -72,10 +72,8 @@ class SimWorld {
   void break_keeper_disk(NodeId node) { nodes_.at(node).platters[ShardId{}].sync_fails = true; }
   /// What a checkpoint takes for each of its records, from now on.
   void slow_stores(Duration record_cost) { store_record_cost_ = record_cost; }
-  /// Ends all faults but lying disks, and starts every node that is down.
+  /// Ends all faults, and starts every node that is down.
   void heal();
-  /// Every sync from now on lies.
-  void make_disks_lie();
 
   bool is_up(NodeId node) const { return nodes_.at(node).up; }
   TimePoint now() const { return now_; }

@@ -14,7 +14,6 @@ constexpr Address kOther{kReplicaNode, Role::member, kShard};
 
 MemberOptions options() {
   MemberOptions options;
-  options.replica.has_register = true;
   options.process = kProcess;
   options.incarnation = options.replica.incarnation = kFolder;
   return options;
@@ -113,6 +112,31 @@ TEST_F(Member, AdmitsNoReplicaByWhatItsLostFolderHad) {
   acknowledge(head(), kOtherFolder + 1);
   const auto proposed = world_.said<ProposeChange>();
   EXPECT_EQ(proposed.change.shards.at(0).next.folders.back().incarnation, kOtherFolder + 1);
+}
+
+TEST_F(Member, DoesNotLeadWithAnotherFolderThanTheRegistered) {  // R14
+  ShardInfo now = shard();
+  now.folders = {{kPrimaryNode, kFolder - 1}, {kReplicaNode, kOtherFolder}};
+  now.epoch = Epoch{2};
+  chosen(now, 100);
+  open_log();
+  world_.pass(10s);
+  EXPECT_FALSE(world_.has_said<ProposeChange>());
+  EXPECT_EQ(put_now("k"), Errc::unavailable);
+}
+
+TEST_F(Member, LeadsInAnEpochThatItsOwnProcessBegan) {  // R6
+  ShardInfo now = shard();
+  now.folders = {{kPrimaryNode, kFolder}};
+  now.epoch = Epoch{2};
+  chosen(now, 100);
+  open_log({Epoch{2}, Seq{5}});
+  EXPECT_EQ(put_now("k"), Errc::unavailable);
+  choose();
+  EXPECT_EQ(member_.epoch(), shard().epoch);
+  const auto first = world_.said<AppendFrame>();
+  EXPECT_EQ(first.last, (Position{shard().epoch, Seq{6}}));
+  EXPECT_GT(shard().epoch, Epoch{2});
 }
 
 // ---- hand-over

@@ -254,21 +254,75 @@ TEST_F(Replica, IgnoresGarbage) {
   EXPECT_FALSE(world_.has_said<AppendFrame>());
 }
 
-TEST_F(Replica, SaysSoWhenHistoriesDiffer) {
-  auto pull = start({Epoch{3}, Seq{50}});
-  auto answer = answer_to(pull, Epoch{4}, {Epoch{4}, Seq{2}}, Seq{2});
-  answer.outcome = peer::PullOutcome::diverged;
-  world_.tell(answer);
+/// With two events of epoch 3 on its disk, of which it knows the first one to be committed. The primary of
+/// epoch 4 does not have the second.
+class DivergedReplica : public Replica {
+ protected:
+  static constexpr Epoch kOld{3};
+  static constexpr Epoch kNew{4};
+
+  void SetUp() override {
+    world_.tell(answer_to(start(), kOld, {}, Seq{}));
+    world_.tell(EventFrame{frame_of(kOld, {}, Seq{0}, {{"a", "1"}})});
+    world_.tell(EventFrame{frame_of(kOld, {kOld, Seq{1}}, Seq{1}, {{"b", "2"}})});
+    world_.tell(Durable{{kOld, Seq{2}}});
+    world_.tell(EventFrame{frame_of(kNew, {kNew, Seq{9}}, Seq{9}, {})});
+    world_.forget();
+  }
+  /// Its primary says which epochs its events are of.
+  void compare_with(std::vector<EpochRange> theirs) {
+    world_.pass(400ms);
+    auto answer = answer_to(world_.said<peer::PullRequest>(), kNew, {kNew, Seq{9}}, Seq{9});
+    answer.outcome = peer::PullOutcome::diverged;
+    answer.epochs = std::move(theirs);
+    world_.tell(answer);
+    world_.tell(LogEpochs{world_.said<ReadEpochs>().token, {{{}, {}, {}}, {kOld, Seq{1}, Seq{2}}}});
+  }
+  void compare_with_another_history() { compare_with({{{}, {}, {}}, {kNew, Seq{1}, Seq{9}}}); }
+};
+
+TEST_F(DivergedReplica, CutsWhatItsNewPrimaryDoesNotHave) {  // R5
+  compare_with({{{}, {}, {}}, {kOld, Seq{1}, Seq{1}}, {kNew, Seq{2}, Seq{9}}});
+  const Position common = world_.said<CutLog>().at;
+  EXPECT_EQ(common, (Position{kOld, Seq{1}}));
+  world_.tell(EventFrame{frame_of(kNew, {kOld, Seq{2}}, Seq{2}, {{"k", "v"}})});
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  EXPECT_FALSE(world_.has_said<peer::ReplicaAck>());
+  world_.tell(LogOpened{common});
+  world_.pass(60ms);
+  const auto pull = world_.said<peer::PullRequest>();
+  EXPECT_EQ(pull.from, common);
+  world_.tell(
+      answer_to(pull, kNew, {kNew, Seq{2}}, Seq{2}, *frame_of(kNew, common, Seq{2}, {{"b", "other"}})));
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  EXPECT_EQ(world_.said<peer::ReplicaAck>().epoch, kNew);
+  EXPECT_EQ(read("a"), Errc::ok);
+}
+
+TEST_F(DivergedReplica, StopsRatherThanCutWhatIsCommitted) {  // R5
+  compare_with_another_history();
+  EXPECT_FALSE(world_.has_said<CutLog>());
   ASSERT_EQ(world_.logged().size(), 1U);
   world_.tell(StatusQuery{5});
   const auto report = world_.said<StatusReport>();
   EXPECT_EQ(report.status.state, "diverged");
   EXPECT_FALSE(report.status.ready);
   EXPECT_FALSE(report.status.problem.empty());
-  world_.tell(ClientRequest{{0, "reader"}, get("k")});  // this copy is no prefix of the history
+  world_.tell(ClientRequest{{0, "reader"}, get("a")});  // this copy is no prefix of the history
   EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
-  world_.tell(EventFrame{frame_of(Epoch{4}, {Epoch{3}, Seq{50}}, Seq{2}, {{"k", "v"}})});
+  world_.tell(EventFrame{frame_of(kNew, {kOld, Seq{2}}, Seq{2}, {{"k", "v"}})});
   EXPECT_FALSE(world_.has_said<AppendFrame>());
+}
+
+TEST_F(DivergedReplica, GivesItsHistoryUpWhenTheChangeThatBeganTheEpochLeftItsFolderOut) {
+  auto forced = std::make_shared<Topology>(*one_shard());
+  forced->shards[0].epoch = kNew;
+  forced->shards[0].folders = {{kPrimaryNode, 1}};
+  world_.tell(TopologyChanged{forced});
+  compare_with_another_history();
+  EXPECT_EQ(world_.said<peer::SnapshotRequest>().from_key, "");
+  world_.tell(ClientRequest{{0, "reader"}, get("a")});
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
 }
 
 TEST_F(Replica, IsReadyOnceLevelWithItsPrimaryAndWhileItHearsIt) {

@@ -15,6 +15,7 @@ constexpr ShardId kNear{4};
 TopologyPtr four_shards() {
   auto topology = std::make_shared<Topology>(*one_shard());
   topology->version = 9;
+  topology->change = 55;
   topology->shards = {{kShard, "city", 1, kPrimaryNode, {kReplicaNode}, {}},
                       {kFar, "far", 1, kReplicaNode, {}, {}},
                       {kReplicated, "replicated", 1, kReplicaNode, {kPrimaryNode}, {}},
@@ -188,7 +189,7 @@ TEST_F(Router, GivesTheTopology) {
   EXPECT_EQ(topology.encoded, encode(*topology_));
 }
 
-TEST_F(Router, GathersStatusFromEveryLocalMember) {
+TEST_F(Router, GathersStatusFromEveryLocalMemberAndTheRegistrar) {
   rpc::Request request;
   request.type = rpc::Type::status;
   ask(request);
@@ -200,11 +201,19 @@ TEST_F(Router, GathersStatusFromEveryLocalMember) {
     status.ready = status.shard != kNear;
     world_.tell(StatusReport{query.token, status});
   }
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  const auto query = world_.said<StatusQuery>();
+  EXPECT_EQ(world_.last_to(), (Address{kPrimaryNode, Role::registrar, {}}));
+  world_.tell(RegisterReport{query.token, true, {{"alpha", false, 2600}}});
   const auto reply = world_.said<ClientReply>();
   const auto& status = std::get<NodeStatus>(reply.reply.body);
   EXPECT_EQ(status.node, "alpha");
   EXPECT_EQ(status.members.size(), 3U);
   EXPECT_FALSE(status.ready);
+  EXPECT_EQ(status.topology_version, 9U);
+  EXPECT_EQ(status.topology_change, 55U);
+  EXPECT_TRUE(status.isolated);
+  EXPECT_EQ(status.keepers, (std::vector<KeeperStatus>{{"alpha", false, 2600}}));
 }
 
 // ---- what an operator asks for
@@ -280,31 +289,6 @@ TEST_F(Router, BoundsTheOperatorsRequestsThatWait) {
   world_.said<ClientReply>();
   ask(control(rpc::ControlAction::hand_over, "city", ""));
   EXPECT_FALSE(world_.has_said<ClientReply>());
-}
-
-TEST(RouterOfARegister, PutsTheRegistrarsViewIntoTheStatus) {
-  RouterActor router({kPrimaryNode, Role::router, {}}, kMaxValueBytes, true);
-  Conversation world(router);
-  auto topology = std::make_shared<Topology>(*one_shard());
-  topology->version = 5;
-  topology->change = 55;
-  world.tell(TopologyChanged{topology});
-  rpc::Request request;
-  request.type = rpc::Type::status;
-  world.tell(ClientRequest{{0, "caller"}, request});
-  const auto first = world.said<StatusQuery>();
-  EXPECT_EQ(world.last_to().role, Role::member);
-  world.said<StatusQuery>();
-  EXPECT_EQ(world.last_to(), (Address{kPrimaryNode, Role::registrar, {}}));
-  world.tell(RegisterReport{first.token, true, {{"alpha", false, 2600}}});
-  EXPECT_FALSE(world.has_said<ClientReply>());
-  world.tell(StatusReport{first.token, {}});
-  const auto status = std::get<NodeStatus>(world.said<ClientReply>().reply.body);
-  EXPECT_EQ(status.topology_version, 5U);
-  EXPECT_EQ(status.topology_change, 55U);
-  EXPECT_TRUE(status.isolated);
-  EXPECT_EQ(status.keepers, (std::vector<KeeperStatus>{{"alpha", false, 2600}}));
-  EXPECT_EQ(status.members.size(), 1U);
 }
 
 TEST(RouterAtStart, AnswersNothingBeforeItHasATopology) {

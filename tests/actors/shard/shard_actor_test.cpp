@@ -1,23 +1,29 @@
 #include "actors/shard/shard_actor.hpp"
 
-#include "actors/shard/memory_store.hpp"
-#include "tests/actors/conversation.hpp"
+#include "tests/actors/shard/primary_kit.hpp"
 
 namespace dkv::test {
 namespace {
 
+/// To whom the register has given an epoch. No replica counts yet, and it holds a lease for ever.
 class Shard : public testing::Test {
  protected:
-  explicit Shard(CopyOptions copy = {}, ShardOptions options = {})
-      : shard_({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), copy, options),
-        world_(shard_) {}
+  explicit Shard(CopyOptions copy = {}, ShardOptions options = {}, Position log_head = {})
+      : shard_(kPrimary, inheritance(log_head, copy), options, epoch_after(log_head), {}, made_),
+        world_(shard_, std::move(made_)) {
+    shard_.set_lease(kNever);
+  }
 
-  /// Up to the first event of its epoch on disk.
-  void serve(Position log_head = {}, TopologyPtr topology = one_shard()) {
-    world_.tell(TopologyChanged{std::move(topology)});
-    world_.said<OpenLog>();
-    world_.tell(LogOpened{log_head});
-    world_.tell(Durable{world_.said<AppendFrame>().last});
+  /// Up to the first event of its epoch on its disk.
+  Position begin(std::vector<NodeId> counted = {}) {
+    shard_.count(std::move(counted));
+    world_.end_turn();
+    const Position first = world_.said<AppendFrame>().last;
+    world_.tell(Durable{first});
+    return first;
+  }
+  void serve() {
+    begin();
     world_.forget();
   }
 
@@ -29,35 +35,43 @@ class Shard : public testing::Test {
   }
   void ask(rpc::Request request) { world_.tell(ClientRequest{{0, "caller"}, std::move(request)}); }
 
+  Effects made_;
   ShardActor shard_;
   Conversation world_;
 };
 
-TEST_F(Shard, AnswersNothingBeforeItsEpochHasBegun) {
+/// With a log of earlier epochs.
+class OldShard : public Shard {
+ protected:
+  static constexpr Position kHead{Epoch{4}, Seq{17}};
+  OldShard() : Shard({}, {}, kHead) {}
+};
+
+TEST_F(OldShard, AnswersNothingBeforeItsEpochHasBegun) {  // R6
   ask(get("k"));
   EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
-  world_.tell(TopologyChanged{one_shard()});
-  world_.tell(LogOpened{{Epoch{4}, Seq{17}}});
   const auto first = world_.said<AppendFrame>();
   EXPECT_EQ(first.last, (Position{Epoch{5}, Seq{18}}));
-  ask(get("k"));
-  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
-  EXPECT_TRUE(world_.published().empty());
+  const auto frame = decode_frame(*first.bytes);
+  ASSERT_TRUE(frame.has_value());
+  EXPECT_EQ(frame->prev, kHead);
+  ASSERT_EQ(frame->events.size(), 1U);
+  EXPECT_EQ(frame->events[0].type, EventType::epoch_start);
+  for (const FrameBytes& published : world_.published()) EXPECT_NE(published, first.bytes);
   world_.tell(Durable{first.last});
   ask(get("k"));
   EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
 }
 
-TEST_F(Shard, BeginsAnEpochAboveItsLogs) {  // R6
-  world_.tell(TopologyChanged{one_shard()});
-  world_.tell(LogOpened{{Epoch{7}, Seq{100}}});
-  const auto append = world_.said<AppendFrame>();
-  const auto frame = decode_frame(*append.bytes);
-  ASSERT_TRUE(frame.has_value());
-  EXPECT_EQ(frame->epoch, Epoch{8});
-  EXPECT_EQ(frame->prev, (Position{Epoch{7}, Seq{100}}));
-  ASSERT_EQ(frame->events.size(), 1U);
-  EXPECT_EQ(frame->events[0].type, EventType::epoch_start);
+TEST(ShardOfAnotherCluster, StopsWhenItsLogKnowsTheEpochThatItWasGiven) {  // R6
+  Effects made;
+  ShardActor shard(kPrimary, inheritance({Epoch{4}, Seq{17}}), {}, Epoch{4}, {}, made);
+  Conversation world(shard, std::move(made));
+  EXPECT_TRUE(shard.has_failed());
+  ASSERT_EQ(world.logged().size(), 1U);
+  world.tell(ClientRequest{{0, "caller"}, put("k", "v")});
+  EXPECT_EQ(error_of(world.said<ClientReply>()), Errc::unavailable);
+  EXPECT_FALSE(world.has_said<AppendFrame>());
 }
 
 TEST_F(Shard, AcknowledgesAWriteOnlyWhenItIsOnDisk) {  // R2
@@ -331,32 +345,24 @@ TEST_F(Shard, ATurnOfLargeValuesIsCutIntoSeveralFrames) {
   world_.said<ClientReply>();
 }
 
-TEST_F(Shard, ACommittedWriteWaitsForEveryInSyncReplica) {  // R1
-  const Address replica{kReplicaNode, Role::member, kShard};
-  world_.tell(TopologyChanged{one_shard({kReplicaNode})});
-  world_.tell(LogOpened{});
-  const auto start = world_.said<AppendFrame>();
-  world_.tell(Durable{start.last});
+TEST_F(Shard, ACommittedWriteWaitsForEveryCountedReplica) {  // R1
+  const Position start = begin({kReplicaNode});
   ask(get("k"));
   EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
-  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, start.last, Seq{}}, replica);
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, start, Seq{}}, kReplica);
   ask(put("k", "v"));
   const auto append = world_.said<AppendFrame>();
   world_.tell(Durable{append.last});
   EXPECT_FALSE(world_.has_said<ClientReply>());
-  world_.tell(peer::ReplicaAck{kShard, Epoch{0}, append.last, Seq{}}, replica);  // of another epoch
+  world_.tell(peer::ReplicaAck{kShard, Epoch{0}, append.last, Seq{}}, kReplica);  // of another epoch
   EXPECT_FALSE(world_.has_said<ClientReply>());
-  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, append.last, Seq{}}, replica);
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, append.last, Seq{}}, kReplica);
   EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::ok);
 }
 
 TEST_F(Shard, AckLocalWaitsForThisDiskAlone) {
-  const Address replica{kReplicaNode, Role::member, kShard};
-  world_.tell(TopologyChanged{one_shard({kReplicaNode})});
-  world_.tell(LogOpened{});
-  const auto start = world_.said<AppendFrame>();
-  world_.tell(Durable{start.last});
-  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, start.last, Seq{}}, replica);
+  const Position start = begin({kReplicaNode});
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, start, Seq{}}, kReplica);
   rpc::Request request = put("k", "v");
   request.ack = AckMode::local;
   ask(std::move(request));
@@ -421,18 +427,18 @@ TEST_F(Shard, HeartbeatsCarryTheHeadAndCommit) {
   EXPECT_EQ(heartbeat->commit, append.last.seq);
 }
 
-TEST_F(Shard, TrimsItsLogToWhatTheStoreAndEveryInSyncReplicaHave) {
-  serve({Epoch{1}, Seq{10}}, one_shard({kReplicaNode}));
-  world_.tell(CheckpointWritten{{Epoch{1}, Seq{9}}});
-  EXPECT_EQ(world_.said<TrimLog>().upto, Seq{0});  // it has said nothing yet
-  world_.tell(peer::ReplicaAck{kShard, Epoch{2}, {Epoch{1}, Seq{7}}, {}},
-              {kReplicaNode, Role::member, kShard});
-  world_.tell(CheckpointWritten{{Epoch{1}, Seq{9}}});
-  EXPECT_EQ(world_.said<TrimLog>().upto, Seq{7});
-  world_.tell(peer::ReplicaAck{kShard, Epoch{2}, {Epoch{1}, Seq{10}}, {}},
-              {kReplicaNode, Role::member, kShard});
-  world_.tell(CheckpointWritten{{Epoch{1}, Seq{9}}});
-  EXPECT_EQ(world_.said<TrimLog>().upto, Seq{9});
+TEST_F(OldShard, TrimsItsLogToWhatTheStoreAndEveryCountedReplicaHave) {
+  begin({kReplicaNode});
+  world_.forget();
+  const auto trims_to = [&] {
+    world_.tell(CheckpointWritten{{Epoch{4}, Seq{16}}});
+    return world_.said<TrimLog>().upto;
+  };
+  EXPECT_EQ(trims_to(), Seq{0});  // it has said nothing yet
+  world_.tell(peer::ReplicaAck{kShard, Epoch{5}, {Epoch{4}, Seq{7}}, {}}, kReplica);
+  EXPECT_EQ(trims_to(), Seq{7});
+  world_.tell(peer::ReplicaAck{kShard, Epoch{5}, kHead, {}}, kReplica);
+  EXPECT_EQ(trims_to(), Seq{16});
 }
 
 TEST_F(Shard, RefusesWritesWhileTheDiskIsFullAndGoesOnByItself) {
@@ -462,7 +468,8 @@ TEST_F(Shard, RefusesWritesWhileTheDiskIsFullAndGoesOnByItself) {
 }
 
 TEST_F(Shard, TellsItsLeaseAndWhoIsInSync) {
-  serve({}, one_shard({kReplicaNode}));
+  const Position start = begin({kReplicaNode});
+  world_.tell(TopologyChanged{one_shard({kReplicaNode})});
   const auto status = [&] {
     world_.tell(StatusQuery{1});
     return world_.said<StatusReport>().status;
@@ -472,8 +479,7 @@ TEST_F(Shard, TellsItsLeaseAndWhoIsInSync) {
   EXPECT_TRUE(status().leased);
   EXPECT_EQ(status().lease_ms, 0U) << "nobody grants it";
 
-  const Address replica{kReplicaNode, Role::member, kShard};
-  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, {Epoch{1}, Seq{1}}, Seq{}}, replica);
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, start, Seq{}}, kReplica);
   shard_.set_lease(world_.now() + 500ms);
   EXPECT_TRUE(status().ready);
   EXPECT_EQ(status().lease_ms, 500U);
@@ -483,87 +489,48 @@ TEST_F(Shard, TellsItsLeaseAndWhoIsInSync) {
   EXPECT_EQ(status().state, "no_lease");
 }
 
-TEST_F(Shard, ServesPullsFromItsLog) {
-  serve({Epoch{1}, Seq{20}});
-  const Address replica{kReplicaNode, Role::member, kShard};
-  world_.tell(peer::PullRequest{kShard, 11, 22, {}, 1000}, replica);
-  const auto read = world_.said<ReadLog>();
-  world_.tell(LogRead{read.token, LogReach::found, {Epoch{1}, Seq{1}}, "frames"});
+TEST_F(OldShard, ServesPullsFromItsLog) {
+  serve();
+  const Position head{Epoch{5}, Seq{18}};
+  world_.tell(peer::PullRequest{kShard, 11, 22, {}, 1000}, kReplica);
+  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::found, head, "frames"});
   const auto answer = world_.said<peer::PullReply>();
-  EXPECT_EQ(world_.last_to(), replica);
+  EXPECT_EQ(world_.last_to(), kReplica);
   EXPECT_EQ(answer.outcome, peer::PullOutcome::ok);
   EXPECT_EQ(answer.process, 11U);
   EXPECT_EQ(answer.request, 22U);
-  EXPECT_EQ(answer.epoch, Epoch{2});
+  EXPECT_EQ(answer.epoch, Epoch{5});
   EXPECT_EQ(answer.frames, "frames");
-  world_.tell(peer::PullRequest{kShard, 11, 23, {Epoch{1}, Seq{9}}, 1000}, replica);
-  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::unknown, {Epoch{1}, Seq{1}}, ""});
-  EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::diverged);
-  world_.tell(peer::PullRequest{kShard, 11, 24, {Epoch{1}, Seq{2}}, 1000}, replica);
-  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::too_old, {Epoch{1}, Seq{20}}, ""});
+  world_.tell(peer::PullRequest{kShard, 11, 23, {Epoch{3}, Seq{19}}, 1000}, kReplica);
+  const std::vector<EpochRange> epochs{{Epoch{4}, Seq{0}, Seq{17}}, {Epoch{5}, Seq{18}, Seq{18}}};
+  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::unknown, head, "", epochs});
+  const auto diverged = world_.said<peer::PullReply>();
+  EXPECT_EQ(diverged.outcome, peer::PullOutcome::diverged);
+  EXPECT_EQ(diverged.epochs, epochs);  // so that the replica finds where the histories part
+  world_.tell(peer::PullRequest{kShard, 11, 24, {Epoch{1}, Seq{2}}, 1000}, kReplica);
+  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::too_old, head, ""});
   EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::too_old);
 }
 
-TEST_F(Shard, StopsWhenAReplicaHasSeenANewerEpoch) {  // R4
+TEST_F(Shard, RefusesAPullOfWhoHasSeenANewerEpoch) {  // R4
   serve();
-  world_.tell(peer::PullRequest{kShard, 1, 1, {Epoch{9}, Seq{500}}, 1000},
-              {kReplicaNode, Role::member, kShard});
+  world_.tell(peer::PullRequest{kShard, 1, 1, {Epoch{9}, Seq{500}}, 1000}, kReplica);
   EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
-  ask(put("k", "v"));
-  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
-}
-
-TEST_F(Shard, ALogThatBeginsAnewBeginsAtTheWorldsEpoch) {
-  ShardOptions options;
-  options.first_epoch = Epoch{1'000'000};
-  ShardActor shard({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), {}, options);
-  Conversation world(shard);
-  world.tell(TopologyChanged{one_shard()});
-  world.tell(LogOpened{});
-  EXPECT_EQ(world.said<AppendFrame>().last, (Position{Epoch{1'000'000}, Seq{1}}));
-}
-
-TEST_F(Shard, StopsWhenItsEmptyFolderMeetsAReplicaWithAHistory) {
-  serve();
-  world_.tell(peer::PullRequest{kShard, 1, 1, {Epoch{1}, Seq{500}}, 1000},
-              {kReplicaNode, Role::member, kShard});
-  world_.tell(LogRead{world_.said<ReadLog>().token, LogReach::unknown, {Epoch{1}, Seq{1}}, ""});
-  EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
-  ask(put("k", "v"));
-  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
-  EXPECT_FALSE(world_.logged().empty());
-}
-
-TEST_F(Shard, ALogThatBeganAnewAndWasTrimmedTellsAnEmptyReplicaFromOneWithAHistory) {
-  ShardOptions options;
-  options.first_epoch = Epoch{1'000};
-  ShardActor shard({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), {}, options);
-  Conversation world(shard);
-  world.tell(TopologyChanged{one_shard()});
-  world.tell(LogOpened{});
-  world.tell(Durable{world.said<AppendFrame>().last});
-  const auto pull = [&](Position from, std::uint64_t request) {
-    world.tell(peer::PullRequest{kShard, 1, request, from, 1000}, {kReplicaNode, Role::member, kShard});
-    world.tell(LogRead{world.said<ReadLog>().token, LogReach::too_old, {Epoch{1'000}, Seq{1}}, ""});
-    return world.said<peer::PullReply>().outcome;
-  };
-  EXPECT_EQ(pull({}, 1), peer::PullOutcome::too_old);
-  EXPECT_EQ(pull({Epoch{1'000}, Seq{1}}, 2), peer::PullOutcome::too_old);
-  EXPECT_EQ(pull({Epoch{999}, Seq{1}}, 3), peer::PullOutcome::refused);
+  EXPECT_FALSE(world_.has_said<ReadLog>());
 }
 
 TEST_F(Shard, AQuestionThatIsRepeatedIsReadOnce) {
   serve();
   const peer::PullRequest request{kShard, 1, 7, {}, 1000};
-  world_.tell(request, {kReplicaNode, Role::member, kShard});
-  world_.tell(request, {kReplicaNode, Role::member, kShard});
+  world_.tell(request, kReplica);
+  world_.tell(request, kReplica);
   world_.said<ReadLog>();
   EXPECT_FALSE(world_.has_said<ReadLog>());
 }
 
 TEST_F(Shard, AReadErrorForAReplicaStopsNobodyElse) {
   serve();
-  world_.tell(peer::PullRequest{kShard, 1, 7, {}, 1000}, {kReplicaNode, Role::member, kShard});
+  world_.tell(peer::PullRequest{kShard, 1, 7, {}, 1000}, kReplica);
   world_.tell(LogReadFailed{world_.said<ReadLog>().token, {Errc::corrupt, "log-1 at offset 9"}});
   EXPECT_EQ(world_.said<peer::PullReply>().outcome, peer::PullOutcome::refused);
   world_.tell(StatusQuery{1});
@@ -573,11 +540,8 @@ TEST_F(Shard, AReadErrorForAReplicaStopsNobodyElse) {
 }
 
 TEST_F(Shard, AnAckOfWhatWasNeverPublishedDoesNotCount) {
-  const Address replica{kReplicaNode, Role::member, kShard};
-  world_.tell(TopologyChanged{one_shard({kReplicaNode})});
-  world_.tell(LogOpened{});
-  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, {Epoch{1}, Seq{900}}, Seq{}}, replica);
-  world_.tell(Durable{world_.said<AppendFrame>().last});
+  begin({kReplicaNode});
+  world_.tell(peer::ReplicaAck{kShard, Epoch{1}, {Epoch{1}, Seq{900}}, Seq{}}, kReplica);
   ask(get("k"));
   EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
 }

@@ -1,21 +1,17 @@
 // What a primary gives to those who take a copy of it.
-#include "actors/shard/memory_store.hpp"
-#include "actors/shard/shard_actor.hpp"
 #include "messages/records.hpp"
-#include "tests/actors/conversation.hpp"
+#include "tests/actors/shard/primary_kit.hpp"
 
 namespace dkv::test {
 namespace {
 
-const Address kReplica{kReplicaNode, Role::member, kShard};
-
 class SnapshotGiving : public testing::Test {
  protected:
   SnapshotGiving()
-      : primary_({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), {}, {}),
-        world_(primary_) {
-    world_.tell(TopologyChanged{one_shard()});
-    world_.tell(LogOpened{});
+      : primary_(kPrimary, inheritance(), {}, epoch_after({}), {}, made_),
+        world_(primary_, std::move(made_)) {
+    primary_.set_lease(kNever);
+    world_.end_turn();
     make_durable();
     world_.forget();
   }
@@ -36,6 +32,7 @@ class SnapshotGiving : public testing::Test {
     return text + "| " + reply.next_key;
   }
 
+  Effects made_;
   ShardActor primary_;
   Conversation world_;
   std::uint64_t requests_ = 0;
@@ -146,7 +143,7 @@ TEST(ShardCopy, ScansMemtablesOverTheStore) {
   ASSERT_TRUE(store->write(below, {Epoch{1}, Seq{1}}).has_value());
   CopyOptions options;
   options.freeze_log_bytes = 1;
-  ShardCopy copy({kPrimaryNode, Role::member, kShard}, store, options);
+  ShardCopy copy(kPrimary, store, options);
   std::uint64_t seq = 1;
   const auto apply = [&](EventType type, const char* key, const char* value) {
     copy.apply({type, key, value}, {Epoch{1}, Seq{++seq}});

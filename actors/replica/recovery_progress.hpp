@@ -1,4 +1,4 @@
-// How far a member has come with reading its log after a start: for its status, and a line now and then.
+// How far a replica has come with reading its log after a start: for its status, and a line now and then.
 #pragma once
 
 #include <string>
