@@ -60,7 +60,7 @@ struct NodeStatus {
   std::uint64_t topology_change = 0;  // id of the change that made it
   bool ready = false;
   bool isolated = false;              // it does not reach a majority of the keepers: what it knows may be old
-  std::vector<KeeperStatus> keepers;  // empty in a cluster without a register
+  std::vector<KeeperStatus> keepers;
   std::vector<MemberStatus> members;
   bool operator==(const NodeStatus&) const = default;
 };

@@ -85,7 +85,7 @@ void add_replica_problems(const ClusterView& view, const ShardInfo& shard, const
     problems.push_back("the primary of shard " + shard.name + " has not heard from its replica " +
                        replica.node + " since it leads. Check that the two reach each other's peer ports.");
   }
-  if (!view.has_register() || primary.replicas.empty() || !in_sync.empty()) return;
+  if (primary.replicas.empty() || !in_sync.empty()) return;
   problems.push_back("shard " + shard.name +
                      ": no replica is in sync, so what is written is on one disk only, and "
                      "nobody can take over. A replica that runs catches up and is admitted by itself.");
@@ -94,8 +94,7 @@ void add_replica_problems(const ClusterView& view, const ShardInfo& shard, const
 /// What brings a shard back that nobody serves.
 std::string way_back(const ClusterView& view, const ShardInfo& shard) {
   const std::string& primary = view.name_of(shard.primary);
-  if (view.answers_at(shard.primary) || !view.has_register())
-    return "until its primary " + primary + " is ready.";
+  if (view.answers_at(shard.primary)) return "until its primary " + primary + " is ready.";
   std::vector<std::string> alive;
   std::vector<std::string> down{primary};
   std::vector<std::string> stale;
@@ -176,11 +175,6 @@ bool ClusterView::answers_at(NodeId node) const {
                      [&](const Answer& answer) { return answer.node->id == node && answer.status; });
 }
 
-bool ClusterView::has_register() const {
-  return std::any_of(answers.begin(), answers.end(),
-                     [](const Answer& answer) { return answer.status && !answer.status->keepers.empty(); });
-}
-
 const NodeInfo* ClusterView::server_of(ShardId shard) const {
   for (const Answer& answer : answers) {
     const MemberStatus* here = member(answer.node->id, shard);
@@ -216,7 +210,7 @@ std::vector<std::string> problems_of(const ClusterView& view) {
         problems.push_back(std::move(problem));
     }
   }
-  if (view.has_register()) add_keeper_problems(view, problems);
+  add_keeper_problems(view, problems);
   for (const ShardInfo& shard : view.topology->shards) add_shard_problems(view, shard, problems);
   return problems;
 }

@@ -23,8 +23,6 @@ struct ClusterView {
   /// nullptr where it does not answer, or has no such copy.
   const MemberStatus* member(NodeId node, ShardId shard) const;
   bool answers_at(NodeId node) const;
-  /// Whether any node speaks of keepers: else the topology file alone says who is primary, for ever.
-  bool has_register() const;
   /// By whom the shard is served; nullptr: by nobody.
   const NodeInfo* server_of(ShardId shard) const;
   const std::string& name_of(NodeId node) const { return topology->find_node(node)->name; }

@@ -107,7 +107,7 @@ void print_keepers(const ClusterView& view) {
 void print_words(const ClusterView& view) {
   const Topology& topology = *view.topology;
   std::printf("\n");
-  if (view.has_register()) print_keepers(view);
+  print_keepers(view);
   const std::vector<std::string> problems = problems_of(view);
   for (const std::string& problem : problems) std::printf("! %s\n", problem.c_str());
   for (const ShardInfo& shard : topology.shards) {
