@@ -56,8 +56,8 @@ struct PlacedActor {
   std::unique_ptr<Actor> actor;
 };
 
-/// All actors of `node`. Each of the router and the members still has to get TopologyChanged before all
-/// else. Errors: whatever `open_storage` or `open_keeper` reports.
+/// All actors of `node`. The router still has to get TopologyChanged before all else. Errors: whatever
+/// `open_storage` or `open_keeper` reports.
 Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId node,
                                                const NodeOptions& options, const OpenStorage& open_storage,
                                                const OpenKeeper& open_keeper);

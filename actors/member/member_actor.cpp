@@ -82,9 +82,8 @@ void MemberActor::on_turn_end(TimePoint now, Effects& out) {
 
 // ---- what the register says
 
-bool MemberActor::handle(TopologyChanged& message, const Address& from, TimePoint now, Effects& out) {
-  // The world gives the file's topology to every member: here only the register's counts (R11).
-  if (from.role == Role::registrar) learn(message.topology, now, out);
+bool MemberActor::handle(TopologyChanged& message, const Address&, TimePoint now, Effects& out) {
+  learn(message.topology, now, out);
   return true;
 }
 

@@ -31,9 +31,8 @@ struct Origin {
   std::string connection;
 };
 
-/// world -> router, members; registrar -> its listeners, of the register's newest, after its first full round
-/// (R11), and never an older one than before: the topology that holds from now on. The first one comes before
-/// all else.
+/// world -> router, before all else: the file's topology; registrar -> its listeners, of the register's newest,
+/// after its first full round (R11), and never an older one than before: the topology that holds from now on.
 struct TopologyChanged {
   TopologyPtr topology;
 };

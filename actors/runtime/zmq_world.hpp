@@ -25,8 +25,8 @@ inline constexpr const char* kMainThread = "main";
 
 struct ZmqWorldOptions {
   NodeId self;
-  /// Where to bind and whom to connect to, by its `nodes`; given to the router and the members as the
-  /// first TopologyChanged. Must have a node `self`.
+  /// Where to bind and whom to connect to, by its `nodes`; given to the router as the first
+  /// TopologyChanged. Must have a node `self`.
   TopologyPtr topology;
   /// Takes the actors' and the world's own lines, from any thread.
   std::function<void(LogLevel, std::string_view)> log;

@@ -62,11 +62,8 @@ void SimWorld::start(NodeId id) {
     node.threads[one.thread].actors.push_back(one.address);
     node.actors[one.address] = std::move(one.actor);
   }
-  for (const auto& [address, actor] : node.actors) {
-    if (address.role == Role::router || address.role == Role::member) {
-      deliver({address, address, TopologyChanged{topology_}});
-    }
-  }
+  const Address router{id, Role::router, {}};
+  deliver({router, router, TopologyChanged{topology_}});
   for (const auto& [name, thread] : node.threads) schedule_turn(id, name, now_);
 }
 

@@ -52,7 +52,7 @@ void ActorThread::begin() {
     handle(one, [&](Actor& actor) { actor.on_start(now_, effects_); });
   }
   for (Resident& one : residents_) {
-    if (one.address.role != Role::router && one.address.role != Role::member) continue;
+    if (one.address.role != Role::router) continue;
     handle(one, [&](Actor& actor) {
       const Address world{shared_.options.self, Role::router, {}};
       actor.on_message({world, one.address, TopologyChanged{shared_.options.topology}}, now_, effects_);
