@@ -14,6 +14,10 @@ constexpr Duration kPrefixCheckInterval = 500ms;
 constexpr Duration kLastReadsBefore = 4s;
 constexpr std::size_t kMaxViolations = 20;
 constexpr std::size_t kPairs = 4;
+constexpr std::size_t kCounters = 3;
+
+std::string counter(std::size_t number) { return "count-" + std::to_string(number); }
+bool is_counter(const std::string& key) { return key.starts_with("count-"); }
 constexpr std::uint64_t kOneClient = 1'000;  // the first of those that ask once
 
 /// Of the warnings and errors that actors log, those that faults explain.
@@ -115,55 +119,91 @@ void FailoverCluster::schedule_client(std::size_t client) {
 void FailoverCluster::act(std::size_t client) {
   if (world_.now() >= clients_end_) return;
   const std::string key = "key-" + std::to_string(random().below(keys_));
-  switch (random().below(14)) {
+  switch (random().below(18)) {
     case 12:
       return write_pair(client);
     case 13:
       return read_pair(client);
+    case 14:
+    case 15:
+      return ask(client, conditional(key, new_value()));
+    case 16:
+      return ask(client, Operation{OpCode::increment,
+                                   counter(random().below(kCounters)),
+                                   {},
+                                   false,
+                                   {},
+                                   static_cast<std::int64_t>(random().below(5)) - 1});
+    case 17:
+      return ask(client, Operation{OpCode::get, counter(random().below(kCounters)), {}});
     case 0:
     case 1:
     case 2:
-      return ask(client, OpCode::get, key, {});
+      return ask(client, Operation{OpCode::get, key, {}});
     case 3:
-      return ask(client, OpCode::remove, key, {});
+      return ask(client, Operation{OpCode::remove, key, {}});
     case 4:
     case 5:
       return read_at_replica(client, key);
     default:
-      return ask(client, OpCode::put, key, "value-" + std::to_string(++written_));
+      return ask(client, Operation{OpCode::put, key, new_value(), true});
   }
 }
 
+std::string FailoverCluster::new_value() { return "value-" + std::to_string(++written_); }
+
+/// By what any client was last told of the key, so that it often holds.
+Operation FailoverCluster::conditional(const std::string& key, const std::string& value) {
+  using Kind = Condition::Kind;
+  Operation operation{OpCode::put, key, value, true};
+  switch (random().below(6)) {
+    case 0:
+      operation.condition = {Kind::missing};
+      break;
+    case 1:
+      operation.condition = {Kind::exists};
+      break;
+    case 2:
+      operation.code = OpCode::remove;
+      [[fallthrough]];
+    default:
+      operation.condition = {Kind::version, told_[key]};
+      break;
+  }
+  return operation;
+}
+
 void FailoverCluster::put(NodeId node, const std::string& key, const std::string& value) {
-  ask(kOneClient + ++written_, OpCode::put, key, value, node);
+  ask(kOneClient + ++written_, Operation{OpCode::put, key, value, true}, node);
 }
 
 void FailoverCluster::get(NodeId node, const std::string& key) {
-  ask(kOneClient + ++written_, OpCode::get, key, {}, node);
+  ask(kOneClient + ++written_, Operation{OpCode::get, key, {}}, node);
 }
 
 namespace {
-rpc::Request request_for(std::uint64_t id, OpCode code, const std::string& key, const std::string& value) {
-  struct Buffer {
-    std::string key, value;
-  };
-  auto buffer = std::make_shared<Buffer>(Buffer{key, value});
+/// Owns its key and value, which `operation` names.
+rpc::Request request_for(std::uint64_t id, Operation operation) {
+  const auto buffer = std::make_shared<std::pair<std::string, std::string>>(operation.key, operation.value);
+  operation.key = buffer->first;
+  operation.value = operation.code == OpCode::put ? std::string_view(buffer->second) : std::string_view();
   rpc::Request request;
   request.request_id = id;
-  request.operations.push_back({code, buffer->key, buffer->value, code == OpCode::put});
+  request.operations.push_back(operation);
   request.owner = buffer;
   return request;
 }
 }  // namespace
 
-void FailoverCluster::ask(std::size_t client, OpCode code, const std::string& key, const std::string& value,
-                          std::optional<NodeId> at) {
+void FailoverCluster::ask(std::size_t client, const Operation& operation, std::optional<NodeId> at) {
+  const std::string key(operation.key);
   const ShardId shard = shard_of(key).id;
   const std::size_t place = history_.size();
-  if (code == OpCode::put) weak_reads_.asked_to_put(key, value);
-  history_.push_back(linear::asked(static_cast<std::uint32_t>(client), code, key, value, time()));
+  rpc::Request request = request_for(++requests_, operation);
+  if (operation.code == OpCode::put) weak_reads_.asked_to_put(key, std::string(operation.value));
+  history_.push_back(linear::asked(static_cast<std::uint32_t>(client), request.operations[0], time()));
   auto open = std::make_shared<bool>(true);
-  world_.ask(at.value_or(guess_[shard]), request_for(++requests_, code, key, value),
+  world_.ask(at.value_or(guess_[shard]), std::move(request),
              [this, client, open, place, shard](const rpc::Reply& reply) {
                if (!std::exchange(*open, false)) return;
                note(place, shard, single_result(reply));
@@ -179,6 +219,7 @@ void FailoverCluster::ask(std::size_t client, OpCode code, const std::string& ke
 void FailoverCluster::note(std::size_t place, ShardId shard, const OperationResult& result) {
   linear::Operation& call = history_[place];
   linear::answered(call, result, true, time());
+  if (result.version != Position{}) told_[call.key] = result.version;
   if (result.code == Errc::moved) {
     guess_[shard] = world_.topology().find_node(result.moved->node_name)->id;
   } else if (result.code == Errc::unavailable || result.code == Errc::unknown_outcome) {
@@ -188,9 +229,13 @@ void FailoverCluster::note(std::size_t place, ShardId shard, const OperationResu
     ++result_.refused_for_room;
   } else if (call.code != OpCode::get && result.code == Errc::ok) {
     ++result_.acknowledged_writes;
+    result_.conditions_held += call.condition != Condition{};
+  } else if (result.code == Errc::condition_failed) {
+    ++result_.conditions_failed;
   } else if (call.code == OpCode::get && (result.code == Errc::ok || result.code == Errc::not_found)) {
     ++result_.reads;
-    if (is_weak(shard)) note_weak_read("reader " + std::to_string(place), call.key, result);
+    if (is_weak(shard) && !is_counter(call.key))
+      note_weak_read("reader " + std::to_string(place), call.key, result);
   }
 }
 
@@ -207,7 +252,7 @@ void FailoverCluster::read_at_replica(std::size_t client, const std::string& key
            std::to_string(
                one == nullptr ? 0 : one->changes_of_part() + (one->primary() == nullptr ? 0 : 1'000'000));
   };
-  rpc::Request request = request_for(++requests_, OpCode::get, key, {});
+  rpc::Request request = request_for(++requests_, Operation{OpCode::get, key, {}});
   request.read = ReadMode::replica;
   const std::string before = name();
   const bool is_replica = member(node, shard.id) != nullptr && member(node, shard.id)->replica() != nullptr;
@@ -361,6 +406,7 @@ void FailoverCluster::finish(Duration rest) {
   run_for(rest);
   const std::size_t keys = keys_;
   for (std::size_t key = 0; key < keys; ++key) read_in_the_end("key-" + std::to_string(key));
+  for (std::size_t i = 0; i < kCounters; ++i) read_in_the_end(counter(i));
   run_for(kLastReadsBefore);
   check_final_state();
   check_alarms();

@@ -28,6 +28,8 @@ struct FailoverResult {
   std::uint64_t reads = 0;
   std::uint64_t replica_reads = 0;
   std::uint64_t atomic_batches = 0;  // done
+  std::uint64_t conditions_held = 0;
+  std::uint64_t conditions_failed = 0;
   std::uint64_t unknown_outcomes = 0;
   std::uint64_t refused_for_room = 0;  // writes, while a disk was full
   std::uint64_t faults = 0;
@@ -91,8 +93,9 @@ class FailoverCluster {
   void note_epoch(ShardId shard, NodeId node, Epoch epoch);
   void schedule_client(std::size_t client);
   void act(std::size_t client);
-  void ask(std::size_t client, OpCode code, const std::string& key, const std::string& value,
-           std::optional<NodeId> at = std::nullopt);
+  void ask(std::size_t client, const Operation& operation, std::optional<NodeId> at = std::nullopt);
+  std::string new_value();
+  Operation conditional(const std::string& key, const std::string& value);
   void note(std::size_t place, ShardId shard, const OperationResult& result);
   void note_weak_read(const std::string& reader, const std::string& key, const OperationResult& result);
   void read_at_replica(std::size_t client, const std::string& key);
@@ -115,7 +118,8 @@ class FailoverCluster {
   ReplicaReads weak_reads_;
   PrefixCheck prefixes_;
   FailoverResult result_;
-  std::map<ShardId, NodeId> guess_;  // all clients': where its primary is
+  std::map<std::string, Position> told_;  // the version of each key that any client was told last
+  std::map<ShardId, NodeId> guess_;       // all clients': where its primary is
   std::map<ShardId, std::pair<Epoch, NodeId>> led_;
   std::set<ShardId> lossy_;
   std::optional<ControlReport> report_;

@@ -95,6 +95,21 @@ void stalled_disk(FailoverCluster& cluster) {
   cluster.run_until("A is in sync again", 30s, [&] { return in_sync(cluster, kA); });
 }
 
+/// Both members end at once, while a replica's disk is slow, and the replica begins alone: with all that it
+/// has acknowledged.
+void both_end_while_a_disk_is_slow(FailoverCluster& cluster) {
+  settle(cluster);
+  cluster.world().stall_disk(kB, kShard, 500ms);
+  for (int i = 0; i < 10; ++i) {
+    cluster.put(kA, "key-" + std::to_string(i), "second");
+    cluster.run_for(15ms);
+  }
+  for (const NodeId node : {kA, kB}) cluster.world().crash(node);
+  cluster.world().stall_disk(kB, kShard, 0s);
+  cluster.world().start(kB);
+  wait_for_leader(cluster, kB, 8s);
+}
+
 /// The primary's process ends again and again soon after its start, and each time begins anew before anybody
 /// misses it.
 void crash_loop(FailoverCluster& cluster) {
@@ -432,6 +447,7 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> kAll = {
       {"isolated-primary", isolated_primary},
       {"stalled-disk", stalled_disk},
+      {"both-end-while-a-disk-is-slow", both_end_while_a_disk_is_slow},
       {"crash-loop", crash_loop},
       {"crash-loop-alone", crash_loop_alone},
       {"power-failure", power_failure},

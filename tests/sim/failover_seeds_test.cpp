@@ -22,6 +22,8 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
     ++seeds;
     total.acknowledged_writes += result.acknowledged_writes;
     total.atomic_batches += result.atomic_batches;
+    total.conditions_held += result.conditions_held;
+    total.conditions_failed += result.conditions_failed;
     total.reads += result.reads;
     total.replica_reads += result.replica_reads;
     total.refused_for_room += result.refused_for_room;
@@ -34,6 +36,8 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   // Faults must have been felt, and must not have kept anybody from working.
   EXPECT_GT(total.acknowledged_writes, 300 * seeds);
   EXPECT_GT(total.atomic_batches, 30 * seeds);
+  EXPECT_GT(total.conditions_held, 20 * seeds);
+  EXPECT_GT(total.conditions_failed, 20 * seeds);
   EXPECT_GT(total.replica_reads, 100 * seeds);
   EXPECT_GT(total.refused_for_room, seeds / 4);
   EXPECT_GT(total.take_overs, seeds);
@@ -42,8 +46,8 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   EXPECT_GT(total.copies, seeds / 2);
   std::cout << seeds << " seeds: " << total.acknowledged_writes << " writes, " << total.reads << " reads, "
             << total.replica_reads << " replica reads, " << total.refused_for_room << " refused for room, "
-            << total.faults << " faults, " << total.take_overs << " take-overs, " << total.hand_overs << " hand-overs, " << total.wiped << " nodes wiped, "
-            << total.copies << " copies of shards\n";
+            << total.faults << " faults, " << total.take_overs << " take-overs, " << total.hand_overs
+            << " hand-overs, " << total.wiped << " nodes wiped, " << total.copies << " copies of shards\n";
 }
 
 INSTANTIATE_TEST_SUITE_P(Part, FailoverSeeds, testing::Range<std::uint64_t>(1, kParts + 1));
