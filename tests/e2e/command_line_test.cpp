@@ -36,7 +36,7 @@ TEST(CommandLine, ComparesSetsAndCounts) {
   Cluster cluster{city()};
   ASSERT_TRUE(cluster.start_and_wait(kCity));
   const auto ask = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--node", cluster.rpc("witness")});
+    arguments.insert(arguments.begin() + 1, {"--node", cluster.rpc("witness")});
     return distrikv(std::move(arguments));
   };
   EXPECT_EQ(ask({"set", "k", "1", "--if-exists"}).code, 1);

@@ -19,7 +19,7 @@ TEST_F(VolatileShard, SaysThatItIsOneAndLeavesNothingInTheDataFolder) {
     EXPECT_EQ(cluster_.member_status(node).at("volatile"), true);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(cluster_.data(node))) {
       const std::string name = entry.path().filename();
-      EXPECT_TRUE(name == "lock" || name == "node.json") << entry.path();
+      EXPECT_TRUE(name == "lock" || name == "node.json" || name == "starts") << entry.path();
     }
   }
 }
