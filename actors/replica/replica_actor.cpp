@@ -348,7 +348,7 @@ void ReplicaActor::tail_was_cut(Position head) {
 }
 
 void ReplicaActor::diverge(TimePoint now, Effects& out) {
-  if (state_ != State::diverged) {
+  if (problem_.empty()) {  // else it is said already
     problem_ = "this copy's history, up to " + to_string(head_) +
                ", is not in the primary's log: one of the two data folders is old or was emptied. Find out "
                "which one is right; if it is the primary's, stop this node and empty this shard's folder";
