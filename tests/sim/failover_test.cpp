@@ -1,5 +1,6 @@
 // Whole clusters that heal themselves, in simulation. The build sets how many seeds are run, and which of
 // several test programs runs which of them, so that they run side by side.
+#include <algorithm>
 #include <cstdio>
 #include <gtest/gtest.h>
 
@@ -38,6 +39,16 @@ std::string test_name_of(std::string name) {
 
 INSTANTIATE_TEST_SUITE_P(All, FailoverScenario, testing::ValuesIn(scenarios()),
                          [](const auto& one) { return test_name_of(one.param.name); });
+
+TEST(Failover, ALostWriteIsNoticedByWhatClientsAreTold) {
+  const FailoverResult result =
+      run_scenario(*find_scenario("both-end-while-a-disk-is-slow"),
+                   [](NodeOptions& options) { options.replica_rules.sync_first = false; });
+  EXPECT_TRUE(std::any_of(
+      result.violations.begin(), result.violations.end(),
+      [](const std::string& violation) { return violation.starts_with("not linearizable: key-"); }))
+      << all_of(result.violations);
+}
 
 /// A rule that is broken must show.
 class BrokenRule : public testing::TestWithParam<Mutation> {};
