@@ -330,7 +330,7 @@ void Search::add_ways_with_help(const Step& step, std::vector<Way>& ways) const 
   const bool no_count = may_take_a_chain && !some_condition_waits(bound) && counting_is_vain(step);
   std::vector<Way> complete;
   for (std::size_t i = 0; i < alike_.size(); ++i) {
-    if (available(alike_[i], bound) == 0 || (no_count && is_increment(i)) || !may_be_next_link(i)) continue;
+    if (!can_happen(alike_[i], bound) || (no_count && is_increment(i)) || !may_be_next_link(i)) continue;
     State link = state_;
     if (apply(alike_[i].step, link) != Obstacle::none || link == state_) continue;
     State end = link;
@@ -373,7 +373,7 @@ bool Search::was_possible_in_chain(const Step& step) const {
 bool Search::some_chain_could_end_with(const Step& step, std::uint64_t bound) const {
   if (!step.finds) return true;
   return std::any_of(alike_.begin(), alike_.end(), [&](const Alike& alike) {
-    if (!is_dependent(alike.step) || available(alike, bound) == 0) return false;
+    if (!is_dependent(alike.step) || !can_happen(alike, bound)) return false;
     if (alike.step.code == OpCode::increment)
       return *step.finds != kMissing && numbers_.number_of(*step.finds);
     return left_by(alike.step) == step.finds;
@@ -390,7 +390,7 @@ std::optional<std::int64_t> Search::number_wanted(const Step& step) const {
 
 bool Search::some_condition_waits(std::uint64_t bound) const {
   return std::any_of(conditional_.begin(), conditional_.end(),
-                     [&](std::size_t i) { return available(alike_[i], bound) > 0; });
+                     [&](std::size_t i) { return can_happen(alike_[i], bound); });
 }
 
 /// No increments lead from here to what the operation needs, and they could be of no other use. REQUIRES:
@@ -409,7 +409,7 @@ bool Search::leads_on(std::size_t link, const State& after, const Step& step, st
     const Step& next = alike_[i].step;
     State now = state_;
     State then = after;
-    return available(alike_[i], bound) > (i == link ? 1U : 0U) && apply(next, then) == Obstacle::none &&
+    return can_happen(alike_[i], bound, i == link ? 1 : 0) && apply(next, then) == Obstacle::none &&
            apply(next, now) != Obstacle::none && !was_possible_in_chain(next);
   });
   if (some_next) return true;

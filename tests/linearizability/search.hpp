@@ -158,6 +158,11 @@ class Search {
   std::vector<Way> ways_to(std::size_t node) const;
   void add_ways_with_help(const Step& step, std::vector<Way>& ways) const;
   bool is_in_chain() const { return !moves_.empty() && moves_.back().way.is_link; }
+  /// One of them may happen before the first answer that is still to come, and after `others` of them.
+  static bool can_happen(const Alike& alike, std::uint64_t bound, std::size_t others = 0) {
+    const std::size_t next = alike.happened + others;
+    return next < alike.writes.size() && alike.writes[next].rank <= bound;
+  }
   std::size_t available(const Alike& alike, std::uint64_t bound) const;
   bool may_be_next_link(std::size_t helper) const;
   bool was_possible_in_chain(const Step& step) const;
