@@ -23,15 +23,18 @@ class Sums {
   const std::vector<Amount>& amounts() const { return amounts_; }
 
  private:
-  /// Sums that lie within so many of each other are known exactly, of others only how far they go.
-  static constexpr std::size_t kExact = std::size_t{1} << 14;
-  using Set = std::bitset<kExact>;
+  /// Sums are known up to multiples of this (a prime, lest amounts have factors with it in common), and how
+  /// far they go: exactly, where that is not as far.
+  static constexpr std::size_t kModulus = 16381;
+  using Set = std::bitset<kModulus>;
+
+  static std::size_t remainder(std::int64_t sum);
 
   std::vector<Amount> amounts_;
   // By the first amount that counts; one more, for none. Doubles, for sums may be over 64 bits.
   std::vector<double> lowest_{0};
   std::vector<double> highest_{0};
-  std::vector<Set> reached_{Set(1)};  // a bit for each sum, from the lowest on; empty: not exact
+  std::vector<Set> reached_{Set(1)};  // remainders
 };
 
 }  // namespace dkv::linear

@@ -24,7 +24,7 @@ TEST(Sums, MayLeaveOutTheFirstAmounts) {
   EXPECT_FALSE(sums.can_be(100, 3));
 }
 
-TEST(Sums, FarApartAreKnownByTheirEndsOnly) {
+TEST(Sums, FarApartAreKnownRoughly) {
   Sums sums;
   sums.take({{INT64_MAX, 3}, {INT64_MIN, 1}});
   EXPECT_TRUE(sums.can_be(INT64_MAX, 0));
