@@ -23,6 +23,7 @@ struct Shape {
   std::uint64_t increment_per_million = 0;      // of all; then some of what is put are numbers
   bool only_counts = false;                     // puts and removes are gets instead
   std::int64_t most_added = 3;
+  bool goes_to_the_end = true;  // of 64 bits, now and then
 };
 
 class RandomHistory {
@@ -81,7 +82,8 @@ class RandomHistory {
       const auto most = static_cast<std::uint64_t>(shape_.most_added);
       operation.amount = static_cast<std::int64_t>(random_.below(2 * most + 1)) - shape_.most_added;
       if (shape_.only_counts) operation.amount = 1 + static_cast<std::int64_t>(random_.below(most));
-      if (!shape_.only_counts && random_.chance(30'000)) operation.amount = INT64_MAX - 1;
+      if (!shape_.only_counts && shape_.goes_to_the_end && random_.chance(30'000))
+        operation.amount = INT64_MAX - 1;
       return;
     }
     if (operation.code == OpCode::put && shape_.increment_per_million > 0 && random_.chance(700'000))
@@ -101,6 +103,7 @@ class RandomHistory {
   std::string a_number() {
     const std::uint64_t die = random_.below(40);
     if (die == 0) return "07";
+    if (!shape_.goes_to_the_end) return std::to_string(die);
     if (die == 1) return std::to_string(INT64_MAX - 1);
     if (die == 2) return std::to_string(INT64_MIN + 1);
     return std::to_string(static_cast<int>(die % 8) - 3);
