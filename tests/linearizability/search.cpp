@@ -203,7 +203,10 @@ void Search::order_versions() {
     if (entries_[i].step.version) by_version_.push_back(i);
   }
   std::sort(by_version_.begin(), by_version_.end(), [&](std::size_t a, std::size_t b) {
-    return *entries_[a].step.version < *entries_[b].step.version;
+    const Step& one = entries_[a].step;
+    const Step& other = entries_[b].step;
+    // The write before those that read it.
+    return std::pair(*one.version, !left_by(one)) < std::pair(*other.version, !left_by(other));
   });
   for (std::size_t i = 0; i < by_version_.size(); ++i) entries_[by_version_[i]].turn = i;
 }
@@ -455,9 +458,12 @@ bool Search::is_too_early(const Step& step) const {
 /// has.
 bool Search::is_dead_end(const State& after, const Step* by) const {
   if (explains_) return false;
-  const bool passes_a_version = lowest_version_ < by_version_.size() &&
-                                *entries_[by_version_[lowest_version_]].step.version < after.newest;
-  return passes_a_version || loses_a_value(after, by);
+  if (loses_a_value(after, by)) return true;
+  if (lowest_version_ == by_version_.size()) return false;
+  // Nor can anything have been of the version of a write that has not happened.
+  const Step& lowest = entries_[by_version_[lowest_version_]].step;
+  return *lowest.version < after.newest ||
+         (*lowest.version == after.newest && left_by(lowest) && &lowest != by);
 }
 
 /// Something else has not happened that must find what the key holds now.
