@@ -1,7 +1,10 @@
 #include "gateway/cli/commands.hpp"
 
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 
 #include "topology/endpoint.hpp"
@@ -39,6 +42,21 @@ Result<std::vector<std::string>> read_endpoints(const std::vector<std::string>& 
 }
 
 }  // namespace
+
+Result<std::string> read_stdin(std::size_t most_bytes) {
+  std::string text;
+  std::array<char, 65536> buffer{};
+  while (text.size() <= most_bytes) {
+    const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), stdin);
+    if (std::ferror(stdin) != 0) {
+      return Error{Errc::bad_request,
+                   std::string("cannot read stdin: ") + std::strerror(errno) + "; nothing was stored"};
+    }
+    if (count == 0) break;
+    text.append(buffer.data(), count);
+  }
+  return text;
+}
 
 Result<ClientOptions> client_options(const Options& options) {
   ClientOptions made;

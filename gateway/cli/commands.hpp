@@ -43,6 +43,9 @@ int export_lines(const Options& options, ScanOptions what);
 /// From stdin.
 int import_lines(const Options& options);
 
+/// JSON on stdin, as POST /v1/batch takes it; its answer on stdout.
+int batch(const Options& options);
+
 // status_command.cpp
 int status(const Options& options);
 
@@ -63,6 +66,9 @@ int check(const std::string& path, bool json);
 
 // commands.cpp: what they share.
 
+/// All of stdin, up to so many bytes and one more: whoever takes it then refuses it. Errors: bad_request
+/// where it cannot be read to its end, so that half of it never stands for all.
+Result<std::string> read_stdin(std::size_t most_bytes);
 /// Seeds in this order: --node, --topology, DISTRIKV_NODES, the first nodes of the sample cluster.
 Result<ClientOptions> client_options(const Options& options);
 int exit_code_of(Errc code);

@@ -1,4 +1,4 @@
-// Commands over many keys: scan, export, import.
+// Commands over many keys: scan, export, import, batch.
 #include <cstdio>
 #include <deque>
 #include <functional>
@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "gateway/cli/commands.hpp"
+#include "gateway/http/batch.hpp"
 #include "gateway/json_bytes.hpp"
 #include "messages/limits.hpp"
 
@@ -178,6 +179,26 @@ int import_lines(const Options& options) {
     std::printf("imported %llu records\n", static_cast<unsigned long long>(importer.done()));
   }
   return kOk;
+}
+
+int batch(const Options& options) {
+  // As much as an HTTP door takes, and more: base64 is longer than what it stands for.
+  const auto text = read_stdin(2 * kMaxRequestBytes);
+  if (!text) return report(text.error(), options.json);
+  const auto request = http::read_batch(*text);
+  if (!request) return report(request.error(), options.json);
+  auto made = client_options(options);
+  if (!made) return report(made.error(), options.json);
+  made->ack = request->ack;
+  Client client(std::move(*made));
+  const auto results = request->atomic ? client.execute_atomically(request->operations)
+                                       : client.execute(request->operations, request->read);
+  std::fputs(http::batch_json(request->operations, results).c_str(), stdout);
+  int code = kOk;
+  for (const OperationResult& result : results) {
+    if (result.code != Errc::not_found) code = std::max(code, exit_code_of(result.code));
+  }
+  return code;
 }
 
 }  // namespace dkv::cli

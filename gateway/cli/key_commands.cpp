@@ -1,7 +1,4 @@
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <unistd.h>
 
 #include "gateway/cli/commands.hpp"
@@ -11,23 +8,6 @@
 namespace dkv::cli {
 
 namespace {
-
-/// All of stdin, cut behind the first byte that is too much: the client then refuses it. Errors: bad_request
-/// where it cannot be read to its end, so that half a value never replaces a whole one.
-Result<std::string> read_stdin() {
-  std::string text;
-  std::array<char, 65536> buffer{};
-  while (text.size() <= kMaxValueBytes) {
-    const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), stdin);
-    if (std::ferror(stdin) != 0) {
-      return Error{Errc::bad_request, std::string("cannot read the value from stdin: ") +
-                                          std::strerror(errno) + "; nothing was stored"};
-    }
-    if (count == 0) break;
-    text.append(buffer.data(), count);
-  }
-  return text;
-}
 
 Json answer_about(const std::string& key) {
   Json json;
@@ -81,7 +61,7 @@ int get(const Options& options, const std::string& key, bool from_replica) {
 int set(const Options& options, const std::string& key, const std::string& value,
         const Condition& condition) {
   // Before there is a client, whose first socket would be stdin where that was closed.
-  const Result<std::string> bytes = value == "-" ? read_stdin() : value;
+  const Result<std::string> bytes = value == "-" ? read_stdin(kMaxValueBytes) : value;
   if (!bytes) return report(bytes.error(), options.json);
   return with_client(options, [&](Client& client) {
     const auto put = client.put(key, *bytes, condition);

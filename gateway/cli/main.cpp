@@ -195,6 +195,18 @@ void add_data_commands(CLI::App& app, Arguments& arguments, int& result) {
   import_command->callback([&] { result = import_lines(arguments.options); });
 }
 
+void add_batch_command(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* command = app.add_subcommand("batch", "Does many operations at once, from JSON on stdin.");
+  add_cluster_options(*command, arguments);
+  command->footer(
+      "\nThe JSON is that of POST /v1/batch (gateway/http/README.md), and so is what it "
+      "prints.\n\nExamples:\n"
+      "  echo '{\"operations\": [{\"op\": \"get\", \"key\": \"city\"},\n"
+      "                         {\"op\": \"put\", \"key\": \"a\", \"value\": \"1\"}]}' | distrikv batch\n\n"
+      "Exit codes: 0 all done, 1 a condition that does not hold, 2 wrong usage or JSON, 3 unavailable.\n");
+  command->callback([&] { result = batch(arguments.options); });
+}
+
 void add_status_command(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* command = app.add_subcommand(
       "status", "Asks every node how it is, and says what is wrong and what to do about it.");
@@ -343,6 +355,7 @@ int run(int argc, char** argv) {
       std::string(kExitCodes));
   add_key_commands(app, arguments, result);
   add_data_commands(app, arguments, result);
+  add_batch_command(app, arguments, result);
   add_status_command(app, arguments, result);
   add_failover_command(app, arguments, result);
   add_promote_command(app, arguments, result);

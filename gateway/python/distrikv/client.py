@@ -211,8 +211,8 @@ class Client:
 
         Each sees what those before it did, and nothing of others comes in between. All keys share a slot: give
         them one {hash tag}. At most 4,096 operations and 17 MiB. Returns one Result each; a missing key is an
-        answer, of a get and of a delete without a condition. When one cannot be done, its error is raised, and
-        nothing was done; after UnknownOutcome all of it may have been done, or none, or may yet be.
+        answer, of a get and of a delete without a condition. When one cannot be done, its error is raised (whose
+        `operation` says which it was), and nothing was done; after UnknownOutcome all of it may have been done, or none, or may yet be.
         """
         results = _Call(self, operations, False, time.monotonic() + self._timeout, atomic=True).run()
         failed = [place for place, result in enumerate(results) if result.code not in (OK, NOT_FOUND)]
@@ -220,7 +220,9 @@ class Client:
             in_the_way = next((place for place in failed if results[place].code != ABORTED), failed[0])
             which = f"operation {in_the_way}: " if any(result.code == ABORTED for result in results) else ""
             result = results[in_the_way]
-            raise error_of(result.code, which + result.message, result.version)
+            error = error_of(result.code, which + result.message, result.version)
+            error.operation = in_the_way if which else None
+            raise error
         return results
 
     def scan(self, prefix: Bytes = b"", *, start: Bytes = b"", end: Bytes = b"", reverse: bool = False,

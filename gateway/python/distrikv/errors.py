@@ -9,9 +9,11 @@ Version = Tuple[int, int]  # of a record: (epoch, seq). A later one is greater
 
 
 class DistriKVError(Exception):
-    """The base of all of them. `code` is the number on the wire."""
+    """The base of all of them. `code` is the number on the wire. `operation`: which of an atomic batch it is about, None
+    for all of it or where there is none."""
 
     code = 13
+    operation: Optional[int] = None
 
 
 class BadRequest(DistriKVError):
