@@ -502,8 +502,8 @@ Result<void> Log::read_segment(Segment& segment, Seq last, Position& from, std::
     }
     const FrameView& frame = reader.frame();
     note(segment, frame.prev, reader.offset());
-    if (frame.prev.seq < from.seq) continue;
-    if (frame.prev != from) return {};  // another history
+    if (frame.last().seq <= from.seq) continue;
+    if (frame.prev != from) return {};  // another history, also where `from` is within this frame
     result.reach = LogReach::found;
     result.frames.append(reader.frame_bytes());
     from = frame.last();

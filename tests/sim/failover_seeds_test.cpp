@@ -39,11 +39,13 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   EXPECT_GT(total.conditions_held, 20 * seeds);
   EXPECT_GT(total.conditions_failed, 20 * seeds);
   EXPECT_GT(total.replica_reads, 100 * seeds);
-  EXPECT_GT(total.refused_for_room, seeds / 4);
   EXPECT_GT(total.take_overs, seeds);
-  EXPECT_GT(total.hand_overs, seeds / 4);
-  EXPECT_GT(total.wiped, seeds / 4);
-  EXPECT_GT(total.copies, seeds / 2);
+  if (seed_count() >= kManySeeds) {  // what is rarer
+    EXPECT_GT(total.refused_for_room, seeds / 4);
+    EXPECT_GT(total.hand_overs, seeds / 4);
+    EXPECT_GT(total.wiped, seeds / 4);
+    EXPECT_GT(total.copies, seeds / 2);
+  }
   std::cout << seeds << " seeds: " << total.acknowledged_writes << " writes, " << total.reads << " reads, "
             << total.replica_reads << " replica reads, " << total.refused_for_room << " refused for room, "
             << total.faults << " faults, " << total.take_overs << " take-overs, " << total.hand_overs

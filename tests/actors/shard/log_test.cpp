@@ -224,6 +224,28 @@ TEST_F(LogTest, APositionBeforeItsBeginningIsTooOld) {
   EXPECT_EQ(read->frames, *frame(11));
 }
 
+/// Whoever has an event in the middle of this log's frame has another one. That is an answer also where the
+/// frame is the last of a segment that was opened without being read, behind which zeros stand.
+TEST_F(LogTest, APositionWithinAFrameIsUnknown) {
+  {
+    Log log = make_log(200);
+    (void)open(log);
+    fill(log, 1, 2);
+    FramePacker packer;
+    for (const char* key : {"a", "b"}) packer.add({EventType::put, key, std::string(200, 'v')});
+    const Position last{Epoch{2}, Seq{4}};
+    ASSERT_TRUE(log.append({packer.finish(kShard, Epoch{2}, at(2), Seq{0})}, last).has_value());
+    ASSERT_TRUE(log.append({frame(5, "value", 2, 2)}, {Epoch{2}, Seq{5}}).has_value());
+    EXPECT_EQ(log.read_after(at(3), 1000)->reach, LogReach::unknown);
+  }
+  Log log = make_log(200);
+  ASSERT_TRUE(log.open({Epoch{2}, Seq{5}}, [](std::string_view, const FrameView&) {}).has_value());
+  const auto read = log.read_after(at(3), 1000);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(read->reach, LogReach::unknown);
+  EXPECT_EQ(log.read_after(at(2), 1000)->reach, LogReach::found);
+}
+
 TEST_F(LogTest, AResetLogBeginsAnewWhereverItsOldOneEnded) {
   for (const std::uint64_t begin : {0U, 3U, 10U, 15U, 30U}) {
     platter_ = {};
