@@ -169,6 +169,8 @@ Result<ScanResult> Client::scan(const ScanOptions& options) {
     if (!pages && !result.items.empty()) break;
     if (!pages) return pages.error();
     merge_pages(std::move(*pages), options.reverse, wanted, range, result.items);
+    // What has been passed is in the cursor, be it only removed keys.
+    if (Clock::now() >= until) break;
   }
   if (!range.empty()) result.cursor = options.reverse ? range.high : range.low;
   return result;

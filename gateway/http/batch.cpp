@@ -16,7 +16,32 @@ using Json = nlohmann::ordered_json;
 
 Error bad(std::string message) { return {Errc::bad_request, std::move(message)}; }
 
-/// Takes the field out of the object; nothing when it is not there, or null.
+/// What is made of JSON takes many times what its text does: so the text may hold no more than a batch can.
+bool is_within_bounds(std::string_view text) {
+  constexpr std::size_t kMostDepth = 3;  // the body, its operations, one of them
+  constexpr std::size_t kMostParts = 16 * kMaxOperations;
+  std::size_t depth = 0;
+  std::size_t parts = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMostDepth) return false;
+    } else if (c == ']' || c == '}') {
+      depth -= depth > 0;
+    } else if (c == ',' && ++parts > kMostParts) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Takes the field out of the object; nothing when it is not there.
 std::optional<Json> take(Json& object, const char* name) {
   const auto at = object.find(name);
   if (at == object.end()) return std::nullopt;
@@ -136,6 +161,7 @@ Json result_json(const Operation& operation, const OperationResult& result) {
 }  // namespace
 
 Result<rpc::Request> read_batch(std::string_view body) {
+  if (!is_within_bounds(body)) return bad("the body holds more than a batch of 4,096 operations can");
   Json json = Json::parse(body, nullptr, false);
   if (!json.is_object()) return bad("the body must be a JSON object: {\"operations\": [...]}");
   auto operations = take(json, "operations");

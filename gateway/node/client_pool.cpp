@@ -6,26 +6,35 @@ namespace {
 Error none_is_free() { return {Errc::overloaded, "too many requests for other nodes are under way: retry"}; }
 }  // namespace
 
-std::vector<OperationResult> ClientPool::execute(const rpc::Request& request) {
+template <class Call>
+auto ClientPool::with_client(const Call& call) -> std::optional<decltype(call(std::declval<Client&>()))> {
   auto client = take();
-  if (!client) {
-    const Error error = none_is_free();
-    return {request.operations.size(), OperationResult::failed(error.code, error.message)};
+  if (!client) return std::nullopt;
+  try {
+    auto answer = call(*client);
+    give_back(std::move(client));
+    return answer;
+  } catch (...) {
+    give_back(std::nullopt);  // its place, for a new one
+    throw;
   }
+}
+
+std::vector<OperationResult> ClientPool::execute(const rpc::Request& request) {
   CallOptions options(request.read);
   options.ack = request.ack;
-  auto results = request.atomic ? client->execute_atomically(request.operations, options)
-                                : client->execute(request.operations, options);
-  give_back(std::move(*client));
-  return results;
+  auto results = with_client([&](Client& client) {
+    return request.atomic ? client.execute_atomically(request.operations, options)
+                          : client.execute(request.operations, options);
+  });
+  if (results) return std::move(*results);
+  const Error error = none_is_free();
+  return {request.operations.size(), OperationResult::failed(error.code, error.message)};
 }
 
 Result<ScanResult> ClientPool::scan(const ScanOptions& options) {
-  auto client = take();
-  if (!client) return none_is_free();
-  auto page = client->scan(options);
-  give_back(std::move(*client));
-  return page;
+  auto page = with_client([&](Client& client) { return client.scan(options); });
+  return page ? std::move(*page) : none_is_free();
 }
 
 std::optional<Client> ClientPool::take() {
@@ -42,9 +51,13 @@ std::optional<Client> ClientPool::take() {
   return Client(options_);
 }
 
-void ClientPool::give_back(Client client) {
+void ClientPool::give_back(std::optional<Client> client) {
   const std::lock_guard lock(mutex_);
-  free_.push_back(std::move(client));
+  if (client) {
+    free_.push_back(std::move(*client));
+  } else {
+    --made_;
+  }
   freed_.notify_one();
 }
 

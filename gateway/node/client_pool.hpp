@@ -20,8 +20,11 @@ class ClientPool {
   Result<ScanResult> scan(const ScanOptions& options);
 
  private:
+  /// What `call` returns of a client, or nothing when none became free.
+  template <class Call>
+  auto with_client(const Call& call) -> std::optional<decltype(call(std::declval<Client&>()))>;
   std::optional<Client> take();
-  void give_back(Client client);
+  void give_back(std::optional<Client> client);
 
   const ClientOptions options_;
   const std::size_t most_;

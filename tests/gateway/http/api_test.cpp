@@ -242,7 +242,9 @@ TEST_F(Api, RefusesBatchesThatItDoesNotUnderstandAsAWhole) {
         operations(R"({"op": "increment", "key": "k", "by": 1.5})"),
         operations(R"({"op": "increment", "key": "k", "by": 9223372036854775808})"),
         operations(R"({"op": "increment", "key": "k", "if_match": "*"})"),
-        std::string(20'000, '[')}) {
+        std::string(20'000, '['),
+        R"({"operations": [)" + std::string(200'000, ',') + "]}",
+        operations(R"({"op": "put", "key": "k\"}], [[[", 1})")}) {
     const auto answer = ask("POST", "/v1/batch", body);
     EXPECT_EQ(answer.status, 400) << body.substr(0, 100);
     EXPECT_EQ(code_of(answer), "bad_request");
