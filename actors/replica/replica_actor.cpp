@@ -302,6 +302,13 @@ void ReplicaActor::handle(LogEpochs message, const Address&, TimePoint now, Effe
         "the primary's log and this one, up to " + to_string(head_) + ", have no event in common", now, out);
   }
   if (common->seq < std::min(commit_, message.epochs.back().last)) {
+    // What began the primary's epoch may have left this folder out: the topology, which comes later than the
+    // primary's frames now and then, says so.
+    if (topology_->find_shard(self_.shard)->epoch < highest_epoch_) {
+      state_ = State::following;
+      pull_due_at_ = now + kDivergedRetry;
+      return want_pull();
+    }
     if (counts()) return diverge(now, out);
     foreign_ = true;
     out.log(LogLevel::warning, "replica of shard " + topology_->find_shard(self_.shard)->name +

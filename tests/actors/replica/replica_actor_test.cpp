@@ -299,7 +299,24 @@ TEST_F(DivergedReplica, CutsWhatItsNewPrimaryDoesNotHave) {  // R5
   EXPECT_EQ(read("a"), Errc::ok);
 }
 
+/// The primary's frames may come before the topology that says whether this copy's folder was left out.
+TEST_F(DivergedReplica, DecidesNothingBeforeItKnowsWhatBeganTheEpoch) {
+  compare_with_another_history();
+  EXPECT_FALSE(world_.has_said<CutLog>());
+  EXPECT_FALSE(world_.has_said<peer::SnapshotRequest>());
+  EXPECT_EQ(world_.logged().size(), 0U);
+  auto forced = std::make_shared<Topology>(*one_shard());
+  forced->shards[0].epoch = kNew;
+  world_.tell(TopologyChanged{forced});
+  compare_with_another_history();
+  EXPECT_EQ(world_.said<peer::SnapshotRequest>().from_key, "");
+}
+
 TEST_F(DivergedReplica, StopsRatherThanCutWhatIsCommitted) {  // R5
+  auto topology = std::make_shared<Topology>(*one_shard());
+  topology->shards[0].epoch = kNew;
+  topology->shards[0].folders = {{kReplicaNode, 0}};
+  world_.tell(TopologyChanged{topology});
   compare_with_another_history();
   EXPECT_FALSE(world_.has_said<CutLog>());
   compare_with_another_history();  // it keeps asking
