@@ -31,6 +31,16 @@ Result<void> check(const Operation& operation, std::size_t max_value_bytes) {
   return {};
 }
 
+std::optional<Position> parse_position(std::string_view text) {
+  Position position;
+  const char* const end = text.data() + text.size();
+  const auto epoch = std::from_chars(text.data(), end, position.epoch.value);
+  if (epoch.ec != std::errc() || epoch.ptr == end || *epoch.ptr != '-') return std::nullopt;
+  const auto seq = std::from_chars(epoch.ptr + 1, end, position.seq.value);
+  if (seq.ec != std::errc() || seq.ptr != end) return std::nullopt;
+  return position;
+}
+
 std::optional<std::int64_t> parse_counter(std::string_view value) {
   std::int64_t number = 0;
   const char* end = value.data() + value.size();

@@ -46,6 +46,9 @@ struct Operation {
   std::int64_t amount = 0;  // increment: what is added, to 0 where the key is missing
 };
 
+/// The position that to_string() writes so; leading zeros pass. Nothing for any other text.
+std::optional<Position> parse_position(std::string_view text);
+
 inline bool writes(const Operation& operation) { return operation.code != OpCode::get; }
 
 /// Where a key that is not ours lives.

@@ -6,6 +6,7 @@
 #include "messages/little_endian.hpp"
 #include "messages/pack.hpp"
 #include "messages/pack_ballot.hpp"
+#include "messages/pack_position.hpp"
 #include "messages/unpack.hpp"
 
 namespace dkv::peer {
@@ -35,17 +36,6 @@ enum class Type : std::uint8_t {
   heartbeat = 14,
   lease_grant = 15
 };
-
-void pack_position(Packer& out, const Position& position) {
-  out.uint(position.epoch.value).uint(position.seq.value);
-}
-
-Position read_position(Unpacker& in) {
-  Position position;
-  position.epoch = Epoch{in.uint()};
-  position.seq = Seq{in.uint()};
-  return position;
-}
 
 ShardId read_shard(Unpacker& in) { return ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))}; }
 

@@ -31,6 +31,9 @@ enum class Errc : std::uint16_t {
   aborted = 16,           ///< another operation of an atomic batch was not done: nothing of it was
 };
 
+/// Done; or a missing key, which is an answer too: nothing stood in the way.
+inline bool is_answer(Errc code) { return code == Errc::ok || code == Errc::not_found; }
+
 /// The code's name as it stands in HTTP error bodies and logs, e.g. "not_found".
 std::string_view name_of(Errc code);
 

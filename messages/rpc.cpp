@@ -2,6 +2,7 @@
 
 #include "messages/limits.hpp"
 #include "messages/pack.hpp"
+#include "messages/pack_position.hpp"
 #include "messages/unpack.hpp"
 
 namespace dkv::rpc {
@@ -20,11 +21,6 @@ constexpr std::size_t kMostNumbersBytes = 48;
 constexpr std::size_t kMaxMembers = 4096;
 constexpr std::size_t kMaxKeepers = 16;
 
-Position read_version(Unpacker& in) {
-  const Epoch epoch{in.uint()};
-  return {epoch, Seq{in.uint()}};
-}
-
 Condition read_condition(Unpacker& in) {
   Condition condition;
   const std::size_t fields = in.array();
@@ -32,14 +28,14 @@ Condition read_condition(Unpacker& in) {
       static_cast<Condition::Kind>(in.uint(static_cast<std::uint64_t>(Condition::Kind::missing)));
   const bool has_version = condition.kind == Condition::Kind::version;
   if (fields != (has_version ? 3 : 1)) in.fail();
-  if (has_version) condition.version = read_version(in);
+  if (has_version) condition.version = read_position(in);
   return condition;
 }
 
 void pack_condition(Packer& out, const Condition& condition) {
   const bool has_version = condition.kind == Condition::Kind::version;
   out.array(has_version ? 3 : 1).uint(static_cast<std::uint64_t>(condition.kind));
-  if (has_version) out.uint(condition.version.epoch.value).uint(condition.version.seq.value);
+  if (has_version) pack_position(out, condition.version);
 }
 
 /// The sign goes by itself: no format of ours has negative integers.
@@ -123,11 +119,12 @@ void pack_result(Packer& out, const OperationResult& result) {
   if (result.code == Errc::moved) {
     pack_moved(out, result.moved);
   } else if (result.code == Errc::ok) {
-    out.array(5).uint(code).uint(result.version.epoch.value).uint(result.version.seq.value);
+    out.array(5).uint(code);
+    pack_position(out, result.version);
     out.boolean(result.created).bytes(result.value);
   } else if (result.code == Errc::condition_failed) {
     out.array(4).uint(code).text(result.message);
-    out.uint(result.version.epoch.value).uint(result.version.seq.value);
+    pack_position(out, result.version);
   } else {
     out.array(2).uint(code).text(result.message);
   }
@@ -158,11 +155,11 @@ OperationResult read_result(Unpacker& in, OpCode asked) {
     const bool has_version = code == Errc::condition_failed;
     if (fields != (has_version ? 4 : 2)) in.fail();
     result = OperationResult::failed(code, std::string(in.bytes(kMaxRequestBytes)));
-    if (has_version) result.version = read_version(in);
+    if (has_version) result.version = read_position(in);
     return result;
   }
   if (fields != 5) in.fail();
-  result.version = read_version(in);
+  result.version = read_position(in);
   result.created = in.boolean();
   result.value = std::string(in.bytes(kMaxValueBytes));
   const bool has_value = asked == OpCode::get || asked == OpCode::increment;
@@ -275,11 +272,9 @@ void pack_body(Packer& out, const ScanReply& page) {
   out.array(4).uint(static_cast<std::uint64_t>(Errc::ok)).boolean(page.ended).bytes(page.next);
   out.array(page.items.size());
   for (const ScanItem& item : page.items) {
-    out.array(4)
-        .bytes(item.key)
-        .uint(item.version.epoch.value)
-        .uint(item.version.seq.value)
-        .bytes(item.value);
+    out.array(4).bytes(item.key);
+    pack_position(out, item.version);
+    out.bytes(item.value);
   }
 }
 
@@ -287,7 +282,7 @@ ScanItem read_item(Unpacker& in) {
   ScanItem item;
   in.array(4);
   item.key = std::string(in.bytes(kMaxKeyBytes));
-  item.version = read_version(in);
+  item.version = read_position(in);
   item.value = std::string(in.bytes(kMaxValueBytes));
   return item;
 }

@@ -272,7 +272,7 @@ Result<void> LmdbStore::scan(std::string_view from, int first, int next, const V
   while (code == 0) {
     const auto record = decode_record(to_view(key), to_view(value));
     if (!record) return environment_->misread(value, record.error());
-    if (!visit(to_view(key), {record->version, std::string(record->value)})) return {};
+    if (!visit(*record)) return {};
     code = mdb_cursor_get(cursor.get(), &key, &value, position(next));
   }
   if (code != MDB_NOTFOUND) return failure("cannot scan", code);

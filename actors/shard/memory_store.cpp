@@ -18,7 +18,7 @@ Result<std::optional<Position>> MemoryStore::version_of(std::string_view key) {
 Result<void> MemoryStore::scan(std::string_view from, const Visitor& visit) {
   const std::lock_guard lock(mutex_);
   for (auto at = records_.lower_bound(from); at != records_.end(); ++at) {
-    if (!visit(at->first, at->second)) break;
+    if (!visit({at->first, at->second.version, at->second.value})) break;
   }
   return {};
 }
@@ -27,7 +27,7 @@ Result<void> MemoryStore::scan_down(std::string_view before, const Visitor& visi
   const std::lock_guard lock(mutex_);
   for (auto at = before.empty() ? records_.end() : records_.lower_bound(before); at != records_.begin();) {
     --at;
-    if (!visit(at->first, at->second)) break;
+    if (!visit({at->first, at->second.version, at->second.value})) break;
   }
   return {};
 }

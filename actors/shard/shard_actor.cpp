@@ -194,7 +194,7 @@ std::vector<OperationResult> ShardActor::execute_atomically(const std::vector<Op
   bool is_done = true;
   for (std::size_t i = 0; i < operations.size() && is_done; ++i) {
     results.push_back(execute(operations[i], depends_on, room, out));
-    is_done = results[i].code == Errc::ok || results[i].code == Errc::not_found;
+    is_done = is_answer(results[i].code);
   }
   plan_ = nullptr;
   if (is_done) {
@@ -284,34 +284,38 @@ OperationResult ShardActor::increment(const Operation& operation, Seq& depends_o
 
 // What an atomic batch sees: what it has planned, and else what everybody does.
 
+const Plan::Write* ShardActor::planned(std::string_view key) const {
+  return plan_ == nullptr ? nullptr : plan_->find(key);
+}
+
 OperationResult ShardActor::read(const Operation& operation, std::size_t& room) {
-  const Plan::Write* planned = plan_ != nullptr ? plan_->find(operation.key) : nullptr;
-  if (planned == nullptr) return copy_.read(operation, room);
+  const Plan::Write* write = planned(operation.key);
+  if (write == nullptr) return copy_.read(operation, room);
   OperationResult result;
-  if (planned->event.type == EventType::remove) {
+  if (write->event.type == EventType::remove) {
     result = OperationResult::failed(Errc::not_found, "no such key");
-  } else if (planned->event.value.size() > room) {
+  } else if (write->event.value.size() > room) {
     return too_large_for_one_reply();
   } else {
-    room -= planned->event.value.size();
-    result.value = planned->event.value;
+    room -= write->event.value.size();
+    result.value = write->event.value;
   }
-  result.version = planned->version;
+  result.version = write->version;
   return result;
 }
 
 Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key) {
-  const Plan::Write* planned = plan_ != nullptr ? plan_->find(key) : nullptr;
-  if (planned == nullptr) return copy_.look_up(key);
-  const bool is_there = planned->event.type == EventType::put;
-  return ShardCopy::Presence{is_there ? std::optional(planned->version) : std::nullopt, planned->version.seq};
+  const Plan::Write* write = planned(key);
+  if (write == nullptr) return copy_.look_up(key);
+  const bool is_there = write->event.type == EventType::put;
+  return ShardCopy::Presence{is_there ? std::optional(write->version) : std::nullopt, write->version.seq};
 }
 
 Result<std::optional<ShardCopy::Found>> ShardActor::find(std::string_view key) {
-  const Plan::Write* planned = plan_ != nullptr ? plan_->find(key) : nullptr;
-  if (planned == nullptr) return copy_.get(key);
-  if (planned->event.type == EventType::remove) return std::optional<ShardCopy::Found>{};
-  return std::optional(ShardCopy::Found{planned->version, std::string(planned->event.value)});
+  const Plan::Write* write = planned(key);
+  if (write == nullptr) return copy_.get(key);
+  if (write->event.type == EventType::remove) return std::optional<ShardCopy::Found>{};
+  return std::optional(ShardCopy::Found{write->version, std::string(write->event.value)});
 }
 
 Position ShardActor::append(const Event& event, Effects& out) {

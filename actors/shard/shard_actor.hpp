@@ -147,6 +147,7 @@ class ShardActor : public Actor {
   OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);
   OperationResult put_or_remove(const Operation& operation, Seq& depends_on, Effects& out);
   OperationResult increment(const Operation& operation, Seq& depends_on, Effects& out);
+  const Plan::Write* planned(std::string_view key) const;
   OperationResult read(const Operation& operation, std::size_t& room);
   Result<ShardCopy::Presence> look_up(std::string_view key);
   Result<std::optional<ShardCopy::Found>> find(std::string_view key);

@@ -164,13 +164,13 @@ Result<void> ShardCopy::scan(std::string_view from, Direction direction, const V
                                     : visit({above.key(), above.record().version, above.record().value});
     above.next();
   };
-  const auto visit_stored = [&](std::string_view key, const StoredRecord& record) {
-    while (wanted && above.is_before(key)) visit_above();
+  const auto visit_stored = [&](const RecordView& record) {
+    while (wanted && above.is_before(record.key)) visit_above();
     if (!wanted) return false;
-    if (!above.at_end() && above.key() == key) {
+    if (!above.at_end() && above.key() == record.key) {
       visit_above();
     } else {
-      wanted = visit({key, record.version, record.value});
+      wanted = visit(record);
     }
     return wanted;
   };

@@ -59,7 +59,7 @@ class ShardCopy {
 
   /// Calls `visit` with every record from `from` on, in key order, until it returns false: the newest state.
   /// Errors as get(); `visit` may have been called before.
-  using Visitor = std::function<bool(const RecordView&)>;
+  using Visitor = Store::Visitor;
   Result<void> scan(std::string_view from, const Visitor& visit);
   /// The same, up from `from`, or down from before it (from the end when it is empty), and with the keys too
   /// that are passed over because they have been removed, of which there may be any number: until `pass`

@@ -36,7 +36,7 @@ class Store {
   virtual void end_batch() {}
   /// Calls `visit` with every record from `from` on, in key order, until it returns false. On a snapshot
   /// of its own. Errors as get().
-  using Visitor = std::function<bool(std::string_view key, const StoredRecord&)>;
+  using Visitor = std::function<bool(const RecordView&)>;
   virtual Result<void> scan(std::string_view from, const Visitor& visit) = 0;
   /// The same downwards, of the records before `before`, or of all when that is empty.
   virtual Result<void> scan_down(std::string_view before, const Visitor& visit) = 0;

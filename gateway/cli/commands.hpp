@@ -76,4 +76,13 @@ int exit_code_of(Errc code);
 int report(const Error& error, bool json);
 void print(const Json& json);
 
+/// Calls `command` with a client, or reports why there is none.
+template <class Command>
+int with_client(const Options& options, Command command) {
+  auto made = client_options(options);
+  if (!made) return report(made.error(), options.json);
+  Client client(std::move(*made));
+  return command(client);
+}
+
 }  // namespace dkv::cli

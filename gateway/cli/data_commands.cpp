@@ -128,57 +128,54 @@ Result<void> import_line(Importer& importer, const std::string& line) {
 }  // namespace
 
 int scan(const Options& options, ScanOptions what, std::uint64_t most) {
-  auto made = client_options(options);
-  if (!made) return report(made.error(), options.json);
-  Client client(std::move(*made));
   what.limit = static_cast<std::size_t>(std::min<std::uint64_t>(most, kMaxScanItems));
-  std::uint64_t left = most;
-  const auto done = for_each_page(client, what, [&](const ScanResult& page) {
-    for (const rpc::ScanItem& item : page.items) {
-      if (left == 0) break;
-      print_line(item, what.keys_only, options.json);
-      --left;
-    }
-    return left > 0 && std::ferror(stdout) == 0;
+  return with_client(options, [&](Client& client) {
+    std::uint64_t left = most;
+    const auto done = for_each_page(client, what, [&](const ScanResult& page) {
+      for (const rpc::ScanItem& item : page.items) {
+        if (left == 0) break;
+        print_line(item, what.keys_only, options.json);
+        --left;
+      }
+      return left > 0 && std::ferror(stdout) == 0;
+    });
+    return done ? kOk : report(done.error(), options.json);
   });
-  return done ? kOk : report(done.error(), options.json);
 }
 
 int export_lines(const Options& options, ScanOptions what) {
-  auto made = client_options(options);
-  if (!made) return report(made.error(), options.json);
-  Client client(std::move(*made));
   what.limit = kMaxScanItems;
-  Progress progress("exported");
-  const auto done = for_each_page(client, what, [&](const ScanResult& page) {
-    for (const rpc::ScanItem& item : page.items) print_line(item, false, true);
-    progress.add(page.items.size());
-    return std::ferror(stdout) == 0;
+  return with_client(options, [&](Client& client) {
+    Progress progress("exported");
+    const auto done = for_each_page(client, what, [&](const ScanResult& page) {
+      for (const rpc::ScanItem& item : page.items) print_line(item, false, true);
+      progress.add(page.items.size());
+      return std::ferror(stdout) == 0;
+    });
+    return done ? kOk : report(done.error(), options.json);
   });
-  return done ? kOk : report(done.error(), options.json);
 }
 
 int import_lines(const Options& options) {
-  auto made = client_options(options);
-  if (!made) return report(made.error(), options.json);
-  Client client(std::move(*made));
-  Importer importer(client);
-  std::string line;
-  for (std::uint64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.empty()) continue;
-    if (auto taken = import_line(importer, line); !taken) {
-      Error error = taken.error();
-      error.message = "line " + std::to_string(number) + ": " + error.message;
-      return report(error, options.json);
+  return with_client(options, [&](Client& client) {
+    Importer importer(client);
+    std::string line;
+    for (std::uint64_t number = 1; std::getline(std::cin, line); ++number) {
+      if (line.empty()) continue;
+      if (auto taken = import_line(importer, line); !taken) {
+        Error error = taken.error();
+        error.message = "line " + std::to_string(number) + ": " + error.message;
+        return report(error, options.json);
+      }
     }
-  }
-  if (auto done = importer.flush(); !done) return report(done.error(), options.json);
-  if (options.json) {
-    print({{"imported", importer.done()}});
-  } else {
-    std::printf("imported %llu records\n", static_cast<unsigned long long>(importer.done()));
-  }
-  return kOk;
+    if (auto done = importer.flush(); !done) return report(done.error(), options.json);
+    if (options.json) {
+      print({{"imported", importer.done()}});
+    } else {
+      std::printf("imported %llu records\n", static_cast<unsigned long long>(importer.done()));
+    }
+    return kOk;
+  });
 }
 
 int batch(const Options& options) {
@@ -187,18 +184,15 @@ int batch(const Options& options) {
   if (!text) return report(text.error(), options.json);
   const auto request = http::read_batch(*text);
   if (!request) return report(request.error(), options.json);
-  auto made = client_options(options);
-  if (!made) return report(made.error(), options.json);
-  made->ack = request->ack;
-  Client client(std::move(*made));
-  const auto results = request->atomic ? client.execute_atomically(request->operations)
-                                       : client.execute(request->operations, request->read);
-  std::fputs(http::batch_json(request->operations, results).c_str(), stdout);
-  int code = kOk;
-  for (const OperationResult& result : results) {
-    if (result.code != Errc::not_found) code = std::max(code, exit_code_of(result.code));
-  }
-  return code;
+  return with_client(options, [&](Client& client) {
+    const auto results = client.execute_request(*request);
+    std::fputs(http::batch_json(request->operations, results).c_str(), stdout);
+    int code = kOk;
+    for (const OperationResult& result : results) {
+      if (!is_answer(result.code)) code = std::max(code, exit_code_of(result.code));
+    }
+    return code;
+  });
 }
 
 }  // namespace dkv::cli

@@ -27,15 +27,6 @@ int report_missing(const std::string& key, bool json, const char* field) {
   return kNotFound;
 }
 
-/// Calls `command` with a client, or reports why there is none.
-template <class Command>
-int with_client(const Options& options, Command command) {
-  auto made = client_options(options);
-  if (!made) return report(made.error(), options.json);
-  Client client(std::move(*made));
-  return command(client);
-}
-
 }  // namespace
 
 int get(const Options& options, const std::string& key, bool from_replica) {

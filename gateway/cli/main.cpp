@@ -73,16 +73,6 @@ void add_key(CLI::App& command, Arguments& arguments) {
       ->type_name("");
 }
 
-/// "7-1042", as --json prints it.
-std::string read_version(const std::string& text, Position& version) {
-  const char* const last = text.data() + text.size();
-  const auto epoch = std::from_chars(text.data(), last, version.epoch.value);
-  const bool has_two = epoch.ec == std::errc{} && epoch.ptr != last && *epoch.ptr == '-';
-  const auto seq = std::from_chars(has_two ? epoch.ptr + 1 : last, last, version.seq.value);
-  const bool fits = has_two && seq.ec == std::errc{} && seq.ptr == last;
-  return fits ? "" : '"' + text + "\" is no version, like 7-1042";
-}
-
 void add_conditions(CLI::App& command, Condition& condition, bool may_be_missing) {
   using Kind = Condition::Kind;
   auto* group = command.add_option_group("Only", "Do it only if this holds");
@@ -91,9 +81,10 @@ void add_conditions(CLI::App& command, Condition& condition, bool may_be_missing
       ->add_option_function<std::string>(
           "--if-version",
           [&condition](const std::string& text) {
-            condition.kind = Kind::version;
-            if (const std::string wrong = read_version(text, condition.version); !wrong.empty())
-              throw CLI::ValidationError("--if-version", wrong);
+            const auto version = parse_position(text);
+            if (!version)
+              throw CLI::ValidationError("--if-version", '"' + text + "\" is no version, like 7-1042");
+            condition = {Kind::version, *version};
           },
           "the key has a record of this version")
       ->type_name("VERSION");

@@ -100,6 +100,13 @@ std::vector<OperationResult> Client::execute_atomically(std::span<const Operatio
   return std::move(completion->results);
 }
 
+std::vector<OperationResult> Client::execute_request(const rpc::Request& request) {
+  CallOptions options(request.read);
+  options.ack = request.ack;
+  return request.atomic ? execute_atomically(request.operations, options)
+                        : execute(request.operations, options);
+}
+
 Ticket Client::submit_atomically(std::span<const Operation> operations, CallOptions options) {
   return dispatcher_->submit(operations, options, true);
 }

@@ -83,6 +83,9 @@ class Client {
   std::vector<OperationResult> execute_atomically(std::span<const Operation> operations,
                                                   CallOptions options = {});
 
+  /// What a request of operations asks for, in its modes: execute_atomically() or execute().
+  std::vector<OperationResult> execute_request(const rpc::Request& request);
+
   /// One page of the cluster's records, in the order of their keys. A page may be shorter than its limit, and
   /// has a cursor then as long as there is more. Keys that are there throughout all pages are neither skipped
   /// nor repeated, whatever happens meanwhile; each shard's part of a page is of one moment. Errors:

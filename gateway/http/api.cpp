@@ -349,19 +349,14 @@ Answer Api::simple_delete(const Request& request, const Target& target) {
 
 Answer Api::batch(const Request& request, const Target& target) {
   if (const auto none = no_parameters(target); !none) return answer_to(none.error());
-  auto asked = read_batch(request.body);
+  const auto asked = read_batch(request.body);
   if (!asked) return answer_to(asked.error());
-  const std::vector<Operation> operations = asked->operations;
-  const auto owner = asked->owner;
-  const bool atomic = asked->atomic;
-  const auto results = backend_.execute(std::move(*asked));
-  auto answer = json(batch_json(operations, results));
-  if (!atomic) return answer;
+  const auto results = backend_.execute(*asked);
+  auto answer = json(batch_json(asked->operations, results));
+  if (!asked->atomic) return answer;
   // As a whole it has one outcome: that of the operation that was in the way.
   for (const OperationResult& result : results) {
-    const bool is_outcome =
-        result.code != Errc::ok && result.code != Errc::not_found && result.code != Errc::aborted;
-    if (is_outcome) answer.status = http_status(result.code);
+    if (!is_answer(result.code) && result.code != Errc::aborted) answer.status = http_status(result.code);
   }
   return answer;
 }

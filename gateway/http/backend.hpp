@@ -19,7 +19,7 @@ class Backend {
   virtual rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) = 0;
   /// Operations on keys of any shards, each carried out by its owner, on whichever node that is; of an atomic
   /// request all by one. One result for each, in their order, within some seconds. From any thread.
-  virtual std::vector<OperationResult> execute(rpc::Request request) = 0;
+  virtual std::vector<OperationResult> execute(const rpc::Request& request) = 0;
   /// A page of the whole cluster's records. Errors: those of Client::scan(); overloaded.
   virtual Result<ScanResult> scan(const ScanOptions& options) = 0;
 };

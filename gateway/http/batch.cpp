@@ -185,10 +185,8 @@ Result<rpc::Request> read_batch(std::string_view body) {
 
 std::string batch_json(const std::vector<Operation>& operations, std::span<const OperationResult> results) {
   Json json;
-  // A missing key is an answer.
-  json["done"] = std::all_of(results.begin(), results.end(), [](const OperationResult& result) {
-    return result.code == Errc::ok || result.code == Errc::not_found;
-  });
+  json["done"] = std::all_of(results.begin(), results.end(),
+                             [](const OperationResult& result) { return is_answer(result.code); });
   Json& all = json["results"] = Json::array();
   for (std::size_t i = 0; i < results.size(); ++i) all.push_back(result_json(operations[i], results[i]));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -1,31 +1,17 @@
 #include "gateway/http/conditions.hpp"
 
-#include <charconv>
-
 namespace dkv::http {
 
 namespace {
 
 constexpr std::string_view kAny = "*";
 
-std::optional<std::uint64_t> take_number(std::string_view& text, char end) {
-  std::uint64_t number = 0;
-  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const auto length = static_cast<std::size_t>(at - text.data());
-  if (error != std::errc() || length == text.size() || *at != end) return std::nullopt;
-  text.remove_prefix(length + 1);
-  return number;
-}
-
 Result<Position> version_in(std::string_view name, std::string_view tag) {
-  const Error error{Errc::bad_request,
-                    std::string(name) + " must be one ETag as this server gives it, like \"7-1042\", or *"};
-  if (!tag.starts_with('"')) return error;
-  tag.remove_prefix(1);
-  const auto epoch = take_number(tag, '-');
-  const auto seq = epoch ? take_number(tag, '"') : std::nullopt;
-  if (!seq || !tag.empty()) return error;
-  return Position{Epoch{*epoch}, Seq{*seq}};
+  const bool is_quoted = tag.size() >= 2 && tag.front() == '"' && tag.back() == '"';
+  const auto version = is_quoted ? parse_position(tag.substr(1, tag.size() - 2)) : std::nullopt;
+  if (version) return *version;
+  return Error{Errc::bad_request,
+               std::string(name) + " must be one ETag as this server gives it, like \"7-1042\", or *"};
 }
 
 }  // namespace

@@ -21,12 +21,7 @@ auto ClientPool::with_client(const Call& call) -> std::optional<decltype(call(st
 }
 
 std::vector<OperationResult> ClientPool::execute(const rpc::Request& request) {
-  CallOptions options(request.read);
-  options.ack = request.ack;
-  auto results = with_client([&](Client& client) {
-    return request.atomic ? client.execute_atomically(request.operations, options)
-                          : client.execute(request.operations, options);
-  });
+  auto results = with_client([&](Client& client) { return client.execute_request(request); });
   if (results) return std::move(*results);
   const Error error = none_is_free();
   return {request.operations.size(), OperationResult::failed(error.code, error.message)};

@@ -41,7 +41,9 @@ class NodeBackend final : public Backend {
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override {
     return world_.call(std::move(request), timeout);
   }
-  std::vector<OperationResult> execute(rpc::Request request) override { return clients_.execute(request); }
+  std::vector<OperationResult> execute(const rpc::Request& request) override {
+    return clients_.execute(request);
+  }
   Result<ScanResult> scan(const ScanOptions& options) override { return clients_.scan(options); }
 
  private:

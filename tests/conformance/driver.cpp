@@ -38,9 +38,7 @@ std::string scan(Client& client, nlohmann::json& json) {
 std::string batch(Client& client, const std::string& line) {
   const auto request = http::read_batch(line);
   if (!request) return error_line(request.error());
-  return http::batch_json(request->operations, request->atomic
-                                                   ? client.execute_atomically(request->operations)
-                                                   : client.execute(request->operations, request->read));
+  return http::batch_json(request->operations, client.execute_request(*request));
 }
 
 }  // namespace

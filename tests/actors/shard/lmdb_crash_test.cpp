@@ -177,8 +177,8 @@ class LmdbCrash : public testing::Test {
     ASSERT_GE(applied, acknowledged) << when << ": an acknowledged checkpoint is lost";
     ASSERT_LE(applied, acknowledged + 1) << when;
     Content found;
-    const auto scanned = (*store)->scan("", [&](std::string_view key, const StoredRecord& one) {
-      found[std::string(key)] = one.value;
+    const auto scanned = (*store)->scan("", [&](const RecordView& one) {
+      found[std::string(one.key)] = one.value;
       return true;
     });
     ASSERT_TRUE(scanned.has_value()) << when << ": " << scanned.error().message;

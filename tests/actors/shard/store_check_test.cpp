@@ -229,7 +229,7 @@ TEST_F(StoreCheck, TheStoreNamesTheSameFileAndOffset) {
     ASSERT_FALSE(found.has_value());
     EXPECT_EQ(found.error().code, Errc::corrupt);
     EXPECT_NE(found.error().message.find(place), std::string::npos) << found.error().message;
-    const auto scanned = store->scan(key, [](auto, const auto&) { return true; });
+    const auto scanned = store->scan(key, [](const auto&) { return true; });
     ASSERT_FALSE(scanned.has_value());
     EXPECT_NE(scanned.error().message.find(place), std::string::npos) << scanned.error().message;
   }

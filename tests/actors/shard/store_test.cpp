@@ -97,9 +97,9 @@ TYPED_TEST(StoreConformance, ScansInKeyOrder) {
   ASSERT_TRUE(
       this->store_->write(memtable_of({{"c", "3"}, {"a", "1"}, {"b", "2"}, {"d", "4"}}), at(4)).has_value());
   std::string seen;
-  const auto visit = [&](std::string_view key, const StoredRecord& record) {
-    seen += std::string(key) + "=" + record.value + " ";
-    return key != "c";
+  const auto visit = [&](const RecordView& record) {
+    seen += std::string(record.key) + "=" + std::string(record.value) + " ";
+    return record.key != "c";
   };
   ASSERT_TRUE(this->store_->scan("b", visit).has_value());
   EXPECT_EQ(seen, "b=2 c=3 ");
@@ -110,9 +110,9 @@ TYPED_TEST(StoreConformance, ScansInKeyOrder) {
 
 TYPED_TEST(StoreConformance, ScansDownwards) {
   std::string seen;
-  const auto visit = [&](std::string_view key, const StoredRecord& record) {
-    seen += std::string(key) + "=" + record.value + " ";
-    return key != "b";
+  const auto visit = [&](const RecordView& record) {
+    seen += std::string(record.key) + "=" + std::string(record.value) + " ";
+    return record.key != "b";
   };
   ASSERT_TRUE(this->store_->scan_down("", visit).has_value());
   EXPECT_EQ(seen, "");
@@ -259,7 +259,7 @@ TEST(LmdbStore, NeverServesARecordWhoseChecksumFails) {
   ASSERT_TRUE(store.has_value());
   EXPECT_EQ((*store)->get("a").error().code, Errc::corrupt);
   EXPECT_EQ((*(*store)->get("b"))->value, "good");
-  EXPECT_EQ((*store)->scan("", [](auto, const auto&) { return true; }).error().code, Errc::corrupt);
+  EXPECT_EQ((*store)->scan("", [](const auto&) { return true; }).error().code, Errc::corrupt);
 }
 
 TEST(LmdbStore, AFolderThatIsNotThereIsAnError) {

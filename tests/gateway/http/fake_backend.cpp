@@ -54,7 +54,7 @@ rpc::Reply FakeBackend::call(rpc::Request request, std::chrono::milliseconds) {
   return {0, std::move(results)};
 }
 
-std::vector<OperationResult> FakeBackend::execute(rpc::Request request) {
+std::vector<OperationResult> FakeBackend::execute(const rpc::Request& request) {
   const std::lock_guard lock(mutex_);
   last_ = request;
   std::vector<OperationResult> results;

@@ -21,7 +21,7 @@ class FakeBackend : public Backend {
  public:
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override;
   /// Takes keys of the other shard too.
-  std::vector<OperationResult> execute(rpc::Request request) override;
+  std::vector<OperationResult> execute(const rpc::Request& request) override;
   Result<ScanResult> scan(const ScanOptions& options) override;
 
   // Set before requests come.
