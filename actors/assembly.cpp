@@ -35,8 +35,7 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
                                                const OpenKeeper& open_keeper) {
   std::vector<PlacedActor> actors;
   const Address router{node, Role::router, {}};
-  actors.push_back(
-      {"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
+  actors.push_back({"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
   std::vector<Address> listeners{router};
   for (const ShardInfo& shard : topology.shards) {
     if (!is_member(shard, node)) continue;
@@ -49,15 +48,15 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
     const Address checkpoint{node, Role::checkpoint, shard.id};
     const ReplicaOptions replica_options{options.process, options.replica_rules, options.snapshot_chunk_bytes,
                                          storage->incarnation};
-    const MemberOptions member_options{limits.copy,          limits.shard,    replica_options,
-                                       options.timing,       options.process, storage->incarnation,
-                                       options.member_rules, options.crash_loop};
+    const MemberOptions member_options{limits.copy,          limits.shard,
+                                       replica_options,      options.timing,
+                                       options.process,      storage->incarnation,
+                                       options.member_rules, options.crash_loop ? kSteadyTime : Duration{}};
     listeners.push_back(member);
     // Thread names show in tools and hold 15 characters.
     const std::string number = std::to_string(shard.id.value);
     const LogOptions log_options{shard.id, limits.process, limits.log_segment_bytes, limits.log_retain_bytes};
-    actors.push_back(
-        {"main", member, std::make_unique<MemberActor>(member, storage->store, member_options)});
+    actors.push_back({"main", member, std::make_unique<MemberActor>(member, storage->store, member_options)});
     actors.push_back(
         {"log-" + number, log, std::make_unique<LogActor>(log, std::move(storage->log), log_options)});
     actors.push_back(

@@ -140,7 +140,7 @@ void MemberActor::learn(const TopologyPtr& topology, TimePoint now, Effects& out
 void MemberActor::reconsider(TimePoint now, Effects& out) {
   const bool registered = shard_->primary == self_.node;
   if (leading()) {
-    if (registered && shard_->epoch == epoch_) return;
+    if (!is_deposed()) return;
     return step_down(registered ? "the shard begins a new epoch" : "another node is the shard's primary now",
                      out);
   }
@@ -155,6 +155,9 @@ void MemberActor::reconsider(TimePoint now, Effects& out) {
   }
   if (now >= take_over_at()) propose_to_lead(Pending::Kind::take, now, out);
 }
+
+/// Of a primary: the register has another, or another epoch.
+bool MemberActor::is_deposed() const { return shard_->primary != self_.node || shard_->epoch != epoch_; }
 
 // ---- becoming primary, and ceasing to be
 
@@ -180,8 +183,10 @@ TimePoint MemberActor::begins_at() const {
   if (shard_ == nullptr || pending_ || !replica_ || !replica_->can_lead()) return kNever;
   if (shard_->primary != self_.node) return kNever;
   if (!owns_registered_folder() && shard_->epoch != Epoch{}) return kNever;
-  const bool waits = options_.lets_others_go_first && !shard_->in_sync.empty() && options_.rules.let_go_first;
-  return waits ? nobody_takes_over_at() : quiet_since_;
+  // R18, but not for ever, nor when the one before wants it to lead.
+  const bool waits = !shard_->in_sync.empty() && !handed_over_at_ && options_.rules.let_go_first;
+  if (!waits) return quiet_since_;
+  return std::max(quiet_since_, std::min(nobody_takes_over_at(), started_ + options_.lets_others_go_first));
 }
 
 /// A volatile shard is a cache: when the processes of all its in-sync members have ended, its primary begins
@@ -569,7 +574,9 @@ std::optional<Error> MemberActor::why_not(const rpc::Request& request) const {
   if (part() == nullptr) {
     return Error{Errc::unavailable, "this node has not reached a majority of the cluster's keepers yet"};
   }
-  const bool is_stopped = stepping_down_ || (handing_over_ && options_.rules.stop_first);
+  // Deposed, it can answer nothing that it takes, and steps down when this turn ends.
+  const bool is_stopped =
+      stepping_down_ || (leading() && is_deposed()) || (handing_over_ && options_.rules.stop_first);
   if (is_stopped || (replica_ && needs_primary(request)))
     return Error{Errc::unavailable, "the shard is changing its primary: try again in a moment"};
   return std::nullopt;

@@ -41,7 +41,8 @@ struct MemberOptions {
   std::uint64_t process = 0;      // different in every run
   std::uint64_t incarnation = 0;  // of this member's folder: made with it, never 0
   MemberRules rules;
-  bool lets_others_go_first = false;  // R18: its process is one of several that crashed soon
+  /// R18: from its start, when its process is one of several that crashed soon.
+  Duration lets_others_go_first{0};
 };
 
 class MemberActor final : public Actor {
@@ -109,6 +110,7 @@ class MemberActor final : public Actor {
 
   Actor* part() const;
   bool leading() const { return primary_ != nullptr && !stepping_down_; }
+  bool is_deposed() const;
   bool is_pending(Pending::Kind kind) const { return pending_ && pending_->kind == kind; }
   bool taking() const { return is_pending(Pending::Kind::take) || is_pending(Pending::Kind::force); }
   void learn(const TopologyPtr& topology, TimePoint now, Effects& out);

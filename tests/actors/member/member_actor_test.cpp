@@ -22,9 +22,12 @@ MemberOptions options() {
 /// The member on node 1, and all that is around it.
 class Member : public testing::Test {
  protected:
-  Member()
-      : member_({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), options()),
-        world_(member_) {}
+  explicit Member(MemberOptions how = options())
+      : member_({kPrimaryNode, Role::member, kShard}, std::make_shared<MemoryStore>(), std::move(how)),
+        world_(member_) {
+    Effects out;
+    member_.on_start(world_.now(), out);
+  }
 
   /// As the register has it, changed by `change` from what it was.
   void chosen(ShardInfo shard, std::uint64_t change) {
@@ -170,6 +173,20 @@ TEST_F(HandingOver, StopsThenWaitsForItsHeirThenAsksTheRegister) {  // R16
   EXPECT_NE(member_.replica(), nullptr);
 }
 
+/// What it took then it could never answer: whoever asked would not know whether that was done.
+TEST_F(HandingOver, TakesNothingOnceItKnowsThatItHasHandedOver) {
+  world_.tell(HandOver{7, {}});
+  world_.pass(100ms);
+  const auto proposed = world_.said<ProposeChange>();
+  ShardInfo next = proposed.change.shards.at(0).next;
+  next.epoch = Epoch{topology_->version + 1};
+  chosen(std::move(next), proposed.change.id);
+  world_.deliver(ChangeSettled{proposed.change.id, ChangeOutcome::chosen, topology_, {}}, kRegistrar);
+  world_.deliver(ClientRequest{{0, "writer"}, put("k", "of the same turn")});
+  world_.end_turn();
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
+}
+
 TEST_F(HandingOver, ServesOnWhenTheRegisterDoesNotTakeIt) {
   world_.tell(HandOver{7, kReplicaNode});
   world_.pass(100ms);
@@ -206,6 +223,7 @@ TEST_F(HandingOver, IsRefusedToOneThatIsNotInSync) {
 
 class Following : public Member {
  protected:
+  using Member::Member;
   /// Node 2 leads; node 1 is a replica of it, in sync or not.
   void SetUp() override { follow({kPrimaryNode}); }
   void follow(std::vector<NodeId> in_sync) {
@@ -236,6 +254,60 @@ TEST_F(Following, ServesAtOnceWhenItsPrimaryHandsOver) {
   hear_heartbeat();
   be_made_primary();
   EXPECT_TRUE(member_.holds_lease(world_.now()));
+}
+
+MemberOptions options_in_a_crash_loop() {
+  MemberOptions one = options();
+  one.lets_others_go_first = 60s;
+  return one;
+}
+class InACrashLoop : public Following {  // R18
+ protected:
+  InACrashLoop() : Following(options_in_a_crash_loop()) {}
+  void SetUp() override {}
+  /// The registered primary again, in an epoch that its process has not begun.
+  void is_registered(std::vector<NodeId> in_sync) {
+    ShardInfo now = shard();
+    now.primary = kPrimaryNode;
+    now.replicas = {kReplicaNode};
+    now.in_sync = std::move(in_sync);
+    now.folders = {{kPrimaryNode, kFolder}, {kReplicaNode, kOtherFolder}};
+    now.epoch = Epoch{2};
+    chosen(now, 100);
+    open_log({Epoch{2}, Seq{5}});
+  }
+};
+
+TEST_F(InACrashLoop, LetsAnotherGoFirst) {
+  is_registered({kReplicaNode});
+  world_.pass(2s);
+  EXPECT_FALSE(world_.has_said<ProposeChange>());
+  world_.pass(2s);
+  EXPECT_TRUE(world_.has_said<ProposeChange>()) << "nobody has";
+}
+
+TEST_F(InACrashLoop, LeadsAtOnceWhenItIsHandedTheShard) {
+  follow({kPrimaryNode});
+  hear_heartbeat();
+  be_made_primary();
+  EXPECT_TRUE(member_.holds_lease(world_.now()));
+}
+
+TEST_F(InACrashLoop, IsLikeAnyOtherOnceItHasLasted) {
+  is_registered({kReplicaNode});
+  world_.pass(4s);
+  choose();
+  serve_log();
+  acknowledge(head(), kOtherFolder);
+  for (int i = 0; i < 560; ++i) grant(kOtherFolder);
+  world_.forget();
+  ShardInfo now = shard();  // as when its slots change
+  now.epoch = Epoch{topology_->version + 1};
+  chosen(now, 300);
+  learn();
+  world_.said<OpenLog>();
+  world_.tell(LogOpened{{Epoch{2}, Seq{5}}});
+  EXPECT_TRUE(world_.has_said<ProposeChange>());
 }
 
 TEST_F(Following, WaitsOutItsLastAnswerWhenItTakesOver) {  // R10
