@@ -303,12 +303,8 @@ void ReplicaActor::handle(LogEpochs message, const Address&, TimePoint now, Effe
   }
   if (common->seq < std::min(commit_, message.epochs.back().last)) {
     // What began the primary's epoch may have left this folder out: the topology, which comes later than the
-    // primary's frames now and then, says so.
-    if (topology_->find_shard(self_.shard)->epoch < highest_epoch_) {
-      state_ = State::following;
-      pull_due_at_ = now + kDivergedRetry;
-      return want_pull();
-    }
+    // primary's frames now and then, says so. Until then nothing of this history is shown.
+    if (topology_->find_shard(self_.shard)->epoch < highest_epoch_) return ask_again_later(now);
     if (counts()) return diverge(now, out);
     foreign_ = true;
     out.log(LogLevel::warning, "replica of shard " + topology_->find_shard(self_.shard)->name +
@@ -362,6 +358,10 @@ void ReplicaActor::diverge(TimePoint now, Effects& out) {
     out.log(LogLevel::error,
             "replica of shard " + topology_->find_shard(self_.shard)->name + ": " + problem_);
   }
+  ask_again_later(now);
+}
+
+void ReplicaActor::ask_again_later(TimePoint now) {
   state_ = State::diverged;
   aligned_epoch_ = Epoch{};
   pull_due_at_ = now + kDivergedRetry;

@@ -104,6 +104,7 @@ class ReplicaActor : public Actor {
   bool may_pull() const;
   bool is_volatile() const;
   void diverge(TimePoint now, Effects& out);
+  void ask_again_later(TimePoint now);
   bool counts() const;
   bool copy_counts() const;
   void find_common(std::vector<EpochRange> theirs, Effects& out);

@@ -305,6 +305,8 @@ TEST_F(DivergedReplica, DecidesNothingBeforeItKnowsWhatBeganTheEpoch) {
   EXPECT_FALSE(world_.has_said<CutLog>());
   EXPECT_FALSE(world_.has_said<peer::SnapshotRequest>());
   EXPECT_EQ(world_.logged().size(), 0U);
+  world_.tell(ClientRequest{{0, "reader"}, get("a")});  // of what may be another history
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::unavailable);
   auto forced = std::make_shared<Topology>(*one_shard());
   forced->shards[0].epoch = kNew;
   world_.tell(TopologyChanged{forced});
