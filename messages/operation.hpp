@@ -90,6 +90,8 @@ OperationResult too_large_for_one_reply();
 /// missing.
 Result<void> check(const Operation& operation, std::size_t max_value_bytes);
 
+/// The longest number that parse_counter() takes.
+inline constexpr std::size_t kMaxCounterBytes = 20;
 /// The number that increments make of a value, and go on from: a signed 64-bit integer in decimal, as
 /// std::to_string writes it. Nothing for any other text.
 std::optional<std::int64_t> parse_counter(std::string_view value);

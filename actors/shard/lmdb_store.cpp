@@ -103,7 +103,7 @@ struct LmdbStore::Environment {
   }
 
   Error write_failure(const std::string& what, int code) const;
-  Error misread(const MDB_val& stored, const Error& error) const;
+  Error misread(std::string_view stored, const Error& error) const;
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
   static int put_record(MDB_cursor* at, std::string_view key, Position version, std::string_view value);
@@ -125,10 +125,10 @@ Error LmdbStore::Environment::write_failure(const std::string& what, int code) c
 
 /// Says where in the file it is. LMDB does not tell where it has mapped that (me_mapaddr is null), but a page
 /// begins with its number, and a value, or its beginning, is in one page.
-Error LmdbStore::Environment::misread(const MDB_val& stored, const Error& error) const {
+Error LmdbStore::Environment::misread(std::string_view stored, const Error& error) const {
   MDB_stat about{};
   mdb_env_stat(env, &about);
-  const auto address = reinterpret_cast<std::uintptr_t>(stored.mv_data);
+  const auto address = reinterpret_cast<std::uintptr_t>(stored.data());
   const std::uintptr_t in_page = address % about.ms_psize;
   std::uint64_t page = 0;
   std::memcpy(&page, reinterpret_cast<const void*>(address - in_page), sizeof page);
@@ -216,31 +216,36 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::open(const std::string& path, Shar
   return std::unique_ptr<LmdbStore>(new LmdbStore(std::move(environment), options));
 }
 
-Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key) {
-  const auto record = find(key);
-  if (!record) return record.error();
-  if (!*record) return std::optional<StoredRecord>{};
-  return std::optional<StoredRecord>{StoredRecord{(*record)->version, std::string((*record)->value)}};
+Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key, std::size_t most_bytes) {
+  const auto stored = find(key);
+  if (!stored) return stored.error();
+  if (stored->data() == nullptr) return std::optional<StoredRecord>{};
+  if (const std::size_t size = value_size(*stored); size > most_bytes)
+    return std::optional(StoredRecord{version_in(*stored), size, {}});
+  const auto record = decode_record(key, *stored);
+  if (!record) return environment_->misread(*stored, record.error());
+  return std::optional(StoredRecord{record->version, record->value.size(), std::string(record->value)});
 }
 
-Result<std::optional<Position>> LmdbStore::version_of(std::string_view key) {
-  const auto record = find(key);
-  if (!record) return record.error();
-  return *record ? std::optional((*record)->version) : std::nullopt;
+Result<std::optional<Position>> LmdbStore::version_of(std::string_view key, Check check) {
+  const auto stored = find(key);
+  if (!stored) return stored.error();
+  if (stored->data() == nullptr) return std::optional<Position>{};
+  if (check == Check::header) return std::optional(version_in(*stored));
+  const auto record = decode_record(key, *stored);
+  if (!record) return environment_->misread(*stored, record.error());
+  return std::optional(record->version);
 }
 
-/// Views of the map, until end_batch().
-Result<std::optional<RecordView>> LmdbStore::find(std::string_view key) {
+Result<std::string_view> LmdbStore::find(std::string_view key) {
   auto txn = environment_->read();
   if (!txn) return txn.error();
   MDB_val wanted = to_val(key);
   MDB_val found;
   const int code = mdb_get(*txn, environment_->records, &wanted, &found);
-  if (code == MDB_NOTFOUND) return std::optional<RecordView>{};
+  if (code == MDB_NOTFOUND) return std::string_view{};
   if (code != 0) return failure("cannot read a record", code);
-  const auto record = decode_record(key, to_view(found));
-  if (!record) return environment_->misread(found, record.error());
-  return std::optional<RecordView>{*record};
+  return to_view(found);
 }
 
 void LmdbStore::end_batch() {
@@ -249,15 +254,16 @@ void LmdbStore::end_batch() {
   environment_->reader_live = false;
 }
 
-Result<void> LmdbStore::scan(std::string_view from, const Visitor& visit) {
-  return scan(from, from.empty() ? MDB_FIRST : MDB_SET_RANGE, MDB_NEXT, visit);
+Result<void> LmdbStore::scan(std::string_view from, const Chooser& choose, const Visitor& visit) {
+  return scan(from, from.empty() ? MDB_FIRST : MDB_SET_RANGE, MDB_NEXT, choose, visit);
 }
 
-Result<void> LmdbStore::scan_down(std::string_view before, const Visitor& visit) {
-  return scan(before, before.empty() ? MDB_LAST : MDB_SET_RANGE, MDB_PREV, visit);
+Result<void> LmdbStore::scan_down(std::string_view before, const Chooser& choose, const Visitor& visit) {
+  return scan(before, before.empty() ? MDB_LAST : MDB_SET_RANGE, MDB_PREV, choose, visit);
 }
 
-Result<void> LmdbStore::scan(std::string_view from, int first, int next, const Visitor& visit) {
+Result<void> LmdbStore::scan(std::string_view from, int first, int next, const Chooser& choose,
+                             const Visitor& visit) {
   const auto position = [](int operation) { return static_cast<MDB_cursor_op>(operation); };
   Transaction txn(environment_->env, MDB_RDONLY);
   if (txn.code() != 0) return failure("cannot begin reading", txn.code());
@@ -270,9 +276,13 @@ Result<void> LmdbStore::scan(std::string_view from, int first, int next, const V
   const bool overshot = next == MDB_PREV && first == MDB_SET_RANGE && (code == 0 || code == MDB_NOTFOUND);
   if (overshot) code = mdb_cursor_get(cursor.get(), &key, &value, code == 0 ? MDB_PREV : MDB_LAST);
   while (code == 0) {
-    const auto record = decode_record(to_view(key), to_view(value));
-    if (!record) return environment_->misread(value, record.error());
-    if (!visit(*record)) return {};
+    const Step step = choose(to_view(key));
+    if (step == Step::stop) return {};
+    if (step == Step::show) {
+      const auto record = decode_record(to_view(key), to_view(value));
+      if (!record) return environment_->misread(to_view(value), record.error());
+      if (!visit(*record)) return {};
+    }
     code = mdb_cursor_get(cursor.get(), &key, &value, position(next));
   }
   if (code != MDB_NOTFOUND) return failure("cannot scan", code);

@@ -1,6 +1,6 @@
 // The default store: LMDB in a folder of its own, two named databases ("records", "meta"), full sync.
 // What LMDB does when nobody looks, and what this does about it:
-// - no checksums: every value carries one, checked at every read;
+// - no checksums: every record carries one, checked whenever its value is read;
 // - growing the map under a reader is SIGBUS: 1 TiB of address space is reserved once (sparse);
 // - an open reader keeps pages from reuse: one cached read transaction, reset after each batch;
 // - a second open in one process breaks its locks: the data folder's exclusive lock is the node's duty.
@@ -28,11 +28,12 @@ class LmdbStore : public Store {
                                                  LmdbOptions options = {});
   ~LmdbStore() override;
 
-  Result<std::optional<StoredRecord>> get(std::string_view key) override;
-  Result<std::optional<Position>> version_of(std::string_view key) override;
+  Result<std::optional<StoredRecord>> get(std::string_view key, std::size_t most_bytes = SIZE_MAX) override;
+  Result<std::optional<Position>> version_of(std::string_view key, Check check) override;
   void end_batch() override;
-  Result<void> scan(std::string_view from, const Visitor& visit) override;
-  Result<void> scan_down(std::string_view before, const Visitor& visit) override;
+  using Store::scan;
+  Result<void> scan(std::string_view from, const Chooser& choose, const Visitor& visit) override;
+  Result<void> scan_down(std::string_view before, const Chooser& choose, const Visitor& visit) override;
   Position applied() const override;
   Position reached() const override;
   Result<void> write(const Memtable& memtable, Position applied) override;
@@ -45,8 +46,9 @@ class LmdbStore : public Store {
   struct Environment;
   LmdbStore(std::unique_ptr<Environment> environment, LmdbOptions options);
 
-  Result<std::optional<RecordView>> find(std::string_view key);
-  Result<void> scan(std::string_view from, int first, int next, const Visitor& visit);
+  /// As it is stored, unchecked; of `data` null where there is none. Until end_batch().
+  Result<std::string_view> find(std::string_view key);
+  Result<void> scan(std::string_view from, int first, int next, const Chooser& choose, const Visitor& visit);
 
   std::unique_ptr<Environment> environment_;
   LmdbOptions options_;

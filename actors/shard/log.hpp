@@ -60,8 +60,8 @@ class Log {
         options_(options),
         zeros_(static_cast<std::size_t>(options.segment_bytes / kGrowthsOfASegment), '\0') {}
 
-  /// Opens the log; replay() must follow. Before all else, and again at any time later. Errors: corrupt (with file and offset),
-  /// io_error.
+  /// Opens the log; replay() must follow. Before all else, and again at any time later. Errors: corrupt (with
+  /// file and offset), io_error.
   Result<void> open(Position applied);
   /// Calls `take` with each frame that has events above `applied`, in order: with about `max_bytes` of them
   /// at each call. False when those were the last; then all of them are durable. Errors: as open(), and

@@ -2,32 +2,40 @@
 
 namespace dkv {
 
-Result<std::optional<StoredRecord>> MemoryStore::get(std::string_view key) {
+Result<std::optional<StoredRecord>> MemoryStore::get(std::string_view key, std::size_t most_bytes) {
   const std::lock_guard lock(mutex_);
   const auto at = records_.find(key);
   if (at == records_.end()) return std::optional<StoredRecord>{};
-  return std::optional<StoredRecord>{at->second};
+  const auto& [version, value] = at->second;
+  const bool fits = value.size() <= most_bytes;
+  return std::optional(StoredRecord{version, value.size(), fits ? value : std::string()});
 }
 
-Result<std::optional<Position>> MemoryStore::version_of(std::string_view key) {
+Result<std::optional<Position>> MemoryStore::version_of(std::string_view key, Check) {
   const std::lock_guard lock(mutex_);
   const auto at = records_.find(key);
   return at == records_.end() ? std::nullopt : std::optional(at->second.version);
 }
 
-Result<void> MemoryStore::scan(std::string_view from, const Visitor& visit) {
+bool MemoryStore::show(const Records::value_type& one, const Chooser& choose, const Visitor& visit) {
+  const Step step = choose(one.first);
+  if (step != Step::show) return step == Step::skip;
+  return visit({one.first, one.second.version, one.second.value});
+}
+
+Result<void> MemoryStore::scan(std::string_view from, const Chooser& choose, const Visitor& visit) {
   const std::lock_guard lock(mutex_);
   for (auto at = records_.lower_bound(from); at != records_.end(); ++at) {
-    if (!visit({at->first, at->second.version, at->second.value})) break;
+    if (!show(*at, choose, visit)) break;
   }
   return {};
 }
 
-Result<void> MemoryStore::scan_down(std::string_view before, const Visitor& visit) {
+Result<void> MemoryStore::scan_down(std::string_view before, const Chooser& choose, const Visitor& visit) {
   const std::lock_guard lock(mutex_);
   for (auto at = before.empty() ? records_.end() : records_.lower_bound(before); at != records_.begin();) {
     --at;
-    if (!visit({at->first, at->second.version, at->second.value})) break;
+    if (!show(*at, choose, visit)) break;
   }
   return {};
 }
@@ -44,8 +52,7 @@ Result<void> MemoryStore::write(const Memtable& memtable, Position applied) {
     if (at.record().removed) {
       records_.erase(key);
     } else {
-      records_.insert_or_assign(std::move(key),
-                                StoredRecord{at.record().version, std::string(at.record().value)});
+      records_.insert_or_assign(std::move(key), Kept{at.record().version, std::string(at.record().value)});
     }
   }
   applied_ = applied;
@@ -66,8 +73,7 @@ Result<void> MemoryStore::import(const std::vector<RecordView>& records, std::st
   const std::lock_guard lock(mutex_);
   DKV_ASSERT(import_ && at >= applied_);
   for (const RecordView& record : records) {
-    records_.insert_or_assign(std::string(record.key),
-                              StoredRecord{record.version, std::string(record.value)});
+    records_.insert_or_assign(std::string(record.key), Kept{record.version, std::string(record.value)});
   }
   import_->add(records, next_key, at);
   if (import_->complete(applied_)) import_.reset();

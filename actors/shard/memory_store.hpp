@@ -11,10 +11,11 @@ namespace dkv {
 
 class MemoryStore : public Store {
  public:
-  Result<std::optional<StoredRecord>> get(std::string_view key) override;
-  Result<std::optional<Position>> version_of(std::string_view key) override;
-  Result<void> scan(std::string_view from, const Visitor& visit) override;
-  Result<void> scan_down(std::string_view before, const Visitor& visit) override;
+  Result<std::optional<StoredRecord>> get(std::string_view key, std::size_t most_bytes = SIZE_MAX) override;
+  Result<std::optional<Position>> version_of(std::string_view key, Check check) override;
+  using Store::scan;
+  Result<void> scan(std::string_view from, const Chooser& choose, const Visitor& visit) override;
+  Result<void> scan_down(std::string_view before, const Chooser& choose, const Visitor& visit) override;
   Position applied() const override;
   Position reached() const override { return applied(); }
   Result<void> write(const Memtable& memtable, Position applied) override;
@@ -24,8 +25,16 @@ class MemoryStore : public Store {
   std::optional<Import> importing() const override;
 
  private:
+  struct Kept {
+    Position version;
+    std::string value;
+  };
+  using Records = std::map<std::string, Kept, std::less<>>;
+  /// False: no further.
+  static bool show(const Records::value_type& one, const Chooser& choose, const Visitor& visit);
+
   mutable std::mutex mutex_;  // the reader and the writer are two threads
-  std::map<std::string, StoredRecord, std::less<>> records_;
+  Records records_;
   Position applied_;
   std::optional<Import> import_;
 };

@@ -8,6 +8,8 @@ namespace {
 
 /// Keys looked at in one page, removed ones included: about a millisecond.
 constexpr std::size_t kMostKeys = 5'000;
+// Bytes read in one page, of values that are left out too: as much time again.
+constexpr std::size_t kMostBytesRead = std::size_t{8} << 20;
 
 class Page {
  public:
@@ -19,6 +21,7 @@ class Page {
     const bool is_full = page_.items.size() == scan_.limit || bytes_ + bytes > kScanPageBytes;
     if (!page_.items.empty() && is_full) return stop_before(record.key);
     bytes_ += bytes;
+    bytes_read_ += record.value.size();
     page_.items.push_back({std::string(record.key), record.version,
                            scan_.keys_only ? std::string() : std::string(record.value)});
     return pass(record.key);
@@ -26,7 +29,7 @@ class Page {
 
   bool pass(std::string_view key) {
     if (is_beyond(key)) return false;
-    return ++keys_ < kMostKeys || stop_behind(key);
+    return (++keys_ < kMostKeys && bytes_read_ < kMostBytesRead) || stop_behind(key);
   }
 
   rpc::ScanReply finish() { return std::move(page_); }
@@ -51,6 +54,7 @@ class Page {
   const rpc::Scan& scan_;
   rpc::ScanReply page_;
   std::size_t bytes_ = 0;
+  std::size_t bytes_read_ = 0;
   std::size_t keys_ = 0;
 };
 

@@ -242,7 +242,8 @@ OperationResult ShardActor::put_or_remove(const Operation& operation, Seq& depen
   const bool is_conditional = operation.condition.kind != Condition::Kind::none;
   OperationResult result;
   if (!is_put || operation.report_created || is_conditional) {
-    const auto before = look_up(operation.key);
+    // A damaged record may be replaced and removed, but nothing else is decided by it.
+    const auto before = look_up(operation.key, is_conditional ? Store::Check::record : Store::Check::header);
     if (!before) return failed(before.error());
     if (!holds(operation.condition, before->version)) {
       depends_on = std::max(depends_on, before->changed);
@@ -265,8 +266,9 @@ OperationResult ShardActor::put_or_remove(const Operation& operation, Seq& depen
 
 /// Logged as the put that it comes to, so that whoever replays it need not know what was there.
 OperationResult ShardActor::increment(const Operation& operation, Seq& depends_on, Effects& out) {
-  const auto before = find(operation.key);
+  const auto before = find(operation.key, kMaxCounterBytes);
   if (!before) return failed(before.error());
+  // One that is longer is left out, and nothing is no number.
   const auto number = *before ? parse_counter((*before)->value) : std::optional<std::int64_t>(0);
   std::int64_t sum = 0;
   if (!number || __builtin_add_overflow(*number, operation.amount, &sum)) {
@@ -304,18 +306,20 @@ OperationResult ShardActor::read(const Operation& operation, std::size_t& room) 
   return result;
 }
 
-Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key) {
+Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key, Store::Check check) {
   const Plan::Write* write = planned(key);
-  if (write == nullptr) return copy_.look_up(key);
+  if (write == nullptr) return copy_.look_up(key, check);
   const bool is_there = write->event.type == EventType::put;
   return ShardCopy::Presence{is_there ? std::optional(write->version) : std::nullopt, write->version.seq};
 }
 
-Result<std::optional<ShardCopy::Found>> ShardActor::find(std::string_view key) {
+Result<std::optional<StoredRecord>> ShardActor::find(std::string_view key, std::size_t most_bytes) {
   const Plan::Write* write = planned(key);
-  if (write == nullptr) return copy_.get(key);
-  if (write->event.type == EventType::remove) return std::optional<ShardCopy::Found>{};
-  return std::optional(ShardCopy::Found{write->version, std::string(write->event.value)});
+  if (write == nullptr) return copy_.get(key, most_bytes);
+  if (write->event.type == EventType::remove) return std::optional<StoredRecord>{};
+  const std::string_view value = write->event.value;
+  return std::optional(
+      StoredRecord{write->version, value.size(), std::string(value.size() <= most_bytes ? value : "")});
 }
 
 Position ShardActor::append(const Event& event, Effects& out) {

@@ -149,8 +149,8 @@ class ShardActor : public Actor {
   OperationResult increment(const Operation& operation, Seq& depends_on, Effects& out);
   const Plan::Write* planned(std::string_view key) const;
   OperationResult read(const Operation& operation, std::size_t& room);
-  Result<ShardCopy::Presence> look_up(std::string_view key);
-  Result<std::optional<ShardCopy::Found>> find(std::string_view key);
+  Result<ShardCopy::Presence> look_up(std::string_view key, Store::Check check);
+  Result<std::optional<StoredRecord>> find(std::string_view key, std::size_t most_bytes);
   Position append(const Event& event, Effects& out);
   void append(const Plan& plan, Effects& out);
   void add(const Event& event);

@@ -45,21 +45,19 @@ const Record* ShardCopy::find_or_recall(const HashedKey& key) const {
   return written_ ? written_->find(key) : nullptr;
 }
 
-Result<std::optional<ShardCopy::Found>> ShardCopy::get(std::string_view key) {
-  if (const Record* record = find_or_recall(HashedKey(key))) {
-    if (record->removed) return std::optional<Found>{};
-    return std::optional<Found>{Found{record->version, std::string(record->value)}};
-  }
-  auto stored = store_->get(key);
-  if (!stored) return stored.error();
-  if (!stored->has_value()) return std::optional<Found>{};
-  return std::optional<Found>{Found{(*stored)->version, std::move((*stored)->value)}};
+Result<std::optional<StoredRecord>> ShardCopy::get(std::string_view key, std::size_t most_bytes) {
+  const Record* record = find_or_recall(HashedKey(key));
+  if (record == nullptr) return store_->get(key, most_bytes);
+  if (record->removed) return std::optional<StoredRecord>{};
+  const std::string_view value = record->value;
+  return std::optional(
+      StoredRecord{record->version, value.size(), std::string(value.size() <= most_bytes ? value : "")});
 }
 
-Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key) {
+Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key, Store::Check check) {
   if (const Record* record = find_or_recall(HashedKey(key)))
     return Presence{record->removed ? std::nullopt : std::optional(record->version), record->version.seq};
-  const auto stored = store_->version_of(key);
+  const auto stored = store_->version_of(key, check);
   if (!stored) return stored.error();
   return Presence{*stored, {}};
 }
@@ -67,17 +65,15 @@ Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key) {
 OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
   if (operation.code != OpCode::get)
     return OperationResult::failed(Errc::bad_request, "only reads are answered here");
-  auto found = get(operation.key);
+  auto found = get(operation.key, room);
   if (!found) return OperationResult::failed(found.error().code, found.error().message);
   if (!found->has_value()) {
     OperationResult miss = OperationResult::failed(Errc::not_found, "no such key");
     if (const Record* removed = find(HashedKey(operation.key))) miss.version = removed->version;
     return miss;
   }
-  if ((*found)->value.size() > room) {
-    return too_large_for_one_reply();
-  }
-  room -= (*found)->value.size();
+  if ((*found)->size > room) return too_large_for_one_reply();
+  room -= (*found)->size;
   OperationResult result;
   result.version = (*found)->version;
   result.value = std::move((*found)->value);
@@ -164,17 +160,16 @@ Result<void> ShardCopy::scan(std::string_view from, Direction direction, const V
                                     : visit({above.key(), above.record().version, above.record().value});
     above.next();
   };
-  const auto visit_stored = [&](const RecordView& record) {
-    while (wanted && above.is_before(record.key)) visit_above();
-    if (!wanted) return false;
-    if (!above.at_end() && above.key() == record.key) {
-      visit_above();
-    } else {
-      wanted = visit(record);
-    }
-    return wanted;
+  const auto choose = [&](std::string_view key) {
+    while (wanted && above.is_before(key)) visit_above();
+    if (!wanted) return Store::Step::stop;
+    if (above.at_end() || above.key() != key) return Store::Step::show;
+    visit_above();
+    return wanted ? Store::Step::skip : Store::Step::stop;
   };
-  const auto scanned = is_up ? store_->scan(from, visit_stored) : store_->scan_down(from, visit_stored);
+  const auto visit_stored = [&](const RecordView& record) { return wanted = visit(record); };
+  const auto scanned =
+      is_up ? store_->scan(from, choose, visit_stored) : store_->scan_down(from, choose, visit_stored);
   if (!scanned) return scanned;
   while (wanted && !above.at_end()) visit_above();
   return {};

@@ -36,19 +36,15 @@ class ShardCopy {
   /// Fetches the memory that look-ups of these keys will need, all at once. Changes nothing else.
   void prefetch(std::span<const HashedKey> keys) const;
 
-  struct Found {
-    Position version;
-    std::string value;
-  };
-  /// The newest record of a key. Errors: corrupt, io_error.
-  Result<std::optional<Found>> get(std::string_view key);
+  /// The newest record of a key, without a value of more than `most_bytes`. Errors: corrupt, io_error.
+  Result<std::optional<StoredRecord>> get(std::string_view key, std::size_t most_bytes = SIZE_MAX);
   struct Presence {
     std::optional<Position> version;  // of the record, where there is one
     /// The event that made it so, when that is still in a memtable; else zero: it is in the store, and
     /// so committed.
     Seq changed;
   };
-  Result<Presence> look_up(std::string_view key);
+  Result<Presence> look_up(std::string_view key, Store::Check check);
   /// A get as a client sees it; `version` is set for a removed key too, while its removal is in a
   /// memtable. `room`: the bytes that values of this reply may still take; reduced.
   OperationResult read(const Operation& operation, std::size_t& room);

@@ -3,6 +3,7 @@
 // actor's), at the same time.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,26 +21,39 @@ namespace dkv {
 
 struct StoredRecord {
   Position version;
-  std::string value;
+  std::size_t size = 0;  // of the value
+  std::string value;     // empty where it is larger than was asked for
 };
 
 class Store {
  public:
   virtual ~Store() = default;
 
-  /// The record, or nothing. Errors: corrupt (its checksum does not hold: never served), io_error.
-  virtual Result<std::optional<StoredRecord>> get(std::string_view key) = 0;
+  /// The record, or nothing; a value of more than `most_bytes` is left out, and costs nothing. Errors:
+  /// corrupt (its checksum does not hold: never served), io_error.
+  virtual Result<std::optional<StoredRecord>> get(std::string_view key,
+                                                  std::size_t most_bytes = SIZE_MAX) = 0;
+  /// `header`: reads no value, and takes a damaged record for one: good enough to know that there is one.
+  enum class Check : std::uint8_t { record, header };
   /// Of the key's record, or nothing. Errors as get().
-  virtual Result<std::optional<Position>> version_of(std::string_view key) = 0;
+  virtual Result<std::optional<Position>> version_of(std::string_view key, Check check) = 0;
   /// The reader has finished a batch: give up the snapshot that its reads shared, so that its pages can
   /// be used again.
   virtual void end_batch() {}
-  /// Calls `visit` with every record from `from` on, in key order, until it returns false. On a snapshot
-  /// of its own. Errors as get().
+  enum class Step : std::uint8_t { show, skip, stop };
+  /// What is to be done with a key's record: one that is skipped is not read.
+  using Chooser = std::function<Step(std::string_view key)>;
   using Visitor = std::function<bool(const RecordView&)>;
-  virtual Result<void> scan(std::string_view from, const Visitor& visit) = 0;
+  /// Goes through the records from `from` on, in key order, until `choose` says so or `visit` returns false.
+  /// On a snapshot of its own. Errors as get().
+  virtual Result<void> scan(std::string_view from, const Chooser& choose, const Visitor& visit) = 0;
   /// The same downwards, of the records before `before`, or of all when that is empty.
-  virtual Result<void> scan_down(std::string_view before, const Visitor& visit) = 0;
+  virtual Result<void> scan_down(std::string_view before, const Chooser& choose, const Visitor& visit) = 0;
+  /// Shows all.
+  Result<void> scan(std::string_view from, const Visitor& visit) {
+    return scan(
+        from, [](std::string_view) { return Step::show; }, visit);
+  }
 
   /// The last event that the store contains; it contains all before it too.
   virtual Position applied() const = 0;

@@ -1,5 +1,6 @@
 #include "actors/shard/store_format.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <xxhash.h>
 
@@ -56,6 +57,14 @@ void fill_record_header(char* header, std::string_view key, Position version, st
   put_little_endian(header + 2, version.epoch.value);
   put_little_endian(header + 10, version.seq.value);
   put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, value));
+}
+
+Position version_in(std::string_view stored) {
+  return stored.size() < kRecordHeaderBytes ? Position{} : position_at(stored, 2);
+}
+
+std::size_t value_size(std::string_view stored) {
+  return stored.size() - std::min(stored.size(), kRecordHeaderBytes);
 }
 
 Result<RecordView> decode_record(std::string_view key, std::string_view stored) {

@@ -27,6 +27,9 @@ inline constexpr std::size_t kRecordHeaderBytes = 34;
 
 /// Writes kRecordHeaderBytes at `header`: what stands before the value.
 void fill_record_header(char* header, std::string_view key, Position version, std::string_view value);
+/// Of a stored record, unchecked; nothing of one that is too short for a header.
+Position version_in(std::string_view stored);
+std::size_t value_size(std::string_view stored);
 /// Views into `key` and `stored`. Errors: corrupt.
 Result<RecordView> decode_record(std::string_view key, std::string_view stored);
 

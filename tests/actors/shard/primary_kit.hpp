@@ -11,8 +11,9 @@ inline constexpr Address kPrimary{kPrimaryNode, Role::member, kShard};
 inline constexpr Address kReplica{kReplicaNode, Role::member, kShard};
 
 /// All that its log holds is on its disk and committed.
-inline Inheritance inheritance(Position head = {}, CopyOptions copy = {}) {
-  return {ShardCopy(kPrimary, std::make_shared<MemoryStore>(), copy), head, head, head.seq, {}, one_shard()};
+inline Inheritance inheritance(Position head = {}, CopyOptions copy = {},
+                               std::shared_ptr<Store> store = std::make_shared<MemoryStore>()) {
+  return {ShardCopy(kPrimary, std::move(store), copy), head, head, head.seq, {}, one_shard()};
 }
 
 /// The first epoch that the register can give to who has that in its log.

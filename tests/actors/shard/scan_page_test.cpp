@@ -71,6 +71,13 @@ TEST_F(ScanPages, EndAtAboutAMebibyte) {
   EXPECT_EQ(all(down("", "", 100)), "e|d|cb|a|");
 }
 
+TEST_F(ScanPages, EndWhenManyBytesHaveBeenRead) {
+  for (const char* key : {"a", "b", "c"}) put(key, std::string(5 * kScanPageBytes, 'v'));
+  rpc::Scan keys = up("", "", 100);
+  keys.keys_only = true;
+  EXPECT_EQ(all(keys), "ab|c|");
+}
+
 TEST_F(ScanPages, EndWhenManyRemovedKeysHaveBeenPassed) {
   put("a");
   for (int i = 0; i < 12'000; ++i) remove("k" + std::to_string(i));

@@ -8,8 +8,10 @@ namespace {
 /// To whom the register has given an epoch. No replica counts yet, and it holds a lease for ever.
 class Shard : public testing::Test {
  protected:
-  explicit Shard(CopyOptions copy = {}, ShardOptions options = {}, Position log_head = {})
-      : shard_(kPrimary, inheritance(log_head, copy), options, epoch_after(log_head), {}, made_),
+  explicit Shard(CopyOptions copy = {}, ShardOptions options = {}, Position log_head = {},
+                 std::shared_ptr<Store> store = std::make_shared<MemoryStore>())
+      : shard_(kPrimary, inheritance(log_head, copy, std::move(store)), options, epoch_after(log_head), {},
+               made_),
         world_(shard_, std::move(made_)) {
     shard_.set_lease(kNever);
   }
@@ -164,6 +166,37 @@ TEST_F(Shard, AFailedConditionWaitsForTheCommitOfWhatItSaw) {
   world_.said<ClientReply>();
   EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::condition_failed);
   EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::condition_failed);
+}
+
+/// All of its records fail their checksums.
+class DamagedStore : public MemoryStore {
+ public:
+  Result<std::optional<StoredRecord>> get(std::string_view, std::size_t) override { return damaged(); }
+  Result<std::optional<Position>> version_of(std::string_view, Check check) override {
+    if (check == Check::record) return damaged();
+    return std::optional(Position{Epoch{1}, Seq{1}});
+  }
+
+ private:
+  static Error damaged() { return {Errc::corrupt, "wrong checksum"}; }
+};
+class DamagedShard : public Shard {
+ protected:
+  DamagedShard() : Shard({}, {}, {}, std::make_shared<DamagedStore>()) {}
+  Errc code_of(rpc::Request request) {
+    serve();
+    ask(std::move(request));
+    if (world_.has_said<AppendFrame>()) world_.tell(Durable{appended().last});
+    return result_of(world_.said<ClientReply>()).code;
+  }
+};
+
+TEST_F(DamagedShard, ReplacesARecordThatItCannotRead) { EXPECT_EQ(code_of(put("k", "v")), Errc::ok); }
+TEST_F(DamagedShard, RemovesARecordThatItCannotRead) { EXPECT_EQ(code_of(remove("k")), Errc::ok); }
+TEST_F(DamagedShard, DecidesNoConditionByARecordThatItCannotRead) {
+  Operation operation{OpCode::put, "k", "v"};
+  operation.condition = {Condition::Kind::version, {Epoch{1}, Seq{1}}};
+  EXPECT_EQ(code_of(request_for(operation)), Errc::corrupt);
 }
 
 TEST_F(Shard, IncrementsAreExecutedOneAfterTheOther) {

@@ -34,6 +34,8 @@ Memtable memtable_of(std::vector<std::pair<std::string, std::string>> puts,
   return memtable;
 }
 
+const Store::Chooser kAll = [](std::string_view) { return Store::Step::show; };
+
 struct LmdbKind {
   Folder folder;
   std::unique_ptr<Store> make() { return std::move(*LmdbStore::open(folder.path(), ShardId{1})); }
@@ -60,7 +62,7 @@ TYPED_TEST_SUITE(StoreConformance, Kinds);
 TYPED_TEST(StoreConformance, IsEmptyAtFirst) {
   EXPECT_EQ(this->store_->applied(), Position{});
   EXPECT_EQ(this->value_of("k"), "(missing)");
-  EXPECT_FALSE(this->store_->version_of("k")->has_value());
+  EXPECT_FALSE(this->store_->version_of("k", Store::Check::record)->has_value());
 }
 
 TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
@@ -71,7 +73,7 @@ TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
   EXPECT_EQ(this->value_of("a"), "1");
   EXPECT_EQ(this->value_of(binary), binary);
   EXPECT_EQ(this->value_of("empty"), "");
-  EXPECT_EQ(*this->store_->version_of("empty"), at(3));
+  EXPECT_EQ(*this->store_->version_of("empty", Store::Check::header), at(3));
   EXPECT_EQ((*this->store_->get("a"))->version, at(1));
 }
 
@@ -83,7 +85,16 @@ TYPED_TEST(StoreConformance, ReplacesAndRemoves) {
   this->store_->end_batch();
   EXPECT_EQ(this->value_of("a"), "longer than before");
   EXPECT_EQ(this->value_of("b"), "(missing)");
-  EXPECT_FALSE(this->store_->version_of("b")->has_value());
+  EXPECT_FALSE(this->store_->version_of("b", Store::Check::header)->has_value());
+}
+
+TYPED_TEST(StoreConformance, LeavesALargerValueThanAskedForOut) {
+  ASSERT_TRUE(this->store_->write(memtable_of({{"a", "12345"}}), at(1)).has_value());
+  EXPECT_EQ((*this->store_->get("a", 5))->value, "12345");
+  const auto without = *this->store_->get("a", 4);
+  EXPECT_EQ(without->value, "");
+  EXPECT_EQ(without->size, 5U);
+  EXPECT_EQ(without->version, at(1));
 }
 
 TYPED_TEST(StoreConformance, ABatchOfReadsEndsBeforeNewRecordsMustShow) {
@@ -91,6 +102,21 @@ TYPED_TEST(StoreConformance, ABatchOfReadsEndsBeforeNewRecordsMustShow) {
   this->store_->end_batch();
   ASSERT_TRUE(this->store_->write(memtable_of({{"a", "1"}}), at(1)).has_value());
   EXPECT_EQ(this->value_of("a"), "1");
+}
+
+TYPED_TEST(StoreConformance, ScansWhatIsChosen) {
+  ASSERT_TRUE(
+      this->store_->write(memtable_of({{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}}), at(4)).has_value());
+  std::string seen;
+  const auto choose = [](std::string_view key) {
+    return key == "b" ? Store::Step::skip : key == "d" ? Store::Step::stop : Store::Step::show;
+  };
+  const auto visit = [&](const RecordView& record) {
+    seen += record.key;
+    return true;
+  };
+  ASSERT_TRUE(this->store_->scan("", choose, visit).has_value());
+  EXPECT_EQ(seen, "ac");
 }
 
 TYPED_TEST(StoreConformance, ScansInKeyOrder) {
@@ -114,7 +140,7 @@ TYPED_TEST(StoreConformance, ScansDownwards) {
     seen += std::string(record.key) + "=" + std::string(record.value) + " ";
     return record.key != "b";
   };
-  ASSERT_TRUE(this->store_->scan_down("", visit).has_value());
+  ASSERT_TRUE(this->store_->scan_down("", kAll, visit).has_value());
   EXPECT_EQ(seen, "");
   ASSERT_TRUE(
       this->store_->write(memtable_of({{"c", "3"}, {"a", "1"}, {"b", "2"}, {"d", "4"}}), at(4)).has_value());
@@ -125,7 +151,7 @@ TYPED_TEST(StoreConformance, ScansDownwards) {
                                        {"b", "a=1 "},
                                        {"a", ""}}) {
     seen.clear();
-    ASSERT_TRUE(this->store_->scan_down(before, visit).has_value());
+    ASSERT_TRUE(this->store_->scan_down(before, kAll, visit).has_value());
     EXPECT_EQ(seen, wanted) << before;
   }
 }
@@ -214,7 +240,7 @@ TEST(LmdbStore, KnowsAfterARestartHowFarAnImportHadCome) {
     ASSERT_TRUE(store.has_value());
     EXPECT_EQ((*store)->importing(), before);
     EXPECT_EQ((*store)->applied(), at(90));
-    EXPECT_FALSE((*store)->version_of("old")->has_value());
+    EXPECT_FALSE((*store)->version_of("old", Store::Check::record)->has_value());
     EXPECT_EQ((*(*store)->get("a"))->value, "1");
     ASSERT_TRUE((*store)->import({}, "", at(96)).has_value());
     ASSERT_TRUE((*store)->write(Memtable{}, at(96)).has_value());
@@ -260,6 +286,8 @@ TEST(LmdbStore, NeverServesARecordWhoseChecksumFails) {
   EXPECT_EQ((*store)->get("a").error().code, Errc::corrupt);
   EXPECT_EQ((*(*store)->get("b"))->value, "good");
   EXPECT_EQ((*store)->scan("", [](const auto&) { return true; }).error().code, Errc::corrupt);
+  EXPECT_EQ((*store)->version_of("a", Store::Check::record).error().code, Errc::corrupt);
+  EXPECT_EQ(*(*store)->version_of("a", Store::Check::header), at(1));
 }
 
 TEST(LmdbStore, AFolderThatIsNotThereIsAnError) {
