@@ -13,7 +13,7 @@ namespace {
 
 // The last byte of the magic is the format's version.
 constexpr std::string_view kMagic = "dkv1";
-constexpr std::size_t kTokensPerEvent = 4;
+constexpr std::size_t kTokensPerEvent = 5;
 // An event is at least 4 bytes, so a frame's own size bounds its tokens.
 constexpr std::size_t kMinEventBytes = 4;
 constexpr std::size_t kFixedTokens = 8;
@@ -29,13 +29,16 @@ bool checksum_holds(std::string_view frame) {
 
 Event read_event(Unpacker& in) {
   Event event;
-  in.array(3);
+  const std::size_t fields = in.array();
   event.type = static_cast<EventType>(in.uint(static_cast<std::uint64_t>(EventType::epoch_start)));
   event.key = in.bytes(kMaxKeyBytes);
   event.value = in.bytes(kMaxValueBytes);
+  if (fields == 4) event.expires_ms = in.uint(kMaxTimeMs);
+  // What never expires has no field for it: one event, one encoding.
+  if (fields != (event.expires_ms == 0 ? 3U : 4U)) in.fail();
   const bool needs_key = event.type != EventType::epoch_start;
   if (event.type == EventType{} || needs_key == event.key.empty()) in.fail();
-  if (event.type != EventType::put && !event.value.empty()) in.fail();
+  if (event.type != EventType::put && (!event.value.empty() || fields != 3)) in.fail();
   return event;
 }
 
@@ -85,7 +88,10 @@ Result<FrameView> decode_frame(std::string_view bytes) {
 }
 
 void FramePacker::add(const Event& event) {
-  Packer(events_).array(3).uint(static_cast<std::uint64_t>(event.type)).bytes(event.key).bytes(event.value);
+  const bool expires = event.expires_ms != 0;
+  Packer out(events_);
+  out.array(expires ? 4 : 3).uint(static_cast<std::uint64_t>(event.type)).bytes(event.key).bytes(event.value);
+  if (expires) out.uint(event.expires_ms);
   ++count_;
 }
 

@@ -30,6 +30,7 @@ struct Event {
   EventType type = EventType::put;
   std::string_view key;
   std::string_view value;
+  std::uint64_t expires_ms = 0;  // put only: when it is over, in milliseconds since 1970; 0: never
 };
 
 /// A decoded frame: views into the frame's bytes.

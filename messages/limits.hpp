@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace dkv {
 
@@ -9,6 +10,9 @@ namespace dkv {
 inline constexpr std::size_t kMaxKeyBytes = 480;
 /// A value is 0 to 16 MiB, any bytes.
 inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;
+/// The latest moment that a record may expire at, in milliseconds since 1970: in nanoseconds it fits into 63
+/// bits.
+inline constexpr std::uint64_t kMaxTimeMs = 9'000'000'000'000;
 /// Operations in one rpc request: bounds the work of one message and the tokens that it unpacks to.
 inline constexpr std::size_t kMaxOperations = 4096;
 /// An rpc request: one largest value, or many smaller ones, and their keys.

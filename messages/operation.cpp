@@ -1,6 +1,9 @@
 #include "messages/operation.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <utility>
 
 #include "messages/limits.hpp"
 
@@ -28,7 +31,29 @@ Result<void> check(const Operation& operation, std::size_t max_value_bytes) {
   if (operation.code == OpCode::remove && operation.condition.kind == Condition::Kind::missing) {
     return Error{Errc::bad_request, "a key that must be missing cannot be removed"};
   }
+  if (operation.ttl.kind == Ttl::Kind::limited && (operation.ttl.ms == 0 || operation.ttl.ms > kMaxTtlMs))
+    return Error{Errc::bad_request, "a time to live is from 1 ms to 100 years"};
+  if (operation.code == OpCode::touch && operation.ttl.kind == Ttl::Kind::keep)
+    return Error{Errc::bad_request, "a touch gives another time to live, or 'forever'"};
   return {};
+}
+
+Result<Ttl> parse_ttl(std::string_view text) {
+  if (text == "forever") return Ttl{};
+  if (text == "keep") return Ttl{Ttl::Kind::keep};
+  constexpr std::pair<std::string_view, std::uint64_t> kUnits[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  std::uint64_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, count);
+  const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                 [&](const auto& one) { return one.first == std::string_view(at, end); });
+  if (error == std::errc() && unit != std::end(kUnits) && count > 0 && count <= kMaxTtlMs / unit->second)
+    return Ttl{Ttl::Kind::limited, count * unit->second};
+  return Error{
+      Errc::bad_request,
+      "a time to live is a whole number with ms, s, m, h or d, at most 100 years, like 30s; or forever, "
+      "or keep"};
 }
 
 std::optional<Position> parse_position(std::string_view text) {

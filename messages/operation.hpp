@@ -13,7 +13,27 @@
 
 namespace dkv {
 
-enum class OpCode : std::uint8_t { get = 1, put = 2, remove = 3, increment = 4 };
+enum class OpCode : std::uint8_t {
+  get = 1,
+  put = 2,
+  remove = 3,
+  increment = 4,
+  touch = 5,  ///< gives the record that is there another time to live
+};
+
+/// How long a record is to live. When its time is over it is removed, as if by a delete.
+struct Ttl {
+  enum class Kind : std::uint8_t {
+    forever = 0,
+    keep = 1,     ///< what is left of the one that is there; for ever where nothing is. put only
+    limited = 2,  ///< so long from when the primary takes it
+  };
+  Kind kind = Kind::forever;
+  std::uint64_t ms = 0;  // limited only: 1 to kMaxTtlMs
+  bool operator==(const Ttl&) const = default;
+};
+/// A hundred years.
+inline constexpr std::uint64_t kMaxTtlMs = std::uint64_t{36'525} * 24 * 60 * 60 * 1000;
 
 /// What a key must hold for a put or remove to be done.
 struct Condition {
@@ -44,6 +64,7 @@ struct Operation {
   bool report_created = false;
   Condition condition{};    // put and remove
   std::int64_t amount = 0;  // increment: what is added, to 0 where the key is missing
+  Ttl ttl{};                // put and touch
 };
 
 /// The position that to_string() writes so; leading zeros pass. Nothing for any other text.
@@ -68,6 +89,7 @@ struct OperationResult {
   /// ok: of the record read or written. Errc::condition_failed: of the record that is there; zero: none is.
   Position version;
   std::string value;                   // ok get: the value; ok increment: the new number, in decimal
+  std::uint64_t ttl_ms = 0;            // ok get: what is left of its time to live; 0: for ever
   std::string message;                 // an error: for people
   std::shared_ptr<const Moved> moved;  // Errc::moved only
 
@@ -85,9 +107,13 @@ OperationResult aborted();
 /// What a get is told whose value does not fit into the reply beside the others': ask for it again, alone.
 OperationResult too_large_for_one_reply();
 
+/// "30s": a whole number and ms, s, m, h or d; or "forever" or "keep". Errors: bad_request for any other
+/// text, and for what is out of range.
+Result<Ttl> parse_ttl(std::string_view text);
+
 /// Checks the limits that every door shares: Errc::bad_request for an empty key, Errc::too_large for a
 /// key over kMaxKeyBytes or a value over `max_value_bytes`. Also bad_request: a remove of what must be
-/// missing.
+/// missing, a time to live out of range.
 Result<void> check(const Operation& operation, std::size_t max_value_bytes);
 
 /// The longest number that parse_counter() takes.

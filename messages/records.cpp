@@ -13,16 +13,18 @@ namespace {
 constexpr std::size_t kChecksumBytes = sizeof(std::uint64_t);
 // A record is at least 8 bytes, so the size bounds the tokens.
 constexpr std::size_t kMinRecordBytes = 8;
-constexpr std::size_t kTokensPerRecord = 5;
+constexpr std::size_t kTokensPerRecord = 6;
 }  // namespace
 
 void RecordPacker::add(const RecordView& record) {
-  Packer(records_)
-      .array(4)
+  const bool expires = record.expires_ms != 0;
+  Packer out(records_);
+  out.array(expires ? 5 : 4)
       .bytes(record.key)
       .uint(record.version.epoch.value)
       .uint(record.version.seq.value)
       .bytes(record.value);
+  if (expires) out.uint(record.expires_ms);
   ++count_;
 }
 
@@ -52,11 +54,13 @@ Result<std::vector<RecordView>> decode_records(std::string_view bytes) {
   records.reserve(count);
   for (std::size_t i = 0; i < count && in.ok(); ++i) {
     RecordView record;
-    in.array(4);
+    const std::size_t fields = in.array();
     record.key = in.bytes(kMaxKeyBytes);
     record.version.epoch = Epoch{in.uint()};
     record.version.seq = Seq{in.uint()};
     record.value = in.bytes(kMaxValueBytes);
+    if (fields == 5) record.expires_ms = in.uint(kMaxTimeMs);
+    if (fields != (record.expires_ms == 0 ? 4U : 5U)) in.fail();
     if (record.key.empty() || (i > 0 && record.key <= records.back().key)) in.fail();
     records.push_back(record);
   }

@@ -17,6 +17,7 @@ struct RecordView {
   std::string_view key;
   Position version;
   std::string_view value;
+  std::uint64_t expires_ms = 0;  // since 1970; 0: never
 };
 
 class RecordPacker {

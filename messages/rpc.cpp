@@ -10,8 +10,9 @@ namespace dkv::rpc {
 namespace {
 
 constexpr std::size_t kEnvelopeFields = 6;
-// Envelope, body head, and per operation an array of at most five, with a condition of three in it.
-constexpr std::size_t kMaxRequestTokens = 16 + 9 * kMaxOperations;
+// Envelope, body head, and per operation an array of at most six, with a condition of three and a time to
+// live of two in it.
+constexpr std::size_t kMaxRequestTokens = 16 + 12 * kMaxOperations;
 constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations;
 static_assert(kMaxScanItems <= kMaxOperations);
 constexpr std::size_t kMaxNameBytes = 1024;
@@ -38,6 +39,22 @@ void pack_condition(Packer& out, const Condition& condition) {
   if (has_version) pack_position(out, condition.version);
 }
 
+Ttl read_ttl(Unpacker& in) {
+  Ttl ttl;
+  const std::size_t fields = in.array();
+  ttl.kind = static_cast<Ttl::Kind>(in.uint(static_cast<std::uint64_t>(Ttl::Kind::limited)));
+  const bool is_limited = ttl.kind == Ttl::Kind::limited;
+  if (fields != (is_limited ? 2 : 1)) in.fail();
+  if (is_limited) ttl.ms = in.uint();
+  return ttl;
+}
+
+void pack_ttl(Packer& out, const Ttl& ttl) {
+  const bool is_limited = ttl.kind == Ttl::Kind::limited;
+  out.array(is_limited ? 2 : 1).uint(static_cast<std::uint64_t>(ttl.kind));
+  if (is_limited) out.uint(ttl.ms);
+}
+
 /// The sign goes by itself: no format of ours has negative integers.
 std::int64_t read_amount(Unpacker& in) {
   constexpr std::uint64_t kMost = INT64_MAX;
@@ -54,7 +71,7 @@ void pack_amount(Packer& out, std::int64_t amount) {
 Operation read_operation(Unpacker& in) {
   Operation operation;
   const std::size_t fields = in.array();
-  operation.code = static_cast<OpCode>(in.uint(static_cast<std::uint64_t>(OpCode::increment)));
+  operation.code = static_cast<OpCode>(in.uint(static_cast<std::uint64_t>(OpCode::touch)));
   // Limits of keys and values are checked per operation by those who answer it, so that one bad key
   // does not refuse its neighbours.
   operation.key = in.bytes(kMaxRequestBytes);
@@ -63,10 +80,11 @@ Operation read_operation(Unpacker& in) {
       if (fields != 2) in.fail();
       break;
     case OpCode::put:
-      if (fields < 3 || fields > 5) in.fail();
+      if (fields < 3 || fields > 6) in.fail();
       operation.value = in.bytes(kMaxRequestBytes);
       if (fields > 3) operation.report_created = in.boolean();
       if (fields > 4) operation.condition = read_condition(in);
+      if (fields > 5) operation.ttl = read_ttl(in);
       break;
     case OpCode::remove:
       if (fields != 2 && fields != 3) in.fail();
@@ -75,6 +93,10 @@ Operation read_operation(Unpacker& in) {
     case OpCode::increment:
       if (fields != 4) in.fail();
       operation.amount = read_amount(in);
+      break;
+    case OpCode::touch:
+      if (fields != 3) in.fail();
+      operation.ttl = read_ttl(in);
       break;
     default:
       in.fail();
@@ -90,12 +112,18 @@ void pack_operation(Packer& out, const Operation& operation) {
   switch (operation.code) {
     case OpCode::get:
       return begin(2);
-    case OpCode::put:
-      begin(is_conditional ? 5 : operation.report_created ? 4 : 3);
+    case OpCode::put: {
+      const std::size_t fields = operation.ttl != Ttl{}     ? 6
+                                 : is_conditional           ? 5
+                                 : operation.report_created ? 4
+                                                            : 3;
+      begin(fields);
       out.bytes(operation.value);
-      if (is_conditional || operation.report_created) out.boolean(operation.report_created);
-      if (is_conditional) pack_condition(out, operation.condition);
+      if (fields > 3) out.boolean(operation.report_created);
+      if (fields > 4) pack_condition(out, operation.condition);
+      if (fields > 5) pack_ttl(out, operation.ttl);
       return;
+    }
     case OpCode::remove:
       begin(is_conditional ? 3 : 2);
       if (is_conditional) pack_condition(out, operation.condition);
@@ -103,6 +131,9 @@ void pack_operation(Packer& out, const Operation& operation) {
     case OpCode::increment:
       begin(4);
       return pack_amount(out, operation.amount);
+    case OpCode::touch:
+      begin(3);
+      return pack_ttl(out, operation.ttl);
   }
 }
 
@@ -119,9 +150,11 @@ void pack_result(Packer& out, const OperationResult& result) {
   if (result.code == Errc::moved) {
     pack_moved(out, result.moved);
   } else if (result.code == Errc::ok) {
-    out.array(5).uint(code);
+    const bool expires = result.ttl_ms != 0;
+    out.array(expires ? 6 : 5).uint(code);
     pack_position(out, result.version);
     out.boolean(result.created).bytes(result.value);
+    if (expires) out.uint(result.ttl_ms);
   } else if (result.code == Errc::condition_failed) {
     out.array(4).uint(code).text(result.message);
     pack_position(out, result.version);
@@ -158,10 +191,11 @@ OperationResult read_result(Unpacker& in, OpCode asked) {
     if (has_version) result.version = read_position(in);
     return result;
   }
-  if (fields != 5) in.fail();
+  if (fields != 5 && fields != 6) in.fail();
   result.version = read_position(in);
   result.created = in.boolean();
   result.value = std::string(in.bytes(kMaxValueBytes));
+  if (fields == 6) result.ttl_ms = in.uint();
   const bool has_value = asked == OpCode::get || asked == OpCode::increment;
   if (!has_value && !result.value.empty()) in.fail();
   return result;
@@ -272,18 +306,21 @@ void pack_body(Packer& out, const ScanReply& page) {
   out.array(4).uint(static_cast<std::uint64_t>(Errc::ok)).boolean(page.ended).bytes(page.next);
   out.array(page.items.size());
   for (const ScanItem& item : page.items) {
-    out.array(4).bytes(item.key);
+    out.array(item.ttl_ms != 0 ? 5 : 4).bytes(item.key);
     pack_position(out, item.version);
     out.bytes(item.value);
+    if (item.ttl_ms != 0) out.uint(item.ttl_ms);
   }
 }
 
 ScanItem read_item(Unpacker& in) {
   ScanItem item;
-  in.array(4);
+  const std::size_t fields = in.array();
+  if (fields != 4 && fields != 5) in.fail();
   item.key = std::string(in.bytes(kMaxKeyBytes));
   item.version = read_position(in);
   item.value = std::string(in.bytes(kMaxValueBytes));
+  if (fields == 5) item.ttl_ms = in.uint();
   return item;
 }
 

@@ -77,7 +77,8 @@ struct ControlReply {
 struct ScanItem {
   std::string key;
   Position version;
-  std::string value;  // empty where only keys were asked for
+  std::string value;         // empty where only keys were asked for
+  std::uint64_t ttl_ms = 0;  // what is left of its time to live; 0: for ever
   bool operator==(const ScanItem&) const = default;
 };
 

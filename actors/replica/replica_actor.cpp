@@ -513,15 +513,16 @@ void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint no
 
 // ---- requests
 
-void ReplicaActor::handle(ClientRequest message, const Address&, TimePoint, Effects& out) {
-  out.send({self_.node, Role::client, {}}, ClientReply{std::move(message.origin), answer(message.request)});
+void ReplicaActor::handle(ClientRequest message, const Address&, TimePoint now, Effects& out) {
+  out.send({self_.node, Role::client, {}},
+           ClientReply{std::move(message.origin), answer(message.request, now)});
 }
 
-void ReplicaActor::handle(PartRequest message, const Address&, TimePoint, Effects& out) {
-  out.send({self_.node, Role::router, {}}, PartReply{message.token, answer(message.request)});
+void ReplicaActor::handle(PartRequest message, const Address&, TimePoint now, Effects& out) {
+  out.send({self_.node, Role::router, {}}, PartReply{message.token, answer(message.request, now)});
 }
 
-rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
+rpc::Reply ReplicaActor::answer(const rpc::Request& request, TimePoint now) {
   rpc::Reply reply{request.request_id, {}};
   if (state_ == State::resetting || taker_.store_is_partial()) {
     reply.body = Error{Errc::unavailable, "this replica is being copied from its primary: try again later"};
@@ -533,14 +534,14 @@ rpc::Reply ReplicaActor::answer(const rpc::Request& request) {
     return reply;
   }
   if (request.type == rpc::Type::scan) {
-    auto page = scan_page(copy_, *request.scan);
+    auto page = scan_page(copy_, *request.scan, now);
     page ? reply.body = std::move(*page) : reply.body = page.error();
     return reply;
   }
   std::vector<OperationResult> results;
   results.reserve(request.operations.size());
   std::size_t room = kMaxReplyValueBytes;
-  for (const Operation& operation : request.operations) results.push_back(copy_.read(operation, room));
+  for (const Operation& operation : request.operations) results.push_back(copy_.read(operation, room, now));
   reply.body = std::move(results);
   return reply;
 }

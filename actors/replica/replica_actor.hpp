@@ -91,7 +91,7 @@ class ReplicaActor : public Actor {
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
   void follow(NodeId primary, Epoch epoch, TimePoint now, Effects& out);
-  rpc::Reply answer(const rpc::Request& request);
+  rpc::Reply answer(const rpc::Request& request, TimePoint now);
   void take_live(FrameBytes bytes, const FrameView& frame, Effects& out);
   void append(FrameBytes bytes, const FrameView& frame, Effects& out);
   void append_pulled(std::string_view frames, Effects& out);

@@ -72,6 +72,7 @@ class Cursor {
 struct LmdbStore::Environment {
   MDB_env* env = nullptr;
   MDB_dbi records = 0;
+  MDB_dbi expiry = 0;
   MDB_dbi meta = 0;
   MDB_txn* reader = nullptr;  // cached; reset between batches
   bool reader_live = false;
@@ -106,12 +107,69 @@ struct LmdbStore::Environment {
   Error misread(std::string_view stored, const Error& error) const;
   Result<void> open_databases(ShardId shard);
   Result<void> check_meta(MDB_txn* txn, ShardId shard);
-  static int put_record(MDB_cursor* at, std::string_view key, Position version, std::string_view value);
-  static int write_record(MDB_cursor* at, std::string_view key, const Record& record);
   Result<void> write_some(MDB_txn* txn, Memtable::Cursor& at, std::size_t bytes) const;
   Result<void> write_all(MDB_txn* txn, const std::vector<RecordView>& all) const;
   int put_position(MDB_txn* txn, std::string_view name, Position position) const;
   Result<void> commit(Transaction& txn, Position new_applied, std::optional<Import> new_import);
+};
+
+/// Writes records, best in their order, and keeps "expiry" true. Must be gone before its transaction is
+/// committed.
+class LmdbStore::RecordWriter {
+ public:
+  RecordWriter(MDB_txn* txn, const Environment& environment)
+      : txn_(txn), expiry_(environment.expiry), records_(txn, environment.records), code_(records_.code()) {
+    MDB_stat about{};
+    if (code_ == 0) code_ = mdb_stat(txn, expiry_, &about);
+    any_expire_ = about.ms_entries > 0;
+  }
+  int code() const { return code_; }
+
+  int put(const RecordView& record) {
+    if (const int code = forget_expiry(record.key); code != 0) return code;
+    MDB_val key = to_val(record.key);
+    MDB_val value{kRecordHeaderBytes + record.value.size(), nullptr};
+    if (const int code = mdb_cursor_put(records_.get(), &key, &value, MDB_RESERVE); code != 0) return code;
+    auto* const bytes = static_cast<char*>(value.mv_data);
+    fill_record_header(bytes, record);
+    std::memcpy(bytes + kRecordHeaderBytes, record.value.data(), record.value.size());
+    if (record.expires_ms == 0) return 0;
+    any_expire_ = true;
+    const std::string expiry = encode_expiry(record.expires_ms, record.key);
+    MDB_val name = to_val(expiry);
+    MDB_val nothing{};
+    return mdb_put(txn_, expiry_, &name, &nothing, 0);
+  }
+
+  int remove(std::string_view key_bytes) {
+    if (const int code = forget_expiry(key_bytes); code != 0) return code;
+    MDB_val key = to_val(key_bytes);
+    const int code = mdb_cursor_get(records_.get(), &key, nullptr, MDB_SET);
+    if (code != 0) return code == MDB_NOTFOUND ? 0 : code;
+    return mdb_cursor_del(records_.get(), 0);
+  }
+
+ private:
+  /// Of the key's present record. Where none expires nothing is looked up.
+  int forget_expiry(std::string_view key_bytes) {
+    if (!any_expire_) return 0;
+    MDB_val key = to_val(key_bytes);
+    MDB_val value;
+    const int found = mdb_cursor_get(records_.get(), &key, &value, MDB_SET_KEY);
+    if (found != 0) return found == MDB_NOTFOUND ? 0 : found;
+    const std::uint64_t expires_ms = head_in(to_view(value)).expires_ms;
+    if (expires_ms == 0) return 0;
+    const std::string expiry = encode_expiry(expires_ms, key_bytes);
+    MDB_val name = to_val(expiry);
+    const int code = mdb_del(txn_, expiry_, &name, nullptr);
+    return code == MDB_NOTFOUND ? 0 : code;
+  }
+
+  MDB_txn* txn_;
+  MDB_dbi expiry_;
+  Cursor records_;
+  int code_;
+  bool any_expire_ = false;
 };
 
 /// LMDB reports a write that a full disk cut short as EIO.
@@ -189,6 +247,7 @@ Result<void> LmdbStore::Environment::open_databases(ShardId shard) {
   Transaction txn(env, 0);
   if (txn.code() != 0) return failure("cannot begin writing", txn.code());
   int code = mdb_dbi_open(txn.get(), "records", MDB_CREATE, &records);
+  if (code == 0) code = mdb_dbi_open(txn.get(), "expiry", MDB_CREATE, &expiry);
   if (code == 0) code = mdb_dbi_open(txn.get(), "meta", MDB_CREATE, &meta);
   if (code != 0) return failure("cannot open its databases", code);
   if (auto checked = check_meta(txn.get(), shard); !checked) return checked;
@@ -221,20 +280,21 @@ Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key, std::si
   if (!stored) return stored.error();
   if (stored->data() == nullptr) return std::optional<StoredRecord>{};
   if (const std::size_t size = value_size(*stored); size > most_bytes)
-    return std::optional(StoredRecord{version_in(*stored), size, {}});
+    return std::optional(StoredRecord{head_in(*stored).version, size, {}, head_in(*stored).expires_ms});
   const auto record = decode_record(key, *stored);
   if (!record) return environment_->misread(*stored, record.error());
-  return std::optional(StoredRecord{record->version, record->value.size(), std::string(record->value)});
+  return std::optional(
+      StoredRecord{record->version, record->value.size(), std::string(record->value), record->expires_ms});
 }
 
-Result<std::optional<Position>> LmdbStore::version_of(std::string_view key, Check check) {
+Result<std::optional<RecordHead>> LmdbStore::head_of(std::string_view key, Check check) {
   const auto stored = find(key);
   if (!stored) return stored.error();
-  if (stored->data() == nullptr) return std::optional<Position>{};
-  if (check == Check::header) return std::optional(version_in(*stored));
+  if (stored->data() == nullptr) return std::optional<RecordHead>{};
+  if (check == Check::header) return std::optional(head_in(*stored));
   const auto record = decode_record(key, *stored);
   if (!record) return environment_->misread(*stored, record.error());
-  return std::optional(record->version);
+  return std::optional(RecordHead{record->version, record->expires_ms});
 }
 
 Result<std::string_view> LmdbStore::find(std::string_view key) {
@@ -292,23 +352,21 @@ Result<void> LmdbStore::scan(std::string_view from, int first, int next, const C
 Position LmdbStore::applied() const { return environment_->applied(); }
 Position LmdbStore::reached() const { return environment_->reached; }
 
-int LmdbStore::Environment::put_record(MDB_cursor* at, std::string_view key_bytes, Position version,
-                                       std::string_view value_bytes) {
-  MDB_val key = to_val(key_bytes);
-  MDB_val value{kRecordHeaderBytes + value_bytes.size(), nullptr};
-  const int code = mdb_cursor_put(at, &key, &value, MDB_RESERVE);
-  if (code != 0) return code;
-  fill_record_header(static_cast<char*>(value.mv_data), key_bytes, version, value_bytes);
-  std::memcpy(static_cast<char*>(value.mv_data) + kRecordHeaderBytes, value_bytes.data(), value_bytes.size());
-  return 0;
-}
-
-int LmdbStore::Environment::write_record(MDB_cursor* at, std::string_view key_bytes, const Record& record) {
-  if (!record.removed) return put_record(at, key_bytes, record.version, record.value);
-  MDB_val key = to_val(key_bytes);
-  const int code = mdb_cursor_get(at, &key, nullptr, MDB_SET);
-  if (code != 0) return code == MDB_NOTFOUND ? 0 : code;
-  return mdb_cursor_del(at, 0);
+Result<void> LmdbStore::scan_expiries(const Expiry& after, const ExpiryVisitor& visit) {
+  const auto txn = environment_->read();
+  if (!txn) return txn.error();
+  const Cursor cursor(*txn, environment_->expiry);
+  if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
+  const std::string last = encode_expiry(after.at_ms, after.key);
+  MDB_val key = to_val(last);
+  int code = mdb_cursor_get(cursor.get(), &key, nullptr, MDB_SET_RANGE);
+  if (code == 0 && to_view(key) == last) code = mdb_cursor_get(cursor.get(), &key, nullptr, MDB_NEXT);
+  for (; code == 0; code = mdb_cursor_get(cursor.get(), &key, nullptr, MDB_NEXT)) {
+    const auto at_ms = expiry_in(to_view(key));
+    if (at_ms && !visit(*at_ms, to_view(key).substr(kExpiryBytes))) return {};
+  }
+  if (code != MDB_NOTFOUND) return failure("cannot scan", code);
+  return {};
 }
 
 int LmdbStore::Environment::put_position(MDB_txn* txn, std::string_view name_bytes, Position position) const {
@@ -337,22 +395,23 @@ Result<void> LmdbStore::Environment::commit(Transaction& txn, Position new_appli
 
 /// Writes records until so many bytes are dirty.
 Result<void> LmdbStore::Environment::write_some(MDB_txn* txn, Memtable::Cursor& at, std::size_t bytes) const {
-  const Cursor cursor(txn, records);
-  if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
+  RecordWriter writer(txn, *this);
+  if (writer.code() != 0) return failure("cannot open a cursor", writer.code());
   for (std::size_t dirty = 0; !at.at_end() && dirty < bytes; at.next()) {
-    const int code = write_record(cursor.get(), at.key(), at.record());
+    const Record& record = at.record();
+    const int code = record.removed ? writer.remove(at.key())
+                                    : writer.put({at.key(), record.version, record.value, record.expires_ms});
     if (code != 0) return write_failure("cannot write a record", code);
-    dirty += kPageBytes + at.record().value.size();
+    dirty += kPageBytes + record.value.size() + (record.expires_ms != 0 ? kPageBytes : 0);
   }
   return {};
 }
 
 Result<void> LmdbStore::Environment::write_all(MDB_txn* txn, const std::vector<RecordView>& all) const {
-  const Cursor cursor(txn, records);
-  if (cursor.code() != 0) return failure("cannot open a cursor", cursor.code());
+  RecordWriter writer(txn, *this);
+  if (writer.code() != 0) return failure("cannot open a cursor", writer.code());
   for (const RecordView& record : all) {
-    const int code = put_record(cursor.get(), record.key, record.version, record.value);
-    if (code != 0) return write_failure("cannot write a record", code);
+    if (const int code = writer.put(record); code != 0) return write_failure("cannot write a record", code);
   }
   return {};
 }
@@ -379,8 +438,9 @@ Result<void> LmdbStore::write(const Memtable& memtable, Position applied) {
 Result<void> LmdbStore::begin_import(Position at) {
   Transaction txn(environment_->env, 0);
   if (txn.code() != 0) return failure("cannot begin writing", txn.code());
-  if (const int code = mdb_drop(txn.get(), environment_->records, 0); code != 0) {
-    return environment_->write_failure("cannot be emptied", code);
+  for (const MDB_dbi database : {environment_->records, environment_->expiry}) {
+    if (const int code = mdb_drop(txn.get(), database, 0); code != 0)
+      return environment_->write_failure("cannot be emptied", code);
   }
   if (const int code = environment_->put_position(txn.get(), "reached", at); code != 0) {
     return environment_->write_failure("cannot be emptied", code);

@@ -1,4 +1,4 @@
-// The default store: LMDB in a folder of its own, two named databases ("records", "meta"), full sync.
+// The default store: LMDB in a folder of its own, named databases "records", "expiry" and "meta", full sync.
 // What LMDB does when nobody looks, and what this does about it:
 // - no checksums: every record carries one, checked whenever its value is read;
 // - growing the map under a reader is SIGBUS: 1 TiB of address space is reserved once (sparse);
@@ -29,11 +29,12 @@ class LmdbStore : public Store {
   ~LmdbStore() override;
 
   Result<std::optional<StoredRecord>> get(std::string_view key, std::size_t most_bytes = SIZE_MAX) override;
-  Result<std::optional<Position>> version_of(std::string_view key, Check check) override;
+  Result<std::optional<RecordHead>> head_of(std::string_view key, Check check) override;
   void end_batch() override;
   using Store::scan;
   Result<void> scan(std::string_view from, const Chooser& choose, const Visitor& visit) override;
   Result<void> scan_down(std::string_view before, const Chooser& choose, const Visitor& visit) override;
+  Result<void> scan_expiries(const Expiry& after, const ExpiryVisitor& visit) override;
   Position applied() const override;
   Position reached() const override;
   Result<void> write(const Memtable& memtable, Position applied) override;
@@ -44,6 +45,7 @@ class LmdbStore : public Store {
 
  private:
   struct Environment;
+  class RecordWriter;
   LmdbStore(std::unique_ptr<Environment> environment, LmdbOptions options);
 
   /// As it is stored, unchecked; of `data` null where there is none. Until end_batch().

@@ -6,21 +6,22 @@ Result<std::optional<StoredRecord>> MemoryStore::get(std::string_view key, std::
   const std::lock_guard lock(mutex_);
   const auto at = records_.find(key);
   if (at == records_.end()) return std::optional<StoredRecord>{};
-  const auto& [version, value] = at->second;
+  const auto& [version, value, expires_ms] = at->second;
   const bool fits = value.size() <= most_bytes;
-  return std::optional(StoredRecord{version, value.size(), fits ? value : std::string()});
+  return std::optional(StoredRecord{version, value.size(), fits ? value : std::string(), expires_ms});
 }
 
-Result<std::optional<Position>> MemoryStore::version_of(std::string_view key, Check) {
+Result<std::optional<RecordHead>> MemoryStore::head_of(std::string_view key, Check) {
   const std::lock_guard lock(mutex_);
   const auto at = records_.find(key);
-  return at == records_.end() ? std::nullopt : std::optional(at->second.version);
+  if (at == records_.end()) return std::optional<RecordHead>{};
+  return std::optional(RecordHead{at->second.version, at->second.expires_ms});
 }
 
 bool MemoryStore::show(const Records::value_type& one, const Chooser& choose, const Visitor& visit) {
   const Step step = choose(one.first);
   if (step != Step::show) return step == Step::skip;
-  return visit({one.first, one.second.version, one.second.value});
+  return visit({one.first, one.second.version, one.second.value, one.second.expires_ms});
 }
 
 Result<void> MemoryStore::scan(std::string_view from, const Chooser& choose, const Visitor& visit) {
@@ -40,6 +41,29 @@ Result<void> MemoryStore::scan_down(std::string_view before, const Chooser& choo
   return {};
 }
 
+Result<void> MemoryStore::scan_expiries(const Expiry& after, const ExpiryVisitor& visit) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = expiries_.upper_bound(after); at != expiries_.end(); ++at) {
+    if (!visit(at->at_ms, at->key)) break;
+  }
+  return {};
+}
+
+void MemoryStore::put(const RecordView& record) {
+  remove(record.key);
+  std::string key(record.key);
+  if (record.expires_ms != 0) expiries_.insert({record.expires_ms, key});
+  records_.insert_or_assign(std::move(key),
+                            Kept{record.version, std::string(record.value), record.expires_ms});
+}
+
+void MemoryStore::remove(std::string_view key) {
+  const auto at = records_.find(key);
+  if (at == records_.end()) return;
+  if (at->second.expires_ms != 0) expiries_.erase({at->second.expires_ms, at->first});
+  records_.erase(at);
+}
+
 Position MemoryStore::applied() const {
   const std::lock_guard lock(mutex_);
   return applied_;
@@ -48,11 +72,11 @@ Position MemoryStore::applied() const {
 Result<void> MemoryStore::write(const Memtable& memtable, Position applied) {
   const std::lock_guard lock(mutex_);
   for (auto at = memtable.seek(); !at.at_end(); at.next()) {
-    std::string key(at.key());
-    if (at.record().removed) {
-      records_.erase(key);
+    const Record& record = at.record();
+    if (record.removed) {
+      remove(at.key());
     } else {
-      records_.insert_or_assign(std::move(key), Kept{at.record().version, std::string(at.record().value)});
+      put({at.key(), record.version, record.value, record.expires_ms});
     }
   }
   applied_ = applied;
@@ -63,6 +87,7 @@ Result<void> MemoryStore::write(const Memtable& memtable, Position applied) {
 Result<void> MemoryStore::begin_import(Position at) {
   const std::lock_guard lock(mutex_);
   records_.clear();
+  expiries_.clear();
   applied_ = at;
   import_ = Import::starting_at(at);
   return {};
@@ -72,9 +97,7 @@ Result<void> MemoryStore::import(const std::vector<RecordView>& records, std::st
                                  Position at) {
   const std::lock_guard lock(mutex_);
   DKV_ASSERT(import_ && at >= applied_);
-  for (const RecordView& record : records) {
-    records_.insert_or_assign(std::string(record.key), Kept{record.version, std::string(record.value)});
-  }
+  for (const RecordView& record : records) put(record);
   import_->add(records, next_key, at);
   if (import_->complete(applied_)) import_.reset();
   return {};

@@ -112,7 +112,7 @@ void Memtable::grow() {
   }
 }
 
-void Memtable::set(const HashedKey& key, const Record& record) {
+Memtable::Set Memtable::set(const HashedKey& key, const Record& record) {
   std::size_t at = slot_of(key);
   if (slots_[at].entry == nullptr) {
     if ((size_ + 1) * 4 > slots_.size() * 3) {
@@ -129,7 +129,9 @@ void Memtable::set(const HashedKey& key, const Record& record) {
     entry.capacity = value.size();
   }
   std::copy(value.begin(), value.end(), target);
-  entry.record = {record.version, record.removed, {target, value.size()}};
+  const Set done{entry.key, entry.record.expires_ms};
+  entry.record = Record(record.version, record.removed, {target, value.size()}, record.expires_ms);
+  return done;
 }
 
 /// Entry, key and room for the value lie together.
@@ -137,7 +139,7 @@ Memtable::Entry* Memtable::add(std::string_view key, std::size_t capacity) {
   char* const place = arena_.allocate(sizeof(Entry) + key.size() + capacity);
   char* const bytes = place + sizeof(Entry);
   std::copy(key.begin(), key.end(), bytes);
-  auto* entry = new (place) Entry{{{}, false, {bytes + key.size(), 0}}, {bytes, key.size()}, capacity};
+  auto* entry = new (place) Entry{Record({}, false, {bytes + key.size(), 0}), {bytes, key.size()}, capacity};
   if (runs_.empty() || runs_.back().size() == kRunKeys) {
     sort_last_run();
     runs_.emplace_back().reserve(kRunKeys);

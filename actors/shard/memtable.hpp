@@ -18,10 +18,16 @@
 
 namespace dkv {
 
-/// What is known of a key. `value` belongs to whoever gave the record.
+/// What is known of a key. `value` belongs to whoever gave the record. Packed: an entry with it is one cache
+/// line.
 struct Record {
+  Record() : removed(false), expires_ms(0) {}
+  Record(Position at, bool is_removed, std::string_view bytes, std::uint64_t expires = 0)
+      : version(at), removed(is_removed), expires_ms(expires & (~std::uint64_t{0} >> 1)), value(bytes) {}
+
   Position version;
-  bool removed = false;  // a delete that still has to reach the store
+  std::uint64_t removed : 1;      // a delete that still has to reach the store
+  std::uint64_t expires_ms : 63;  // since 1970; 0: never
   std::string_view value;
 };
 
@@ -92,9 +98,15 @@ class Memtable {
   ~Memtable();
   Memtable(Memtable&&) = default;
 
+  /// What set() has done: the key as it lies here, for as long as the memtable; and when the record before
+  /// it, in here, expired.
+  struct Set {
+    std::string_view key;
+    std::uint64_t expired_ms = 0;
+  };
   /// Copies key and value. Not after seal().
-  void set(const HashedKey& key, const Record& record);
-  void set(std::string_view key, const Record& record) { set(HashedKey(key), record); }
+  Set set(const HashedKey& key, const Record& record);
+  Set set(std::string_view key, const Record& record) { return set(HashedKey(key), record); }
   /// No more writes: what is left to sort is sorted.
   void seal();
 

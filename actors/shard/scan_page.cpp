@@ -13,17 +13,25 @@ constexpr std::size_t kMostBytesRead = std::size_t{8} << 20;
 
 class Page {
  public:
-  explicit Page(const rpc::Scan& scan) : scan_(scan) { page_.ended = true; }
+  Page(const rpc::Scan& scan, const ShardCopy& copy, TimePoint now, std::vector<std::string>* expired)
+      : scan_(scan), copy_(copy), now_(now), expired_(expired) {
+    page_.ended = true;
+  }
 
   bool visit(const RecordView& record) {
     if (is_beyond(record.key)) return false;
+    if (expired_ != nullptr && copy_.is_over(record.expires_ms, now_)) {
+      expired_->emplace_back(record.key);
+      return pass(record.key);
+    }
     const std::size_t bytes = record.key.size() + (scan_.keys_only ? 0 : record.value.size());
     const bool is_full = page_.items.size() == scan_.limit || bytes_ + bytes > kScanPageBytes;
     if (!page_.items.empty() && is_full) return stop_before(record.key);
     bytes_ += bytes;
     bytes_read_ += record.value.size();
     page_.items.push_back({std::string(record.key), record.version,
-                           scan_.keys_only ? std::string() : std::string(record.value)});
+                           scan_.keys_only ? std::string() : std::string(record.value),
+                           copy_.ttl_ms(record.expires_ms, now_)});
     return pass(record.key);
   }
 
@@ -52,6 +60,9 @@ class Page {
   }
 
   const rpc::Scan& scan_;
+  const ShardCopy& copy_;
+  TimePoint now_;
+  std::vector<std::string>* expired_;
   rpc::ScanReply page_;
   std::size_t bytes_ = 0;
   std::size_t bytes_read_ = 0;
@@ -60,8 +71,9 @@ class Page {
 
 }  // namespace
 
-Result<rpc::ScanReply> scan_page(ShardCopy& copy, const rpc::Scan& scan) {
-  Page page(scan);
+Result<rpc::ScanReply> scan_page(ShardCopy& copy, const rpc::Scan& scan, TimePoint now,
+                                 std::vector<std::string>* expired) {
+  Page page(scan, copy, now, expired);
   const auto direction = scan.down ? ShardCopy::Direction::down : ShardCopy::Direction::up;
   const auto scanned = copy.scan(
       scan.from, direction, [&](const RecordView& record) { return page.visit(record); },

@@ -6,7 +6,9 @@
 
 namespace dkv {
 
-/// Errors: those of ShardCopy::get().
-Result<rpc::ScanReply> scan_page(ShardCopy& copy, const rpc::Scan& scan);
+/// Where `expired` is given, records whose time is over are left out, and their keys added to it: their
+/// primary removes them. Errors: those of ShardCopy::get().
+Result<rpc::ScanReply> scan_page(ShardCopy& copy, const rpc::Scan& scan, TimePoint now,
+                                 std::vector<std::string>* expired = nullptr);
 
 }  // namespace dkv

@@ -18,6 +18,9 @@ constexpr std::size_t kResultBytes = 128;
 constexpr Duration kLongestPacing = 1s;
 // Reads of the log for replicas, waiting at once: one per replica is enough.
 constexpr std::size_t kMaxPulls = 64;
+// Expired records are removed in steps: so many in a turn, and steps that find fewer no closer than so.
+constexpr std::size_t kMostSwept = 128;
+constexpr Duration kSweepInterval = 100ms;
 // For so long commit may stand still while something waits for it: a slow disk's sync, and a network's delay.
 constexpr Duration kCommitPatience = 500ms;
 
@@ -92,7 +95,9 @@ TimePoint ShardActor::wake_at() const {
   if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
   const TimePoint heartbeat = leads() ? published_at_ + kHeartbeatInterval : kNever;
   const TimePoint paced = paced_.empty() ? kNever : paced_.front().leaves_at;
-  return std::min({heartbeat, copy_.wake_at(), paced});
+  const bool sweeps = state_ == State::serving && may_sweep_ && lease_until_ != TimePoint{};
+  const TimePoint sweep = sweeps ? std::max(copy_.next_expiry(), sweeps_at_) : kNever;
+  return std::min({heartbeat, copy_.wake_at(), paced, sweep});
 }
 
 void ShardActor::handle(TopologyChanged message, const Address&, TimePoint, Effects&) {
@@ -124,7 +129,8 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
         Error{Errc::overloaded, "too many replies are waiting to leave: try again in a moment"};
     return reply(std::move(waiting), out);
   }
-  if (request.type == rpc::Type::scan) return answer_scan(std::move(waiting), *request.scan);
+  now_ = now;
+  if (request.type == rpc::Type::scan) return answer_scan(std::move(waiting), *request.scan, out);
   if (request.atomic && std::any_of(request.operations.begin(), request.operations.end(), writes)) {
     if (auto refusal = no_room()) {  // of the whole: it may be tried again as a whole
       waiting.reply.body = std::move(*refusal);
@@ -152,8 +158,13 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
 }
 
 /// It depends on all that has been executed: also on what is not there.
-void ShardActor::answer_scan(Waiting waiting, const rpc::Scan& scan) {
-  auto page = scan_page(copy_, scan);
+void ShardActor::answer_scan(Waiting waiting, const rpc::Scan& scan, Effects& out) {
+  std::vector<std::string> expired;
+  auto page = scan_page(copy_, scan, now_, &expired);
+  if (const auto refusal = no_room(); page && !expired.empty() && refusal) page = *refusal;
+  if (page) {
+    for (const std::string& key : expired) expire(key, out);
+  }
   waiting.bytes = kReplyBytes;
   if (page) {
     for (const rpc::ScanItem& item : page->items)
@@ -187,6 +198,12 @@ std::vector<OperationResult> ShardActor::execute(const std::vector<Operation>& o
 /// keeps all of them or none, and so does every copy.
 std::vector<OperationResult> ShardActor::execute_atomically(const std::vector<Operation>& operations,
                                                             Seq& depends_on, Effects& out) {
+  // What is over is removed first, also when the batch comes to nothing.
+  if (now_ >= copy_.next_expiry() && !no_room()) {
+    for (const Operation& operation : operations) {
+      if (!look_up(operation.key, Store::Check::header, out)) break;
+    }
+  }
   Plan plan(epoch_, head_.seq);
   plan_ = &plan;
   std::vector<OperationResult> results;
@@ -213,7 +230,7 @@ OperationResult ShardActor::execute(const Operation& operation, Seq& depends_on,
     return failed(checked.error());
   }
   if (writes(operation)) return write(operation, depends_on, out);
-  OperationResult result = read(operation, room);
+  OperationResult result = read(operation, room, out);
   // The event that it saw: the record's, or the removal's. A key that no memtable knows has nothing
   // uncommitted about it.
   depends_on = std::max(depends_on, result.version.seq);
@@ -232,6 +249,7 @@ std::optional<Error> ShardActor::no_room() const {
 OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, Effects& out) {
   if (const auto refusal = no_room()) return failed(*refusal);
   OperationResult result = operation.code == OpCode::increment ? increment(operation, depends_on, out)
+                           : operation.code == OpCode::touch   ? touch(operation, depends_on, out)
                                                                : put_or_remove(operation, depends_on, out);
   if (result.code == Errc::ok) depends_on = result.version.seq;
   return result;
@@ -240,10 +258,14 @@ OperationResult ShardActor::write(const Operation& operation, Seq& depends_on, E
 OperationResult ShardActor::put_or_remove(const Operation& operation, Seq& depends_on, Effects& out) {
   const bool is_put = operation.code == OpCode::put;
   const bool is_conditional = operation.condition.kind != Condition::Kind::none;
+  const bool keeps_ttl = operation.ttl.kind == Ttl::Kind::keep;
   OperationResult result;
-  if (!is_put || operation.report_created || is_conditional) {
+  Event event{is_put ? EventType::put : EventType::remove, operation.key, operation.value,
+              expiry_of(operation.ttl)};
+  if (!is_put || operation.report_created || is_conditional || keeps_ttl) {
     // A damaged record may be replaced and removed, but nothing else is decided by it.
-    const auto before = look_up(operation.key, is_conditional ? Store::Check::record : Store::Check::header);
+    const auto before = look_up(
+        operation.key, is_conditional || keeps_ttl ? Store::Check::record : Store::Check::header, out);
     if (!before) return failed(before.error());
     if (!holds(operation.condition, before->version)) {
       depends_on = std::max(depends_on, before->changed);
@@ -258,15 +280,16 @@ OperationResult ShardActor::put_or_remove(const Operation& operation, Seq& depen
       return OperationResult::failed(Errc::not_found, "no such key");
     }
     result.created = operation.report_created && !before->version;
+    if (keeps_ttl) event.expires_ms = before->expires_ms;
   }
-  const Event event{is_put ? EventType::put : EventType::remove, operation.key, operation.value};
   result.version = plan_ != nullptr ? plan_->add(event) : append(event, out);
   return result;
 }
 
-/// Logged as the put that it comes to, so that whoever replays it need not know what was there.
+/// Logged as the put that it comes to, so that whoever replays it need not know what was there. It goes on as
+/// long as it would have.
 OperationResult ShardActor::increment(const Operation& operation, Seq& depends_on, Effects& out) {
-  const auto before = find(operation.key, kMaxCounterBytes);
+  const auto before = find(operation.key, kMaxCounterBytes, depends_on, out);
   if (!before) return failed(before.error());
   // One that is longer is left out, and nothing is no number.
   const auto number = *before ? parse_counter((*before)->value) : std::optional<std::int64_t>(0);
@@ -279,9 +302,46 @@ OperationResult ShardActor::increment(const Operation& operation, Seq& depends_o
   }
   OperationResult result;
   result.value = std::to_string(sum);
-  const Event event{EventType::put, operation.key, result.value};
-  result.version = plan_ != nullptr ? plan_->add_copy(event) : append(event, out);
+  const std::uint64_t expires_ms = *before ? (*before)->expires_ms : 0;
+  result.version = write_down({EventType::put, operation.key, result.value, expires_ms}, out);
   return result;
+}
+
+/// Logged as a put of the same value.
+OperationResult ShardActor::touch(const Operation& operation, Seq& depends_on, Effects& out) {
+  const auto before = find(operation.key, SIZE_MAX, depends_on, out);
+  if (!before) return failed(before.error());
+  if (!*before) return OperationResult::failed(Errc::not_found, "no such key");
+  OperationResult result;
+  result.version =
+      write_down({EventType::put, operation.key, (*before)->value, expiry_of(operation.ttl)}, out);
+  return result;
+}
+
+std::uint64_t ShardActor::expiry_of(const Ttl& ttl) const {
+  return ttl.kind == Ttl::Kind::limited ? copy_.wall_ms(now_) + ttl.ms : 0;
+}
+
+/// Whoever is told that the key is missing may rely on it, whatever another primary's clock says: it is
+/// written down first.
+Position ShardActor::expire(std::string_view key, Effects& out) {
+  return write_down({EventType::remove, key, {}}, out);
+}
+
+/// In bounded steps, and only where writes have room.
+void ShardActor::sweep(TimePoint now, Effects& out) {
+  const bool is_time = now >= sweeps_at_ && now >= copy_.next_expiry();
+  if (!may_sweep_ || !is_time || now >= lease_until_ || no_room()) return;
+  const auto all = copy_.take_expired(now, kMostSwept, [&](std::string_view key) { expire(key, out); });
+  if (!all)
+    out.log(LogLevel::error,
+            "shard " + shard_->name + ": expired records cannot be found: " + all.error().message);
+  if (!all || *all) sweeps_at_ = now + kSweepInterval;
+}
+
+/// In the batch's plan, where there is one. Its value may end with this operation.
+Position ShardActor::write_down(const Event& event, Effects& out) {
+  return plan_ != nullptr ? plan_->add_copy(event) : append(event, out);
 }
 
 // What an atomic batch sees: what it has planned, and else what everybody does.
@@ -290,10 +350,18 @@ const Plan::Write* ShardActor::planned(std::string_view key) const {
   return plan_ == nullptr ? nullptr : plan_->find(key);
 }
 
-OperationResult ShardActor::read(const Operation& operation, std::size_t& room) {
+OperationResult ShardActor::read(const Operation& operation, std::size_t& room, Effects& out) {
   const Plan::Write* write = planned(operation.key);
-  if (write == nullptr) return copy_.read(operation, room);
   OperationResult result;
+  if (write == nullptr) {
+    bool expired = false;
+    result = copy_.read(operation, room, now_, &expired);
+    if (!expired) return result;
+    if (const auto refusal = no_room()) return failed(*refusal);
+    result = OperationResult::failed(Errc::not_found, "no such key");
+    result.version = expire(operation.key, out);
+    return result;
+  }
   if (write->event.type == EventType::remove) {
     result = OperationResult::failed(Errc::not_found, "no such key");
   } else if (write->event.value.size() > room) {
@@ -301,25 +369,38 @@ OperationResult ShardActor::read(const Operation& operation, std::size_t& room) 
   } else {
     room -= write->event.value.size();
     result.value = write->event.value;
+    result.ttl_ms = copy_.ttl_ms(write->event.expires_ms, now_);
   }
   result.version = write->version;
   return result;
 }
 
-Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key, Store::Check check) {
+Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key, Store::Check check, Effects& out) {
   const Plan::Write* write = planned(key);
-  if (write == nullptr) return copy_.look_up(key, check);
+  if (write == nullptr) {
+    auto found = copy_.look_up(key, check);
+    if (!found || !found->version || !copy_.is_over(found->expires_ms, now_)) return found;
+    return ShardCopy::Presence{std::nullopt, expire(key, out).seq};
+  }
   const bool is_there = write->event.type == EventType::put;
-  return ShardCopy::Presence{is_there ? std::optional(write->version) : std::nullopt, write->version.seq};
+  return ShardCopy::Presence{is_there ? std::optional(write->version) : std::nullopt, write->version.seq,
+                             write->event.expires_ms};
 }
 
-Result<std::optional<StoredRecord>> ShardActor::find(std::string_view key, std::size_t most_bytes) {
+Result<std::optional<StoredRecord>> ShardActor::find(std::string_view key, std::size_t most_bytes,
+                                                     Seq& depends_on, Effects& out) {
   const Plan::Write* write = planned(key);
-  if (write == nullptr) return copy_.get(key, most_bytes);
+  if (write == nullptr) {
+    auto found = copy_.get(key, most_bytes);
+    if (!found || !*found || !copy_.is_over((*found)->expires_ms, now_)) return found;
+    depends_on = std::max(depends_on, expire(key, out).seq);
+    return std::optional<StoredRecord>{};
+  }
   if (write->event.type == EventType::remove) return std::optional<StoredRecord>{};
   const std::string_view value = write->event.value;
-  return std::optional(
-      StoredRecord{write->version, value.size(), std::string(value.size() <= most_bytes ? value : "")});
+  return std::optional(StoredRecord{write->version, value.size(),
+                                    std::string(value.size() <= most_bytes ? value : ""),
+                                    write->event.expires_ms});
 }
 
 Position ShardActor::append(const Event& event, Effects& out) {
@@ -391,6 +472,7 @@ void ShardActor::handle(Durable message, const Address&, TimePoint, Effects&) {
 }
 
 void ShardActor::on_turn_end(TimePoint now, Effects& out) {
+  if (state_ == State::serving) sweep(now, out);
   if (leads()) {
     seal_frame(out);
     publish_durable(out);

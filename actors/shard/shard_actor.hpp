@@ -68,6 +68,8 @@ class ShardActor : public Actor {
   /// Somebody else is primary, or another epoch begins: what was pending is given up. It only waits for its
   /// store to be written then.
   void step_down(const std::string& why, Effects& out);
+  /// Whether it may remove records whose time is over, unasked: not while it waits for all to be committed.
+  void set_sweeping(bool may) { may_sweep_ = may; }
   /// `node` has another folder than before: what it has acknowledged is gone.
   void forget(NodeId node) { replicas_.erase(node); }
   /// Of this epoch, on the disk of `node`.
@@ -136,7 +138,7 @@ class ShardActor : public Actor {
   /// Speaks to its replicas: it has an epoch, though its first event may not be committed yet.
   bool leads() const { return state_ == State::serving || state_ == State::beginning; }
   void answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out);
-  void answer_scan(Waiting waiting, const rpc::Scan& scan);
+  void answer_scan(Waiting waiting, const rpc::Scan& scan, Effects& out);
   void prefetch(const std::vector<Operation>& operations);
   std::vector<OperationResult> execute(const std::vector<Operation>& operations, Seq& depends_on,
                                        Effects& out);
@@ -147,10 +149,16 @@ class ShardActor : public Actor {
   OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);
   OperationResult put_or_remove(const Operation& operation, Seq& depends_on, Effects& out);
   OperationResult increment(const Operation& operation, Seq& depends_on, Effects& out);
+  OperationResult touch(const Operation& operation, Seq& depends_on, Effects& out);
   const Plan::Write* planned(std::string_view key) const;
-  OperationResult read(const Operation& operation, std::size_t& room);
-  Result<ShardCopy::Presence> look_up(std::string_view key, Store::Check check);
-  Result<std::optional<StoredRecord>> find(std::string_view key, std::size_t most_bytes);
+  OperationResult read(const Operation& operation, std::size_t& room, Effects& out);
+  Result<ShardCopy::Presence> look_up(std::string_view key, Store::Check check, Effects& out);
+  Result<std::optional<StoredRecord>> find(std::string_view key, std::size_t most_bytes, Seq& depends_on,
+                                           Effects& out);
+  std::uint64_t expiry_of(const Ttl& ttl) const;
+  Position expire(std::string_view key, Effects& out);
+  void sweep(TimePoint now, Effects& out);
+  Position write_down(const Event& event, Effects& out);
   Position append(const Event& event, Effects& out);
   void append(const Plan& plan, Effects& out);
   void add(const Event& event);
@@ -192,6 +200,9 @@ class ShardActor : public Actor {
   Seq serves_from_;  // this epoch's first event
   TimePoint published_at_{};
 
+  TimePoint now_{};  // of the request that is being executed
+  bool may_sweep_ = true;
+  TimePoint sweeps_at_{};          // not before
   std::vector<HashedKey> hashed_;  // of one request; kept for its memory
   Plan* plan_ = nullptr;           // of the atomic batch that is being executed
   FramePacker packer_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "messages/limits.hpp"
+
 namespace dkv {
 
 namespace {
@@ -50,19 +52,23 @@ Result<std::optional<StoredRecord>> ShardCopy::get(std::string_view key, std::si
   if (record == nullptr) return store_->get(key, most_bytes);
   if (record->removed) return std::optional<StoredRecord>{};
   const std::string_view value = record->value;
-  return std::optional(
-      StoredRecord{record->version, value.size(), std::string(value.size() <= most_bytes ? value : "")});
+  return std::optional(StoredRecord{record->version, value.size(),
+                                    std::string(value.size() <= most_bytes ? value : ""),
+                                    record->expires_ms});
 }
 
 Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key, Store::Check check) {
-  if (const Record* record = find_or_recall(HashedKey(key)))
-    return Presence{record->removed ? std::nullopt : std::optional(record->version), record->version.seq};
-  const auto stored = store_->version_of(key, check);
+  if (const Record* record = find_or_recall(HashedKey(key))) {
+    return Presence{record->removed ? std::nullopt : std::optional(record->version), record->version.seq,
+                    record->expires_ms};
+  }
+  const auto stored = store_->head_of(key, check);
   if (!stored) return stored.error();
-  return Presence{*stored, {}};
+  if (!*stored) return Presence{};
+  return Presence{(*stored)->version, {}, (*stored)->expires_ms};
 }
 
-OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
+OperationResult ShardCopy::read(const Operation& operation, std::size_t& room, TimePoint now, bool* expired) {
   if (operation.code != OpCode::get)
     return OperationResult::failed(Errc::bad_request, "only reads are answered here");
   auto found = get(operation.key, room);
@@ -72,11 +78,16 @@ OperationResult ShardCopy::read(const Operation& operation, std::size_t& room) {
     if (const Record* removed = find(HashedKey(operation.key))) miss.version = removed->version;
     return miss;
   }
+  if (expired != nullptr && is_over((*found)->expires_ms, now)) {
+    *expired = true;
+    return {};
+  }
   if ((*found)->size > room) return too_large_for_one_reply();
   room -= (*found)->size;
   OperationResult result;
   result.version = (*found)->version;
   result.value = std::move((*found)->value);
+  result.ttl_ms = ttl_ms((*found)->expires_ms, now);
   return result;
 }
 
@@ -85,9 +96,13 @@ void ShardCopy::apply(const Event& event, Position position) {
   last_ = position;
   log_bytes_ += event.key.size() + event.value.size() + kEventOverheadBytes;
   switch (event.type) {
-    case EventType::put:
-      active_->set(event.key, {position, false, event.value});
+    case EventType::put: {
+      const auto set = active_->set(event.key, {position, false, event.value, event.expires_ms});
+      // Else its place in the queue comes early enough: a key that is written again and again has one.
+      if (event.expires_ms != 0 && (set.expired_ms == 0 || event.expires_ms < set.expired_ms))
+        active_due_.push({event.expires_ms, set.key});
       break;
+    }
     case EventType::remove:
       active_->set(event.key, {position, true, {}});
       break;
@@ -156,8 +171,9 @@ Result<void> ShardCopy::scan(std::string_view from, Direction direction, const V
                 is_up);
   bool wanted = true;
   const auto visit_above = [&] {
-    wanted = above.record().removed ? pass(above.key())
-                                    : visit({above.key(), above.record().version, above.record().value});
+    const Record& record = above.record();
+    wanted = record.removed ? pass(above.key())
+                            : visit({above.key(), record.version, record.value, record.expires_ms});
     above.next();
   };
   const auto choose = [&](std::string_view key) {
@@ -173,6 +189,75 @@ Result<void> ShardCopy::scan(std::string_view from, Direction direction, const V
   if (!scanned) return scanned;
   while (wanted && !above.at_end()) visit_above();
   return {};
+}
+
+// ---- expiry
+
+std::uint64_t ShardCopy::wall_ms(TimePoint now) const {
+  const auto wall = now.time_since_epoch() + options_.clock_offset;
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());
+}
+
+std::uint64_t ShardCopy::ttl_ms(std::uint64_t expires_ms, TimePoint now) const {
+  if (expires_ms == 0) return 0;
+  const std::uint64_t wall = wall_ms(now);
+  return expires_ms > wall ? expires_ms - wall : 1;
+}
+
+Result<bool> ShardCopy::take_expired(TimePoint now, std::size_t most, const Taker& take) {
+  std::size_t left = most;
+  take_due(active_due_, *active_, now, left, take);
+  if (frozen_) take_due(frozen_due_, *frozen_, now, left, take);
+  const std::uint64_t wall = wall_ms(now);
+  if (left == 0 || stored_due_ > wall) return left > 0;
+  stored_due_ = UINT64_MAX;
+  const auto scanned = store_->scan_expiries(swept_, [&](std::uint64_t at_ms, std::string_view key) {
+    stored_due_ = at_ms;
+    if (at_ms > wall || left == 0) return false;
+    --left;
+    swept_.at_ms = at_ms;
+    swept_.key = key;
+    stored_due_ = UINT64_MAX;
+    // What a memtable has is newer, and in its queue if it expires.
+    if (find(HashedKey(key)) == nullptr) take(key);
+    return true;
+  });
+  if (!scanned) return scanned.error();
+  return left > 0;
+}
+
+void ShardCopy::take_due(Queue& queue, const Memtable& table, TimePoint now, std::size_t& left,
+                         const Taker& take) {
+  const std::uint64_t wall = wall_ms(now);
+  for (; left > 0 && !queue.empty() && queue.top().at_ms <= wall; --left) {
+    const Due due = queue.top();
+    queue.pop();
+    const HashedKey key(due.key);
+    const Record* record = find(key);
+    if (record->removed || record->expires_ms == 0) continue;
+    if (record->expires_ms <= wall) {
+      take(due.key);
+    } else if (table.find(key) == record) {  // else the other's queue has it
+      queue.push({record->expires_ms, due.key});
+    }
+  }
+}
+
+TimePoint ShardCopy::next_expiry() const {
+  std::uint64_t next = stored_due_;
+  for (const Queue* queue : {&active_due_, &frozen_due_}) {
+    if (!queue->empty()) next = std::min(next, queue->top().at_ms);
+  }
+  if (next > kMaxTimeMs) return kNever;
+  const auto wall = TimePoint{} + std::chrono::milliseconds(next);
+  return wall - options_.clock_offset;
+}
+
+void ShardCopy::forget_expiries() {
+  active_due_ = {};
+  frozen_due_ = {};
+  swept_ = {};
+  stored_due_ = 0;
 }
 
 bool ShardCopy::full() const {
@@ -214,6 +299,7 @@ void ShardCopy::drop(Effects& out) {
     memtable->reset();
   }
   out.send(checkpoint_, DiscardMemtable{std::exchange(active_, std::make_unique<Memtable>(spare_))});
+  forget_expiries();
 }
 
 void ShardCopy::restart(Position at) {
@@ -239,6 +325,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_pleas
     frozen_last_ = last_;
     frozen_at_ = now;
     active_ = std::make_unique<Memtable>(spare_);
+    frozen_due_ = std::exchange(active_due_, {});
     log_bytes_ = 0;
   }
   if (frozen_ && !writing_ && commit >= frozen_last_.seq && (retry_at_ == kNever || now >= retry_at_)) {
@@ -260,6 +347,10 @@ void ShardCopy::handle(const CheckpointWritten& message, Effects& out) {
   // Freeing it takes a while: not on this thread.
   if (written_) out.send(checkpoint_, DiscardMemtable{std::move(written_)});
   written_ = std::move(frozen_);
+  // What it had that expires is among the store's now, also what nobody has come to yet.
+  if (!frozen_due_.empty() && frozen_due_.top().at_ms <= swept_.at_ms) swept_ = {frozen_due_.top().at_ms, {}};
+  frozen_due_ = {};
+  stored_due_ = 0;
 }
 
 void ShardCopy::handle(const CheckpointFailed& message, TimePoint now) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct CopyOptions {
   /// takes this and freeze_bytes more: the last checkpoint's memtable is kept as a cache, and when it is
   /// dropped, its memory for the next one.
   std::size_t max_bytes = std::size_t{256} << 20;
+  /// Wall time (since 1970) less the world's: when records expire.
+  Duration clock_offset{};
 };
 
 class ShardCopy {
@@ -43,11 +46,14 @@ class ShardCopy {
     /// The event that made it so, when that is still in a memtable; else zero: it is in the store, and
     /// so committed.
     Seq changed;
+    std::uint64_t expires_ms = 0;
   };
   Result<Presence> look_up(std::string_view key, Store::Check check);
   /// A get as a client sees it; `version` is set for a removed key too, while its removal is in a
-  /// memtable. `room`: the bytes that values of this reply may still take; reduced.
-  OperationResult read(const Operation& operation, std::size_t& room);
+  /// memtable. `room`: the bytes that values of this reply may still take; reduced. A record whose time is
+  /// over is answered like any other, or, where `expired` is given, that is set instead: its primary removes
+  /// it.
+  OperationResult read(const Operation& operation, std::size_t& room, TimePoint now, bool* expired = nullptr);
   /// Takes one event; those at or below store_applied() are skipped.
   void apply(const Event& event, Position position);
   /// Takes all events of a frame.
@@ -63,6 +69,20 @@ class ShardCopy {
   enum class Direction : std::uint8_t { up, down };
   using Passer = std::function<bool(std::string_view key)>;
   Result<void> scan(std::string_view from, Direction direction, const Visitor& visit, const Passer& pass);
+
+  /// Wall time in milliseconds since 1970, by the clock that expiry goes by.
+  std::uint64_t wall_ms(TimePoint now) const;
+  bool is_over(std::uint64_t expires_ms, TimePoint now) const {
+    return expires_ms != 0 && expires_ms <= wall_ms(now);
+  }
+  /// What is left of it in milliseconds; 0: for ever.
+  std::uint64_t ttl_ms(std::uint64_t expires_ms, TimePoint now) const;
+  /// Calls `take` with each key whose newest record's time is over, which it removes; looks at `most` at
+  /// most, and returns whether that were all. Errors as get().
+  using Taker = std::function<void(std::string_view key)>;
+  Result<bool> take_expired(TimePoint now, std::size_t most, const Taker& take);
+  /// When that may find something, at the earliest.
+  TimePoint next_expiry() const;
 
   /// What the memtables take that are not in the store yet.
   std::size_t unwritten_bytes() const { return active_->bytes() + (frozen_ ? frozen_->bytes() : 0); }
@@ -104,6 +124,16 @@ class ShardCopy {
   Store& store() { return *store_; }
 
  private:
+  struct Due {
+    std::uint64_t at_ms;
+    std::string_view key;                                                   // in a memtable
+    bool operator<(const Due& other) const { return at_ms > other.at_ms; }  // the earliest is on top
+  };
+  /// Of one memtable: each of its records that expires is in here, for when it does or before.
+  using Queue = std::priority_queue<Due>;
+  void take_due(Queue& queue, const Memtable& table, TimePoint now, std::size_t& left, const Taker& take);
+  void forget_expiries();
+
   double room_taken() const;
   const Record* find(const HashedKey& key) const;
   const Record* find_or_recall(const HashedKey& key) const;
@@ -116,6 +146,10 @@ class ShardCopy {
   std::shared_ptr<const Memtable> frozen_;
   // The last one that went to the store. It holds nothing that the store has not, and answers faster.
   std::shared_ptr<const Memtable> written_;
+  Queue active_due_;
+  Queue frozen_due_;
+  Expiry swept_;                  // of the store's expiries, those up to here have been seen to
+  std::uint64_t stored_due_ = 0;  // the next one behind them, or before: 0 when it is not known
   Position frozen_last_;
   TimePoint frozen_at_ = kNever;                         // when its checkpoint could begin, last
   std::chrono::duration<double> checkpoint_per_byte_{};  // what the last one took

@@ -3,6 +3,7 @@
 // actor's), at the same time.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,21 @@ struct StoredRecord {
   Position version;
   std::size_t size = 0;  // of the value
   std::string value;     // empty where it is larger than was asked for
+  std::uint64_t expires_ms = 0;
+};
+
+/// All of a record but its key and value.
+struct RecordHead {
+  Position version;
+  std::uint64_t expires_ms = 0;
+  bool operator==(const RecordHead&) const = default;
+};
+
+/// When a key's record expires, in milliseconds since 1970. In the order of that.
+struct Expiry {
+  std::uint64_t at_ms = 0;
+  std::string key;
+  auto operator<=>(const Expiry&) const = default;
 };
 
 class Store {
@@ -36,7 +52,7 @@ class Store {
   /// `header`: reads no value, and takes a damaged record for one: good enough to know that there is one.
   enum class Check : std::uint8_t { record, header };
   /// Of the key's record, or nothing. Errors as get().
-  virtual Result<std::optional<Position>> version_of(std::string_view key, Check check) = 0;
+  virtual Result<std::optional<RecordHead>> head_of(std::string_view key, Check check) = 0;
   /// The reader has finished a batch: give up the snapshot that its reads shared, so that its pages can
   /// be used again.
   virtual void end_batch() {}
@@ -54,6 +70,11 @@ class Store {
     return scan(
         from, [](std::string_view) { return Step::show; }, visit);
   }
+
+  /// Calls `visit` with the expiry of every record that has one, from behind `after` on, in their order,
+  /// until it returns false. Errors: io_error.
+  using ExpiryVisitor = std::function<bool(std::uint64_t at_ms, std::string_view key)>;
+  virtual Result<void> scan_expiries(const Expiry& after, const ExpiryVisitor& visit) = 0;
 
   /// The last event that the store contains; it contains all before it too.
   virtual Position applied() const = 0;

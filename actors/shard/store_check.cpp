@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <xxhash.h>
 
 #include "actors/shard/lmdb_pages.hpp"
 #include "actors/shard/store_format.hpp"
@@ -13,10 +14,15 @@ namespace {
 
 constexpr const char* kFile = "data.mdb";
 
-void check_record(std::string_view key, const LmdbPages::Value& value, StoreSurvey& survey) {
-  if (auto record = decode_record(key, value.bytes); !record) {
-    return survey.problems.add({kFile, value.offset, record.error().message});
-  }
+/// A sum over what is the same in "records" and in "expiry", in whatever order.
+using Digest = std::uint64_t;
+Digest digest_of(std::string_view expiry) { return XXH3_64bits(expiry.data(), expiry.size()); }
+
+void check_record(std::string_view key, const LmdbPages::Value& value, Digest& expiries,
+                  StoreSurvey& survey) {
+  const auto record = decode_record(key, value.bytes);
+  if (!record) return survey.problems.add({kFile, value.offset, record.error().message});
+  if (record->expires_ms != 0) expiries += digest_of(encode_expiry(record->expires_ms, key));
   ++survey.records;
   survey.bytes += key.size() + value.bytes.size() - kRecordHeaderBytes;
 }
@@ -84,14 +90,24 @@ void check_file(const File& file, const CheckProgress& progress, StoreSurvey& su
     survey.problems.add({kFile, std::nullopt, std::string("the database '") + name + "' is missing"});
   }
   Entries entries;
+  Digest of_records = 0;
+  Digest of_expiry = 0;
   for (const auto& [name, tree] : trees) {
-    const auto visit = [&, is_meta = name == "meta"](std::string_view key, const LmdbPages::Value& value) {
-      if (!is_meta) return check_record(key, value, survey);
+    const auto visit = [&, &name = name](std::string_view key, const LmdbPages::Value& value) {
+      if (name == "records") return check_record(key, value, of_records, survey);
+      if (name == "expiry") {
+        of_expiry += digest_of(key);
+        return;
+      }
       entries[std::string(key)] = {std::string(value.bytes), value.offset};
     };
     pages.walk(tree, "the database '" + name + "'", visit);
   }
   pages.walk_free();
+  if (survey.problems.count == 0 && of_records != of_expiry) {
+    survey.problems.add({kFile, std::nullopt,
+                         "'expiry' does not say when the records expire: some will stay, or go too early"});
+  }
   if (trees.contains("meta")) read_description(entries, survey);
   // Where nothing is damaged and it does not say, there has been no checkpoint.
   if (survey.problems.count == 0 && !survey.applied) survey.applied = Position{};

@@ -11,7 +11,8 @@ namespace dkv {
 namespace {
 
 constexpr std::uint8_t kRecordVersion = 1;
-constexpr std::size_t kChecksumOffset = 2 + 3 * sizeof(std::uint64_t);
+constexpr std::size_t kExpiresOffset = 2 + 2 * sizeof(std::uint64_t);
+constexpr std::size_t kChecksumOffset = kExpiresOffset + sizeof(std::uint64_t);
 static_assert(kRecordHeaderBytes == kChecksumOffset + sizeof(std::uint64_t));
 
 std::uint64_t checksum_of(std::string_view key, std::string_view header, std::string_view value) {
@@ -51,16 +52,19 @@ std::optional<std::string_view> unsealed(std::string_view bytes) {
 
 }  // namespace
 
-void fill_record_header(char* header, std::string_view key, Position version, std::string_view value) {
+void fill_record_header(char* header, const RecordView& record) {
   std::memset(header, 0, kRecordHeaderBytes);
   header[0] = static_cast<char>(kRecordVersion);
-  put_little_endian(header + 2, version.epoch.value);
-  put_little_endian(header + 10, version.seq.value);
-  put_little_endian(header + kChecksumOffset, checksum_of(key, {header, kChecksumOffset}, value));
+  put_little_endian(header + 2, record.version.epoch.value);
+  put_little_endian(header + 10, record.version.seq.value);
+  put_little_endian(header + kExpiresOffset, record.expires_ms);
+  put_little_endian(header + kChecksumOffset,
+                    checksum_of(record.key, {header, kChecksumOffset}, record.value));
 }
 
-Position version_in(std::string_view stored) {
-  return stored.size() < kRecordHeaderBytes ? Position{} : position_at(stored, 2);
+RecordHead head_in(std::string_view stored) {
+  if (stored.size() < kRecordHeaderBytes) return {};
+  return {position_at(stored, 2), get_little_endian<std::uint64_t>(stored, kExpiresOffset)};
 }
 
 std::size_t value_size(std::string_view stored) {
@@ -79,7 +83,22 @@ Result<RecordView> decode_record(std::string_view key, std::string_view stored) 
       checksum_of(key, stored.substr(0, kChecksumOffset), value)) {
     return corrupt("wrong checksum");
   }
-  return RecordView{key, position_at(stored, 2), value};
+  const RecordHead head = head_in(stored);
+  return RecordView{key, head.version, value, head.expires_ms};
+}
+
+std::string encode_expiry(std::uint64_t at_ms, std::string_view key) {
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(at_ms >> shift & 0xff));
+  return bytes.append(key);
+}
+
+std::optional<std::uint64_t> expiry_in(std::string_view stored) {
+  if (stored.size() <= kExpiryBytes) return std::nullopt;
+  std::uint64_t at_ms = 0;
+  for (const char byte : stored.substr(0, kExpiryBytes))
+    at_ms = at_ms << 8 | static_cast<unsigned char>(byte);
+  return at_ms;
 }
 
 std::string encode_position(Position position) {

@@ -1,7 +1,8 @@
-// What the LMDB store puts into its two named databases, as bytes; all little-endian.
+// What the LMDB store puts into its named databases, as bytes; all little-endian but where it says otherwise.
 //
 //   records  := key -> version u8 = 1, flags u8, epoch u64, seq u64, expires_at u64 (ms, 0 never),
 //               XXH3-64 u64 of the key, all before it and the value; value
+//   expiry   := expires_at u64, big-endian, key -> nothing: of each record that has one
 //   meta     := "format" -> "2"
 //               "shard" -> its number as text
 //               "applied" -> position, seal
@@ -26,12 +27,18 @@ inline constexpr std::string_view kStoreFormat = "2";
 inline constexpr std::size_t kRecordHeaderBytes = 34;
 
 /// Writes kRecordHeaderBytes at `header`: what stands before the value.
-void fill_record_header(char* header, std::string_view key, Position version, std::string_view value);
+void fill_record_header(char* header, const RecordView& record);
 /// Of a stored record, unchecked; nothing of one that is too short for a header.
-Position version_in(std::string_view stored);
+RecordHead head_in(std::string_view stored);
 std::size_t value_size(std::string_view stored);
 /// Views into `key` and `stored`. Errors: corrupt.
 Result<RecordView> decode_record(std::string_view key, std::string_view stored);
+
+/// A key of "expiry".
+std::string encode_expiry(std::uint64_t at_ms, std::string_view key);
+/// Its time; the record's key is behind it. Nothing when it is too short.
+std::optional<std::uint64_t> expiry_in(std::string_view stored);
+inline constexpr std::size_t kExpiryBytes = 8;
 
 std::string encode_position(Position position);
 /// Nothing when it is damaged.

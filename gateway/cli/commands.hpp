@@ -31,8 +31,12 @@ struct Options {
 // key_commands.cpp
 int get(const Options& options, const std::string& key, bool from_replica);
 /// The value "-" stands for all of stdin.
-int set(const Options& options, const std::string& key, const std::string& value, const Condition& condition);
+int set(const Options& options, const std::string& key, const std::string& value, const Condition& condition,
+        const Ttl& ttl);
 int del(const Options& options, const std::string& key, const Condition& condition);
+/// Prints what is left of the record's time to live, "forever" where nothing ends it.
+int show_ttl(const Options& options, const std::string& key);
+int touch(const Options& options, const std::string& key, const Ttl& ttl);
 int incr(const Options& options, const std::string& key, std::int64_t amount);
 
 // data_commands.cpp

@@ -54,6 +54,7 @@ Json line_of(const rpc::ScanItem& item, bool keys_only) {
   set_bytes(json, "key", item.key);
   if (!keys_only) set_bytes(json, "value", item.value);
   json["version"] = to_string(item.version);
+  if (item.ttl_ms != 0) json["ttl_ms"] = item.ttl_ms;
   return json;
 }
 
@@ -75,9 +76,10 @@ class Importer {
  public:
   explicit Importer(Client& client) : client_(client), progress_("imported") {}
 
-  Result<void> add(std::string key, std::string value) {
+  Result<void> add(std::string key, std::string value, Ttl ttl) {
     keys_.push_back(std::move(key));
     values_.push_back(std::move(value));
+    ttls_.push_back(ttl);
     bytes_ += keys_.back().size() + values_.back().size();
     if (keys_.size() < kTogether && bytes_ < kTogetherBytes) return {};
     return flush();
@@ -85,7 +87,8 @@ class Importer {
 
   Result<void> flush() {
     std::vector<Operation> puts;
-    for (std::size_t i = 0; i < keys_.size(); ++i) puts.push_back({OpCode::put, keys_[i], values_[i]});
+    for (std::size_t i = 0; i < keys_.size(); ++i)
+      puts.push_back({OpCode::put, keys_[i], values_[i], false, {}, 0, ttls_[i]});
     const auto results = client_.execute(puts);
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (results[i].code == Errc::ok) continue;
@@ -96,6 +99,7 @@ class Importer {
     progress_.add(results.size());
     keys_.clear();
     values_.clear();
+    ttls_.clear();
     bytes_ = 0;
     return {};
   }
@@ -110,6 +114,7 @@ class Importer {
   Progress progress_;
   std::deque<std::string> keys_;
   std::deque<std::string> values_;
+  std::deque<Ttl> ttls_;
   std::size_t bytes_ = 0;
   std::uint64_t done_ = 0;
 };
@@ -122,7 +127,12 @@ Result<void> import_line(Importer& importer, const std::string& line) {
   auto value = take_bytes(json, "value");
   if (!value) return value.error();
   if (!*key || !*value) return Error{Errc::bad_request, "'key' or 'value' is missing"};
-  return importer.add(std::move(**key), std::move(**value));
+  Ttl ttl;
+  if (const auto left = json.find("ttl_ms"); left != json.end()) {
+    if (!left->is_number_unsigned()) return Error{Errc::bad_request, "'ttl_ms' must be a number"};
+    ttl = {Ttl::Kind::limited, left->get<std::uint64_t>()};
+  }
+  return importer.add(std::move(**key), std::move(**value), ttl);
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ int get(const Options& options, const std::string& key, bool from_replica) {
       answer["found"] = true;
       set_bytes(answer, "value", got->value);
       answer["version"] = to_string(got->version);
+      if (got->ttl_ms != 0) answer["ttl_ms"] = got->ttl_ms;
       print(answer);
       return kOk;
     }
@@ -49,13 +50,13 @@ int get(const Options& options, const std::string& key, bool from_replica) {
   });
 }
 
-int set(const Options& options, const std::string& key, const std::string& value,
-        const Condition& condition) {
+int set(const Options& options, const std::string& key, const std::string& value, const Condition& condition,
+        const Ttl& ttl) {
   // Before there is a client, whose first socket would be stdin where that was closed.
   const Result<std::string> bytes = value == "-" ? read_stdin(kMaxValueBytes) : value;
   if (!bytes) return report(bytes.error(), options.json);
   return with_client(options, [&](Client& client) {
-    const auto put = client.put(key, *bytes, condition);
+    const auto put = client.put(key, *bytes, condition, ttl);
     if (!put) return report(put.error(), options.json);
     if (options.json) {
       Json answer = answer_about(key);
@@ -77,6 +78,41 @@ int del(const Options& options, const std::string& key, const Condition& conditi
       Json answer = answer_about(key);
       answer["deleted"] = true;
       answer["version"] = to_string(removed->version);
+      print(answer);
+    }
+    return kOk;
+  });
+}
+
+int show_ttl(const Options& options, const std::string& key) {
+  return with_client(options, [&](Client& client) {
+    const auto got = client.get(key);
+    if (!got && got.error().code == Errc::not_found) return report_missing(key, options.json, "found");
+    if (!got) return report(got.error(), options.json);
+    if (options.json) {
+      Json answer = answer_about(key);
+      answer["found"] = true;
+      if (got->ttl_ms != 0) answer["ttl_ms"] = got->ttl_ms;
+      print(answer);
+    } else if (got->ttl_ms == 0) {
+      std::puts("forever");
+    } else {
+      std::printf("%llums\n", static_cast<unsigned long long>(got->ttl_ms));
+    }
+    return kOk;
+  });
+}
+
+int touch(const Options& options, const std::string& key, const Ttl& ttl) {
+  return with_client(options, [&](Client& client) {
+    const auto touched = client.touch(key, ttl);
+    if (!touched && touched.error().code == Errc::not_found)
+      return report_missing(key, options.json, "touched");
+    if (!touched) return report(touched.error(), options.json);
+    if (options.json) {
+      Json answer = answer_about(key);
+      answer["touched"] = true;
+      answer["version"] = to_string(touched->version);
       print(answer);
     }
     return kOk;

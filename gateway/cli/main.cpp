@@ -23,6 +23,8 @@ struct Arguments {
   std::string key;
   std::string value;
   bool from_replica = false;
+  Ttl ttl{};
+  std::string ttl_text;
   Condition condition;
   std::int64_t amount = 1;
   ScanOptions what;
@@ -95,6 +97,15 @@ void add_conditions(CLI::App& command, Condition& condition, bool may_be_missing
       "--if-missing", [&condition] { condition.kind = Kind::missing; }, "the key does not exist");
 }
 
+void add_ttl(CLI::Option& option, Ttl& ttl) {
+  option.type_name("");
+  option.each([&ttl, name = option.get_name()](const std::string& text) {
+    const auto parsed = parse_ttl(text);
+    if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
+    ttl = *parsed;
+  });
+}
+
 void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* get_command = app.add_subcommand("get", "Prints a key's value, byte for byte.");
   add_key(*get_command, arguments);
@@ -113,15 +124,20 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
       ->add_option("VALUE", arguments.value, "the value; - reads it from stdin, any bytes, up to 16 MiB")
       ->required()
       ->type_name("");
+  add_ttl(*set_command->add_option("--ttl", arguments.ttl_text,
+                                   "remove it after so long, like 30s or 7d; or keep what is left"),
+          arguments.ttl);
   add_conditions(*set_command, arguments.condition, true);
   add_cluster_options(*set_command, arguments);
   set_command->footer(
       "\nExamples:\n  distrikv set city Delhi\n  distrikv set photo.jpg - <photo.jpg\n"
       "  distrikv set leader me --if-missing\n  distrikv set city Mumbai --if-version 7-1042\n"
+      "  distrikv set session/42 data --ttl 30m\n"
       "  distrikv set number -- -5\n" +
       std::string(kExitCodes));
-  set_command->callback(
-      [&] { result = set(arguments.options, arguments.key, arguments.value, arguments.condition); });
+  set_command->callback([&] {
+    result = set(arguments.options, arguments.key, arguments.value, arguments.condition, arguments.ttl);
+  });
 
   CLI::App* del_command = app.add_subcommand("del", "Removes a key.");
   add_key(*del_command, arguments);
@@ -129,6 +145,25 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   add_cluster_options(*del_command, arguments);
   del_command->footer("\nExamples:\n  distrikv del city\n" + std::string(kExitCodes));
   del_command->callback([&] { result = del(arguments.options, arguments.key, arguments.condition); });
+
+  CLI::App* ttl_command = app.add_subcommand("ttl", "Prints how long a record has yet to live.");
+  add_key(*ttl_command, arguments);
+  add_cluster_options(*ttl_command, arguments);
+  ttl_command->footer("\nIn milliseconds, or \"forever\".\n\nExamples:\n  distrikv ttl session/42\n" +
+                      std::string(kExitCodes));
+  ttl_command->callback([&] { result = show_ttl(arguments.options, arguments.key); });
+
+  CLI::App* touch_command = app.add_subcommand("touch", "Gives a record another time to live.");
+  add_key(*touch_command, arguments);
+  add_ttl(*touch_command
+               ->add_option("TTL", arguments.ttl_text, "from now on: 500ms, 30s, 5m, 12h, 7d, or forever")
+               ->required(),
+          arguments.ttl);
+  add_cluster_options(*touch_command, arguments);
+  touch_command->footer(
+      "\nExamples:\n  distrikv touch session/42 30m\n  distrikv touch session/42 forever\n" +
+      std::string(kExitCodes));
+  touch_command->callback([&] { result = touch(arguments.options, arguments.key, arguments.ttl); });
 
   CLI::App* incr_command = app.add_subcommand("incr", "Adds to a number, and prints what it is then.");
   add_key(*incr_command, arguments);

@@ -64,11 +64,11 @@ OperationResult Client::run(const Operation& operation, ReadMode read) {
 Result<GetResult> Client::get(std::string_view key, ReadMode read) {
   OperationResult result = run({OpCode::get, key, {}}, read);
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
-  return GetResult{std::move(result.value), result.version};
+  return GetResult{std::move(result.value), result.version, result.ttl_ms};
 }
 
-Result<PutResult> Client::put(std::string_view key, std::string_view value, Condition condition) {
-  OperationResult result = run({OpCode::put, key, value, true, condition}, ReadMode::linearizable);
+Result<PutResult> Client::put(std::string_view key, std::string_view value, Condition condition, Ttl ttl) {
+  OperationResult result = run({OpCode::put, key, value, true, condition, 0, ttl}, ReadMode::linearizable);
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return PutResult{result.version, result.created};
 }
@@ -77,6 +77,12 @@ Result<RemoveResult> Client::remove(std::string_view key, Condition condition) {
   OperationResult result = run({OpCode::remove, key, {}, false, condition}, ReadMode::linearizable);
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return RemoveResult{result.version};
+}
+
+Result<TouchResult> Client::touch(std::string_view key, Ttl ttl) {
+  OperationResult result = run({OpCode::touch, key, {}, false, {}, 0, ttl}, ReadMode::linearizable);
+  if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
+  return TouchResult{result.version};
 }
 
 Result<IncrementResult> Client::increment(std::string_view key, std::int64_t amount) {

@@ -38,6 +38,7 @@ class Dispatcher;
 struct GetResult {
   std::string value;
   Position version;
+  std::uint64_t ttl_ms = 0;  // what is left of its time to live; 0: for ever
 };
 
 struct PutResult {
@@ -46,6 +47,10 @@ struct PutResult {
 };
 
 struct RemoveResult {
+  Position version;
+};
+
+struct TouchResult {
   Position version;
 };
 
@@ -64,12 +69,15 @@ class Client {
   /// Errors: not_found for a missing key.
   Result<GetResult> get(std::string_view key, ReadMode read = ReadMode::linearizable);
   /// Errors: condition_failed. (Who wants to know what is there instead: execute().)
-  Result<PutResult> put(std::string_view key, std::string_view value, Condition condition = {});
+  Result<PutResult> put(std::string_view key, std::string_view value, Condition condition = {}, Ttl ttl = {});
   /// Errors: not_found for a missing key; with a condition it is condition_failed.
   Result<RemoveResult> remove(std::string_view key, Condition condition = {});
   /// Adds to the number that the key holds in decimal, 0 when it is missing. Errors: not_a_counter when it
   /// holds none, or the sum does not fit into 64 bits.
   Result<IncrementResult> increment(std::string_view key, std::int64_t amount = 1);
+
+  /// Gives the record that is there another time to live, or none. Errors: not_found for a missing key.
+  Result<TouchResult> touch(std::string_view key, Ttl ttl);
 
   /// Any number of operations on any keys, together; one result each, in their order. Each is answered
   /// for itself: some may fail where others succeed. Those of one shard run in their order as long as none

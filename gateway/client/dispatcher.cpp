@@ -22,9 +22,9 @@ constexpr auto kFirstPause = 5ms;
 constexpr auto kLongestPause = 250ms;
 // A key that moves more often than this in one batch is going round in circles: pauses begin.
 constexpr std::uint32_t kMovesAtOnce = 3;
-// At most what an operation takes in a request beside its key and value (a put with a condition: 31 bytes),
-// and a request beside its operations.
-constexpr std::size_t kOperationOverhead = 32;
+// At most what an operation takes in a request beside its key and value (a put with a condition and a time to
+// live: 42 bytes), and a request beside its operations.
+constexpr std::size_t kOperationOverhead = 48;
 constexpr std::size_t kRequestOverhead = 64;
 // A node that never stops talking must not keep time from passing.
 constexpr int kMostRounds = 64;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kKeyPrefix = "/v1/kv/";
 constexpr std::string_view kIncrement = "/incr";
+constexpr std::string_view kTouch = "/touch";
 constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
 
 constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-value store
@@ -146,6 +147,7 @@ struct Api::KeyRequest {
   bool report_created = false;
   Condition condition{};
   std::int64_t amount = 0;
+  Ttl ttl{};
   std::optional<Position> known{};  // by the reader, who wants another
   std::shared_ptr<Owned> owned = std::make_shared<Owned>();
 
@@ -165,12 +167,21 @@ struct Api::KeyRequest {
       const auto wanted = write_condition(fields);
       if (!wanted) return wanted.error();
       condition = *wanted;
-      if (code == OpCode::increment && condition != Condition{})
-        return Error{Errc::bad_request, "an increment takes no condition"};
+      if ((code == OpCode::increment || code == OpCode::touch) && condition != Condition{})
+        return Error{Errc::bad_request, "an increment or a touch takes no condition"};
+      if (const std::string* text = parameters.find("ttl")) {
+        const auto wanted_ttl = parse_ttl(*text);
+        if (!wanted_ttl) return wanted_ttl.error();
+        ttl = *wanted_ttl;
+      } else if (code == OpCode::touch) {
+        return Error{Errc::bad_request, "the parameter 'ttl' is missing: 30s, say, or forever"};
+      }
     }
     return {};
   }
-  Operation operation() const { return {code, owned->key, owned->value, report_created, condition, amount}; }
+  Operation operation() const {
+    return {code, owned->key, owned->value, report_created, condition, amount, ttl};
+  }
 };
 
 struct Api::Route {
@@ -239,14 +250,17 @@ Result<Api::KeyRequest> Api::read_kv(const Request& request, const Target& targe
   asked.origin = target.origin;
   asked.code = request.method == "PUT"      ? OpCode::put
                : request.method == "DELETE" ? OpCode::remove
-               : request.method == "POST"   ? OpCode::increment
+               : request.method == "POST"   ? OpCode::increment  // or a touch, by its path
                                             : OpCode::get;
   std::string_view path = target.path.substr(kKeyPrefix.size());
   if (asked.code == OpCode::increment) {
-    if (!path.ends_with(kIncrement)) {
-      return Error{Errc::bad_request, "POST is for /v1/kv/KEY/incr; a value is stored with PUT"};
+    const bool is_touch = path.ends_with(kTouch);
+    if (!is_touch && !path.ends_with(kIncrement)) {
+      return Error{Errc::bad_request,
+                   "POST is for /v1/kv/KEY/incr and /v1/kv/KEY/touch; a value is stored with PUT"};
     }
-    path.remove_suffix(kIncrement.size());
+    path.remove_suffix(is_touch ? kTouch.size() : kIncrement.size());
+    if (is_touch) asked.code = OpCode::touch;
   }
   auto key = percent_decode(path, false);
   if (!key) return key.error();
@@ -254,7 +268,8 @@ Result<Api::KeyRequest> Api::read_kv(const Request& request, const Target& targe
   Parameters parameters;
   const auto added = asked.code == OpCode::get         ? parameters.add(target.query, {"read"})
                      : asked.code == OpCode::increment ? parameters.add(target.query, {"by", "ack"})
-                                                       : parameters.add(target.query, {"ack"});
+                     : asked.code == OpCode::remove    ? parameters.add(target.query, {"ack"})
+                                                       : parameters.add(target.query, {"ack", "ttl"});
   if (!added) return added.error();
   if (const auto taken = asked.take_mode(parameters, request.fields); !taken) return taken.error();
   if (asked.code == OpCode::increment) {
@@ -283,9 +298,11 @@ Answer Api::kv(const Request& request, const Target& target) {
   answer.headers.emplace_back("ETag", etag(result.version));
   if (asked.code == OpCode::put) {
     answer.status = result.created ? 201 : 200;
-  } else {
+  } else if (asked.code == OpCode::increment) {
     answer.content_type = "text/plain";
     answer.body = std::move(result.value);
+  } else {
+    answer.status = 204;
   }
   return with_shard(std::move(answer), asked);
 }
@@ -304,7 +321,7 @@ Result<Api::KeyRequest> Api::read_simple(const Request& request, const Target& t
   Parameters parameters;
   for (const auto source : {target.query, form ? request.body : std::string_view()}) {
     const auto added = code == OpCode::get   ? parameters.add(source, {"key", "read"})
-                       : code == OpCode::put ? parameters.add(source, {"key", "value", "ack"})
+                       : code == OpCode::put ? parameters.add(source, {"key", "value", "ttl", "ack"})
                                              : parameters.add(source, {"key", "ack"});
     if (!added) return added.error();
   }
@@ -395,6 +412,7 @@ OperationResult Api::perform(const KeyRequest& asked) {
 
 Answer Api::found(OperationResult result, const KeyRequest& asked) {
   Answer answer{200, "application/octet-stream", {}, {{"ETag", etag(result.version)}}};
+  if (result.ttl_ms != 0) answer.headers.emplace_back("X-TTL-Ms", std::to_string(result.ttl_ms));
   if (asked.known == result.version) {
     answer.status = 304;
     answer.content_type.clear();

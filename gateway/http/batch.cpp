@@ -70,7 +70,7 @@ class Reader {
     const auto name = take_string(json, "op");
     if (!name) return name.error();
     const auto code = code_of(name->value_or(""));
-    if (!code) return bad("'op' must be get, put, delete or increment");
+    if (!code) return bad("'op' must be get, put, delete, increment or touch");
     Operation operation;
     operation.code = *code;
     auto key = take_bytes(json, "key");
@@ -96,6 +96,14 @@ class Reader {
       if (!condition) return condition.error();
       operation.condition = *condition;
     }
+    if (operation.code == OpCode::put || operation.code == OpCode::touch) {
+      const auto text = take_string(json, "ttl");
+      if (!text) return text.error();
+      const auto ttl = *text ? parse_ttl(**text) : Result<Ttl>(Ttl{});
+      if (!ttl) return ttl.error();
+      if (operation.code == OpCode::touch && !*text) return bad("'ttl' is missing");
+      operation.ttl = *ttl;
+    }
     if (auto rest = expect_empty(json); !rest) return rest.error();
     return operation;
   }
@@ -108,6 +116,7 @@ class Reader {
     if (name == "put") return OpCode::put;
     if (name == "delete") return OpCode::remove;
     if (name == "increment") return OpCode::increment;
+    if (name == "touch") return OpCode::touch;
     return std::nullopt;
   }
 
@@ -154,6 +163,7 @@ Json result_json(const Operation& operation, const OperationResult& result) {
     json["error"] = {{"code", name_of(result.code)}, {"message", result.message}};
   } else if (!writes(operation) || operation.code == OpCode::increment) {
     set_bytes(json, "value", result.value);
+    if (result.ttl_ms != 0) json["ttl_ms"] = result.ttl_ms;
   }
   return json;
 }

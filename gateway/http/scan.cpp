@@ -98,6 +98,7 @@ std::string page_json(const ScanResult& page, bool keys_only) {
     set_bytes(one, "key", item.key);
     if (!keys_only) set_bytes(one, "value", item.value);
     one["etag"] = etag(item.version);
+    if (item.ttl_ms != 0) one["ttl_ms"] = item.ttl_ms;
   }
   if (!page.cursor.empty()) json["cursor"] = to_hex(page.cursor);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

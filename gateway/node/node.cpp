@@ -6,6 +6,7 @@
 
 #include "actors/assembly.hpp"
 #include "actors/runtime/posix_disk.hpp"
+#include "actors/runtime/zmq/shared.hpp"
 #include "actors/runtime/zmq_world.hpp"
 #include "actors/shard/lmdb_store.hpp"
 #include "gateway/http/server.hpp"
@@ -130,6 +131,9 @@ class Node::Impl {
     NodeOptions options = setup_.limits;
     options.process = random_number();
     options.timing = timing_of(setup_.topology->failover);
+    // Once: a clock that is set while the node runs moves no record's end.
+    options.copy.clock_offset =
+        std::chrono::system_clock::now().time_since_epoch() - runtime::boot_now().time_since_epoch();
     options.crash_loop = data_.crashes() >= kCrashLoop;
     if (options.crash_loop) {
       setup_.log(LogLevel::warning, std::to_string(data_.crashes()) +

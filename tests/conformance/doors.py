@@ -1,7 +1,7 @@
 """The ways into a cluster, each made to look the same: an operation in, an Answer out.
 
-Operations are dictionaries: {"op": "get" | "put" | "delete" | "increment", "key": bytes, "value": bytes, "by": int,
-"condition": None | "exists" | "missing" | (epoch, seq)}.
+Operations are dictionaries: {"op": "get" | "put" | "delete" | "increment" | "touch", "key": bytes, "value": bytes,
+"by": int, "condition": None | "exists" | "missing" | (epoch, seq), "ttl": None | "forever" | "keep" | seconds}.
 """
 
 import base64
@@ -28,6 +28,7 @@ class Answer(NamedTuple):
     value: Optional[bytes] = None
     version: Optional[Version] = None
     created: Optional[bool] = None
+    ttl_ms: Optional[int] = None
 
 
 class Unfit(Exception):
@@ -66,6 +67,10 @@ def condition_fields(condition: Any) -> Dict[str, str]:
     return {"if_match": "*" if condition == "exists" else etag(condition)}
 
 
+def ttl_text(ttl: Any) -> str:
+    return ttl if isinstance(ttl, str) else f"{round(ttl * 1000)}ms"
+
+
 def batch_json(operations: List[Dict[str, Any]], atomic: bool) -> str:
     all_ = []
     for operation in operations:
@@ -75,6 +80,8 @@ def batch_json(operations: List[Dict[str, Any]], atomic: bool) -> str:
             set_bytes(one, "value", operation["value"])
         if operation["op"] == "increment":
             one["by"] = operation["by"]
+        if operation.get("ttl") is not None:
+            one["ttl"] = ttl_text(operation["ttl"])
         one.update(condition_fields(operation.get("condition")))
         all_.append(one)
     return json.dumps({"operations": all_, "atomic": atomic})
@@ -88,7 +95,8 @@ def batch_answers(text: str, operations: List[Dict[str, Any]]) -> List[Answer]:
     for operation, result in zip(operations, body["results"]):
         code = result["error"]["code"] if "error" in result else "ok"
         created = result["status"] == 201 if operation["op"] == "put" and code == "ok" else None
-        answers.append(Answer(code, get_bytes(result, "value"), version_of(result.get("etag")), created))
+        answers.append(Answer(code, get_bytes(result, "value"), version_of(result.get("etag")), created,
+                              result.get("ttl_ms")))
     return answers
 
 
@@ -137,15 +145,20 @@ class Http(Door):
         headers = {names[name]: value for name, value in condition_fields(operation.get("condition")).items()}
         if op == "increment":
             response = self._ask("POST", f"{path}/incr?by={operation['by']}", b"")
+        elif op == "touch":
+            response = self._ask("POST", f"{path}/touch?ttl={ttl_text(operation['ttl'])}", b"")
         else:
             method = {"get": "GET", "put": "PUT", "delete": "DELETE"}[op]
-            response = self._ask(method, path, operation.get("value"), headers)
+            ttl = "" if operation.get("ttl") is None else "?ttl=" + ttl_text(operation["ttl"])
+            response = self._ask(method, path + ttl, operation.get("value"), headers)
         version = version_of(response.headers.get("ETag"))
         if response.status >= 400:
             return Answer(json.loads(response.content)["error"]["code"], None, version)
         if op == "put":
             return Answer("ok", None, version, response.status == 201)
-        return Answer("ok", None if op == "delete" else response.content, version)
+        left = response.headers.get("X-TTL-Ms")
+        return Answer("ok", response.content if op in ("get", "increment") else None, version,
+                      ttl_ms=None if left is None else int(left))
 
     def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
         response = self._ask("POST", "/v1/batch", batch_json(operations, atomic).encode())
@@ -162,7 +175,8 @@ class Http(Door):
             query["cursor"] = page["cursor"]
 
 
-CODES = {"get": protocol.GET, "put": protocol.PUT, "delete": protocol.REMOVE, "increment": protocol.INCREMENT}
+CODES = {"get": protocol.GET, "put": protocol.PUT, "delete": protocol.REMOVE, "increment": protocol.INCREMENT,
+         "touch": protocol.TOUCH}
 
 
 def python_condition(condition: Any) -> Optional[distrikv.Condition]:
@@ -181,7 +195,11 @@ def python_operation(operation: Dict[str, Any]) -> distrikv.Operation:
         return distrikv.increment(key, operation["by"])
     if operation["op"] == "delete":
         return distrikv.delete(key, condition=condition)
-    return distrikv.put(key, operation["value"], True, condition=condition)
+    ttl = operation.get("ttl")
+    seconds = None if ttl in (None, "forever", "keep") else ttl
+    if operation["op"] == "touch":
+        return distrikv.touch(key, seconds)
+    return distrikv.put(key, operation["value"], True, condition=condition, ttl=seconds, keep_ttl=ttl == "keep")
 
 
 def python_answer(operation: Dict[str, Any], result: distrikv.Result) -> Answer:
@@ -189,7 +207,7 @@ def python_answer(operation: Dict[str, Any], result: distrikv.Result) -> Answer:
     has_value = ok and operation["op"] in ("get", "increment")
     version = result.version if result.version not in (None, (0, 0)) and result.code in (0, 14) else None
     return Answer(NAMES.get(result.code, str(result.code)), result.value if has_value else None, version,
-                  result.created if ok and operation["op"] == "put" else None)
+                  result.created if ok and operation["op"] == "put" else None, result.ttl_ms)
 
 
 class Python(Door):
@@ -322,21 +340,26 @@ class CommandLine(Door):
         if condition is not None:
             words = [b"--if-" + condition.encode()] if isinstance(condition, str) else [
                 b"--if-version", etag(condition).strip('"').encode()]
+        if op == "put" and operation.get("ttl") is not None:
+            words += [b"--ttl", ttl_text(operation["ttl"]).encode()]
         words += [b"--", key]
         if op == "put":
             words.append(b"-")
+        if op == "touch":
+            words.append(ttl_text(operation["ttl"]).encode())
         if op == "increment":
             words.append(str(operation["by"]).encode())
-        command = {"get": "get", "put": "set", "delete": "del", "increment": "incr"}[op]
+        command = {"get": "get", "put": "set", "delete": "del", "increment": "incr",
+                   "touch": "touch"}[op]
         done = self._run(command, words, operation.get("value", b""))
         body = json.loads(done.stdout)
         if "error" in body:
             return Answer(body["error"]["code"])
-        if body.get("found") is False or body.get("deleted") is False:
+        if False in (body.get("found"), body.get("deleted"), body.get("touched")):
             return Answer("not_found")
         value = str(body["number"]).encode() if op == "increment" else get_bytes(body, "value")
         return Answer("ok", value if op in ("get", "increment") else None, version_of(body["version"]),
-                      body["created"] if op == "put" else None)
+                      body["created"] if op == "put" else None, body.get("ttl_ms"))
 
     def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
         done = self._run("batch", [], batch_json(operations, atomic).encode())

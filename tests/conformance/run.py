@@ -9,6 +9,7 @@ what the case asks; FAILED. Exit codes: 0 all hold, 1 not.
 import argparse
 import os
 import sys
+import time
 import traceback
 import uuid
 from typing import Any, Callable, Dict, List, Optional
@@ -33,8 +34,11 @@ class Keys:
     def get(self, name: bytes) -> Answer:
         return self._one("get", name)
 
-    def put(self, name: bytes, value: bytes, condition: Any = None) -> Answer:
-        return self._one("put", name, value=value, condition=condition)
+    def put(self, name: bytes, value: bytes, condition: Any = None, ttl: Any = None) -> Answer:
+        return self._one("put", name, value=value, condition=condition, ttl=ttl)
+
+    def touch(self, name: bytes, ttl: Any) -> Answer:
+        return self._one("touch", name, ttl=ttl)
 
     def delete(self, name: bytes, condition: Any = None) -> Answer:
         return self._one("delete", name, condition=condition)
@@ -154,6 +158,40 @@ def what_is_no_number_stays(keys: Keys) -> None:
         expect(keys.get(b"n"), "ok", text)
 
 
+def a_record_lives_as_long_as_it_was_given(keys: Keys) -> None:
+    hour = 3_600_000
+    expect(keys.put(b"k", b"1", ttl=3600), "ok")
+    left = expect(keys.get(b"k"), "ok", b"1").ttl_ms
+    assert left is not None and hour - 600_000 < left <= hour, left
+    expect(keys.put(b"k", b"2", ttl="keep"), "ok")
+    expect(keys.increment(b"k", 3), "ok", b"5")
+    left = expect(keys.get(b"k"), "ok", b"5").ttl_ms
+    assert left is not None and hour - 600_000 < left <= hour, left
+    expect(keys.touch(b"k", 7200), "ok")
+    left = expect(keys.get(b"k"), "ok", b"5").ttl_ms
+    assert left is not None and 2 * hour - 600_000 < left <= 2 * hour, left
+    expect(keys.touch(b"k", "forever"), "ok")
+    assert expect(keys.get(b"k"), "ok", b"5").ttl_ms is None
+    expect(keys.put(b"k", b"6", ttl=3600), "ok")
+    expect(keys.put(b"k", b"7"), "ok")
+    assert expect(keys.get(b"k"), "ok", b"7").ttl_ms is None
+    expect(keys.touch(b"never", 1), "not_found")
+
+
+def a_record_whose_time_is_over_is_gone(keys: Keys) -> None:
+    expect(keys.put(b"k", b"1", ttl=0.001), "ok")
+    time.sleep(0.002)
+    expect(keys.get(b"k"), "not_found")
+    expect(keys.touch(b"k", 60), "not_found")
+    expect(keys.put(b"k", b"2", condition="missing", ttl=3600), "ok", created=True)
+    expect(keys.get(b"k"), "ok", b"2")
+    done = keys.batch({"op": "put", "key": b"k", "value": b"1", "ttl": 60}, {"op": "get", "key": b"k"},
+                      {"op": "touch", "key": b"k", "ttl": "forever"}, {"op": "get", "key": b"k"})
+    for answer in done:
+        expect(answer, "ok")
+    assert done[1].ttl_ms is not None and done[3].ttl_ms is None, done
+
+
 def an_atomic_batch_is_done_as_a_whole(keys: Keys) -> None:
     done = keys.batch({"op": "put", "key": b"n", "value": b"41"}, {"op": "increment", "key": b"n", "by": 1},
                       {"op": "get", "key": b"n"}, {"op": "put", "key": b"k", "value": BINARY},
@@ -223,6 +261,7 @@ CASES: List[Callable[[Keys], None]] = [
     a_value_comes_back, an_empty_value_is_one, any_bytes_are_a_value, any_bytes_but_nul_are_a_key,
     nul_is_a_byte_of_a_key, a_key_has_1_to_480_bytes, a_condition_is_a_version,
     a_condition_is_that_there_is_a_record_or_none, a_counter_counts, what_is_no_number_stays,
+    a_record_lives_as_long_as_it_was_given, a_record_whose_time_is_over_is_gone,
     an_atomic_batch_is_done_as_a_whole, an_atomic_batch_that_fails_leaves_nothing, an_atomic_batch_is_of_one_slot,
     a_batch_is_of_any_keys, a_scan_is_in_order]
 

@@ -133,6 +133,8 @@ Obstacle apply(const Step& step, State& state, Numbers& numbers) {
       return remove(step, state);
     case OpCode::increment:
       return increment(step, state, numbers);
+    case OpCode::touch:  // no history has any
+      break;
   }
   return Obstacle::impossible_told;
 }

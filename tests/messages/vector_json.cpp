@@ -42,6 +42,7 @@ OpCode op_code_of(const std::string& name) {
   return name == "get"      ? OpCode::get
          : name == "put"    ? OpCode::put
          : name == "remove" ? OpCode::remove
+         : name == "touch"  ? OpCode::touch
                             : OpCode::increment;
 }
 
@@ -53,12 +54,19 @@ Condition condition_of(const json& meaning) {
   return {kind == "exists" ? Condition::Kind::exists : Condition::Kind::missing};
 }
 
+Ttl ttl_of(const json& meaning) {
+  if (meaning == "forever") return {};
+  if (meaning == "keep") return {Ttl::Kind::keep};
+  return {Ttl::Kind::limited, meaning};
+}
+
 Operation operation_of(const json& meaning, std::deque<std::string>& storage) {
   Operation operation{op_code_of(meaning.at("op")), keep(meaning.at("key_hex"), storage), {}};
   if (operation.code == OpCode::put) operation.value = keep(meaning.at("value_hex"), storage);
   if (operation.code == OpCode::increment) operation.amount = meaning.at("amount");
   operation.report_created = meaning.value("report_created", false);
   if (meaning.contains("condition")) operation.condition = condition_of(meaning.at("condition"));
+  if (meaning.contains("ttl_ms")) operation.ttl = ttl_of(meaning.at("ttl_ms"));
   return operation;
 }
 
@@ -75,6 +83,7 @@ OperationResult result_of(const json& meaning) {
     result.version = version_of(meaning);
     result.created = meaning.at("created");
     result.value = from_hex(meaning.at("value_hex"));
+    result.ttl_ms = meaning.value("ttl_ms", std::uint64_t{0});
   } else if (result.code == Errc::moved) {
     result.moved = moved_of(meaning.at("moved"));
   } else {
@@ -93,7 +102,8 @@ rpc::ScanReply page_of(const json& meaning) {
   page.ended = meaning.at("ended");
   page.next = from_hex(meaning.at("next_hex"));
   for (const json& item : meaning.at("items"))
-    page.items.push_back({from_hex(item.at("key_hex")), version_of(item), from_hex(item.at("value_hex"))});
+    page.items.push_back({from_hex(item.at("key_hex")), version_of(item), from_hex(item.at("value_hex")),
+                          item.value("ttl_ms", std::uint64_t{0})});
   return page;
 }
 
@@ -311,7 +321,8 @@ FrameView frame_of(const json& meaning, std::deque<std::string>& storage) {
     const auto code = type == "put"      ? EventType::put
                       : type == "remove" ? EventType::remove
                                          : EventType::epoch_start;
-    frame.events.push_back({code, keep(event.at("key_hex"), storage), keep(event.at("value_hex"), storage)});
+    frame.events.push_back({code, keep(event.at("key_hex"), storage), keep(event.at("value_hex"), storage),
+                            event.value("expires_ms", std::uint64_t{0})});
   }
   return frame;
 }

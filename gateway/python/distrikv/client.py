@@ -31,8 +31,8 @@ _CONNECT_TIME = 0.25
 _MOVES_AT_ONCE = 3
 # Between the tries to get a page of a scan.
 _SCAN_PAUSE = 0.025
-# At most what an operation takes in a request beside its key and value: a put with a condition, 31 bytes.
-_OPERATION_OVERHEAD = 32
+# At most what an operation takes in a request beside its key and value: a put with a condition and a time to live, 42 bytes.
+_OPERATION_OVERHEAD = 48
 
 
 def _bytes_of(what: str, given: Bytes) -> bytes:
@@ -72,10 +72,12 @@ def _checked(condition: Optional[Condition]) -> Optional[Condition]:
 
 
 class Record(NamedTuple):
-    """What a key holds. `version` is what if_version() takes."""
+    """What a key holds. `version` is what if_version() takes; `ttl_ms` is what is left of its time to live, None: it
+    lives for ever."""
 
     value: bytes
     version: Version
+    ttl_ms: Optional[int] = None
 
 
 def get(key: Bytes) -> Operation:
@@ -83,11 +85,26 @@ def get(key: Bytes) -> Operation:
     return Operation(protocol.GET, _bytes_of("key", key))
 
 
-def put(key: Bytes, value: Bytes, report_created: bool = False, *,
-        condition: Optional[Condition] = None) -> Operation:
+def put(key: Bytes, value: Bytes, report_created: bool = False, *, condition: Optional[Condition] = None,
+        ttl: Optional[float] = None, keep_ttl: bool = False) -> Operation:
     """For Client.execute. With `report_created` its result's `created` says whether the key was missing."""
     return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value), report_created,
-                     _checked(condition))
+                     _checked(condition), ttl_ms=_ttl_ms(ttl), keep_ttl=keep_ttl)
+
+
+def touch(key: Bytes, ttl: Optional[float]) -> Operation:
+    """For Client.execute."""
+    return Operation(protocol.TOUCH, _bytes_of("key", key), ttl_ms=_ttl_ms(ttl))
+
+
+def _ttl_ms(seconds: Optional[float]) -> Optional[int]:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"a time to live is a number of seconds, not {type(seconds).__name__}")
+    if not 0.001 <= seconds <= protocol.MAX_TTL_MS / 1000:
+        raise ValueError("a time to live is from a millisecond to 100 years")
+    return round(seconds * 1000)
 
 
 def delete(key: Bytes, *, condition: Optional[Condition] = None) -> Operation:
@@ -174,11 +191,24 @@ class Client:
         result = self.execute([get(key)], from_replica)[0]
         if result.code == NOT_FOUND:
             return None
-        return Record(result.value, _version_of(result))
+        return Record(result.value, _version_of(result), result.ttl_ms)
 
-    def put(self, key: Bytes, value: Bytes, *, condition: Optional[Condition] = None) -> Version:
-        """Stores the value durably; returns the record's version, (epoch, seq)."""
-        return _version_of(self.execute([put(key, value, condition=condition)])[0])
+    def put(self, key: Bytes, value: Bytes, *, condition: Optional[Condition] = None,
+            ttl: Optional[float] = None, keep_ttl: bool = False) -> Version:
+        """Stores the value durably; returns the record's version, (epoch, seq).
+
+        After `ttl` seconds it is removed; without, it stays for ever, or, with `keep_ttl`, as long as the record
+        that it replaces would have.
+        """
+        return _version_of(self.execute([put(key, value, condition=condition, ttl=ttl, keep_ttl=keep_ttl)])[0])
+
+    def touch(self, key: Bytes, ttl: Optional[float]) -> bool:
+        """Gives the record another time to live, in seconds from now; None: for ever. False when there is none."""
+        result = self.execute([touch(key, ttl)])[0]
+        if result.code == NOT_FOUND:
+            return False
+        _raise_unless_ok(result)
+        return True
 
     def delete(self, key: Bytes, *, condition: Optional[Condition] = None) -> bool:
         """Removes the key; False when there was none. With a condition a missing key is ConditionFailed."""

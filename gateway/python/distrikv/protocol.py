@@ -11,7 +11,7 @@ from .slots import SLOT_COUNT
 VERSION = 1
 
 TYPE_ERROR, TYPE_OPERATIONS, TYPE_TOPOLOGY, TYPE_STATUS, TYPE_CONTROL, TYPE_SCAN = 0, 1, 2, 3, 4, 5
-GET, PUT, REMOVE, INCREMENT = 1, 2, 3, 4
+GET, PUT, REMOVE, INCREMENT, TOUCH = 1, 2, 3, 4, 5
 IF_VERSION, IF_EXISTS, IF_MISSING = 1, 2, 3
 LINEARIZABLE, REPLICA = 0, 1
 COMMITTED, LOCAL = 0, 1
@@ -20,6 +20,7 @@ HAND_OVER, PROMOTE = 1, 2
 MAX_KEY_BYTES = 480
 MAX_VALUE_BYTES = 16 << 20
 MIN_AMOUNT, MAX_AMOUNT = -2**63, 2**63 - 1
+MAX_TTL_MS = 36525 * 24 * 60 * 60 * 1000
 MAX_OPERATIONS = 4096
 MAX_SCAN_ITEMS = 1000
 MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20)
@@ -40,7 +41,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Operation:
-    """What to do with one key. Made by get(), put(), delete() and increment()."""
+    """What to do with one key. Made by get(), put(), delete(), increment() and touch()."""
 
     code: int
     key: bytes
@@ -48,6 +49,8 @@ class Operation:
     report_created: bool = False  # a put: say whether the key was missing, which costs the node a look-up
     condition: Optional[Condition] = None  # of a put or delete
     amount: int = 0  # of an increment
+    ttl_ms: Optional[int] = None  # of a put or touch: how long it is to live; None: for ever
+    keep_ttl: bool = False  # of a put: as long as the record that it replaces
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Result:
     operation of an atomic batch was not done, so this one was not either.)
     `version` is (epoch, seq) of the record that was read, written or removed; of a condition that failed, of the
     record that is there, None when there is none. `value` is what a get found, or an increment's sum in decimal.
+    `ttl_ms` is what is left of the time that the record got by get has to live; None: for ever.
     """
 
     code: int
@@ -78,6 +82,7 @@ class Result:
     value: bytes = b""
     message: str = ""
     moved: Optional[Moved] = None
+    ttl_ms: Optional[int] = None
 
     @property
     def ok(self) -> bool:
@@ -144,6 +149,7 @@ class Item(NamedTuple):
     key: bytes
     value: bytes
     version: Version
+    ttl_ms: Optional[int] = None  # what is left of its time to live; None: for ever
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,12 @@ class Topology:
 def _packable(op: Operation) -> List[Any]:
     if op.code == INCREMENT:
         return [INCREMENT, op.key, op.amount < 0, abs(op.amount)]
+    ttl = [1] if op.keep_ttl else [0] if op.ttl_ms is None else [2, op.ttl_ms]
+    if op.code == TOUCH:
+        return [TOUCH, op.key, ttl]
+    if op.code == PUT and ttl != [0]:
+        condition = [0] if op.condition is None else _packable_condition(op.condition)
+        return [PUT, op.key, op.value, op.report_created, condition, ttl]
     condition = [] if op.condition is None else [_packable_condition(op.condition)]
     if op.code != PUT:
         return [op.code, op.key, *condition]
@@ -310,11 +322,13 @@ def _result(body: Any, asked: int) -> Result:
     if code != OK:
         _array(body, 2)
         return Result(code, message=_text(fields[1]))
-    _array(body, 5)
+    if len(fields) not in (5, 6):
+        raise Malformed("a result of another length")
     value = _bytes(fields[4])
     if asked not in (GET, INCREMENT) and value:
         raise Malformed("a value in the answer to a put or remove")
-    return Result(code, (_uint(fields[1]), _uint(fields[2])), _bool(fields[3]), value)
+    ttl_ms = _uint(fields[5]) if len(fields) == 6 else None
+    return Result(code, (_uint(fields[1]), _uint(fields[2])), _bool(fields[3]), value, ttl_ms=ttl_ms)
 
 
 def _moved(body: Any) -> Moved:
@@ -333,8 +347,12 @@ def _page(body: Any) -> Page:
 
 
 def _item(body: Any) -> Item:
-    key, epoch, seq, value = _array(body, 4)
-    return Item(_key(key, MAX_KEY_BYTES), _bytes(value), (_uint(epoch), _uint(seq)))
+    fields = _array(body)
+    if len(fields) not in (4, 5):
+        raise Malformed("a record of another length")
+    key, epoch, seq, value = fields[:4]
+    ttl_ms = _uint(fields[4]) if len(fields) == 5 else None
+    return Item(_key(key, MAX_KEY_BYTES), _bytes(value), (_uint(epoch), _uint(seq)), ttl_ms)
 
 
 def _key(value: Any, most: int) -> bytes:

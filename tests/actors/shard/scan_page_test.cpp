@@ -19,7 +19,7 @@ class ScanPages : public testing::Test {
   std::string all(rpc::Scan scan) {
     std::string seen;
     for (int pages = 0; pages < 100; ++pages) {
-      const auto page = scan_page(copy_, scan);
+      const auto page = scan_page(copy_, scan, {});
       for (const rpc::ScanItem& item : page->items) seen += item.key;
       seen += '|';
       if (page->ended) return seen;
@@ -56,11 +56,11 @@ TEST_F(ScanPages, HoldVersionsAndValuesUnlessKeysAloneAreWanted) {
   put("a", "1");
   put("b", "2");
   rpc::Scan scan = up("", "", 10);
-  const auto whole = scan_page(copy_, scan);
+  const auto whole = scan_page(copy_, scan, {});
   EXPECT_EQ(whole->items,
             (std::vector<rpc::ScanItem>{{"a", {Epoch{1}, Seq{1}}, "1"}, {"b", {Epoch{1}, Seq{2}}, "2"}}));
   scan.keys_only = true;
-  EXPECT_EQ(scan_page(copy_, scan)->items[1], (rpc::ScanItem{"b", {Epoch{1}, Seq{2}}, ""}));
+  EXPECT_EQ(scan_page(copy_, scan, {})->items[1], (rpc::ScanItem{"b", {Epoch{1}, Seq{2}}, ""}));
 }
 
 TEST_F(ScanPages, EndAtAboutAMebibyte) {

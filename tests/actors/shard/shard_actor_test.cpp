@@ -172,9 +172,9 @@ TEST_F(Shard, AFailedConditionWaitsForTheCommitOfWhatItSaw) {
 class DamagedStore : public MemoryStore {
  public:
   Result<std::optional<StoredRecord>> get(std::string_view, std::size_t) override { return damaged(); }
-  Result<std::optional<Position>> version_of(std::string_view, Check check) override {
+  Result<std::optional<RecordHead>> head_of(std::string_view, Check check) override {
     if (check == Check::record) return damaged();
-    return std::optional(Position{Epoch{1}, Seq{1}});
+    return std::optional(RecordHead{{Epoch{1}, Seq{1}}});
   }
 
  private:
@@ -197,6 +197,167 @@ TEST_F(DamagedShard, DecidesNoConditionByARecordThatItCannotRead) {
   Operation operation{OpCode::put, "k", "v"};
   operation.condition = {Condition::Kind::version, {Epoch{1}, Seq{1}}};
   EXPECT_EQ(code_of(request_for(operation)), Errc::corrupt);
+}
+
+/// By this clock it is 1,000 s after 1970 at first.
+class Expiring : public Shard {
+ protected:
+  void SetUp() override { serve(); }
+  rpc::Request put_for(std::string_view value, Ttl ttl, std::string_view key = "k") {
+    Operation operation{OpCode::put, key, value};
+    operation.ttl = ttl;
+    return request_for(operation);
+  }
+  static Ttl limited(std::uint64_t ms) { return {Ttl::Kind::limited, ms}; }
+  rpc::Request touch(Ttl ttl) {
+    Operation operation{OpCode::touch, "k", ""};
+    operation.ttl = ttl;
+    return request_for(operation);
+  }
+  /// What it is told, all being durable at once.
+  OperationResult told(rpc::Request request) {
+    ask(std::move(request));
+    if (world_.has_said<AppendFrame>()) {
+      frame_ = appended();
+      world_.tell(Durable{frame_.last});
+    }
+    return result_of(world_.said<ClientReply>());
+  }
+  /// So much later, and nothing is removed unasked.
+  void pass_unswept(Duration time) {
+    shard_.set_sweeping(false);
+    world_.pass(time);
+    world_.forget();
+  }
+  std::vector<Event> appended_events() {
+    if (!world_.has_said<AppendFrame>()) return {};
+    frame_ = appended();
+    return decode_frame(*frame_.bytes)->events;
+  }
+
+  AppendFrame frame_;
+};
+
+TEST_F(Expiring, IsLoggedAsWhenItEndsAndThenAsARemove) {
+  EXPECT_EQ(told(put_for("v", limited(30'000))).code, Errc::ok);
+  EXPECT_EQ(decode_frame(*frame_.bytes)->events.at(0).expires_ms, 1'030'000U);
+  world_.pass(29'999ms);
+  EXPECT_TRUE(appended_events().empty());
+  world_.pass(1ms);
+  const auto events = appended_events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].type, EventType::remove);
+  EXPECT_EQ(events[0].key, "k");
+  world_.tell(Durable{frame_.last});
+  EXPECT_EQ(told(get("k")).code, Errc::not_found);
+}
+
+TEST_F(Expiring, TellsWhatIsLeft) {
+  told(put_for("v", limited(30'000)));
+  world_.pass(10s);
+  EXPECT_EQ(told(get("k")).ttl_ms, 20'000U);
+  told(put_for("v", {}));
+  EXPECT_EQ(told(get("k")).ttl_ms, 0U);
+}
+
+TEST_F(Expiring, IsWrittenDownBeforeAnybodyIsToldSo) {
+  told(put_for("v", limited(1)));
+  pass_unswept(1s);
+  ask(get("k"));
+  EXPECT_FALSE(world_.has_said<ClientReply>()) << "another primary's clock may say otherwise";
+  const auto events = appended_events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].type, EventType::remove);
+  world_.tell(Durable{frame_.last});
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
+}
+
+TEST_F(Expiring, IsMissingToAllThatLooksAtIt) {
+  const auto expired = [&] {
+    told(put_for("7", limited(1)));
+    pass_unswept(1s);
+  };
+  expired();
+  EXPECT_EQ(told(remove("k")).code, Errc::not_found);
+  expired();
+  Operation create{OpCode::put, "k", "new"};
+  create.condition.kind = Condition::Kind::missing;
+  EXPECT_EQ(told(request_for(create)).code, Errc::ok);
+  expired();
+  create.condition.kind = Condition::Kind::exists;
+  EXPECT_EQ(told(request_for(create)).code, Errc::condition_failed);
+  expired();
+  Operation add{OpCode::increment, "k", ""};
+  add.amount = 1;
+  EXPECT_EQ(told(request_for(add)).value, "1");
+  expired();
+  EXPECT_EQ(told(touch(limited(1'000))).code, Errc::not_found);
+  expired();
+  EXPECT_EQ(told(put_for("v", {Ttl::Kind::keep})).code, Errc::ok);
+  EXPECT_EQ(told(get("k")).ttl_ms, 0U);
+}
+
+TEST_F(Expiring, IsKeptOrReplacedAsAskedFor) {
+  told(put_for("1", limited(30'000)));
+  world_.pass(10s);
+  told(put_for("2", {Ttl::Kind::keep}));
+  EXPECT_EQ(told(get("k")).ttl_ms, 20'000U);
+  Operation add{OpCode::increment, "k", ""};
+  add.amount = 1;
+  told(request_for(add));
+  EXPECT_EQ(told(get("k")).ttl_ms, 20'000U);
+  EXPECT_EQ(told(touch(limited(5'000))).code, Errc::ok);
+  OperationResult touched = told(get("k"));
+  EXPECT_EQ(touched.value, "3");
+  EXPECT_EQ(touched.ttl_ms, 5'000U);
+  told(touch({}));
+  EXPECT_EQ(told(get("k")).ttl_ms, 0U);
+}
+
+TEST_F(Expiring, OfABatchIsDecidedBeforeIt) {
+  told(put_for("v", limited(1)));
+  pass_unswept(1s);
+  rpc::Request batch = request_of({{OpCode::get, {"k", ""}}, {OpCode::put, {"k", "again"}}});
+  batch.atomic = true;
+  ask(batch);
+  world_.tell(Durable{appended().last});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply, 0).code, Errc::not_found);
+  EXPECT_EQ(result_of(reply, 1).code, Errc::ok);
+  EXPECT_EQ(told(get("k")).value, "again");
+}
+
+TEST_F(Expiring, OfAScanIsLeftOutAndWrittenDown) {
+  told(put_for("v", limited(1), "a"));
+  told(put_for("v", limited(60'000), "b"));
+  pass_unswept(1s);
+  rpc::Request request;
+  request.type = rpc::Type::scan;
+  request.scan = std::make_shared<rpc::Scan>(rpc::Scan{kShard, "", "", false, false, 10});
+  ask(request);
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(Durable{appended().last});
+  const auto reply = world_.said<ClientReply>();
+  const auto& page = std::get<rpc::ScanReply>(reply.reply.body);
+  ASSERT_EQ(page.items.size(), 1U);
+  EXPECT_EQ(page.items[0].key, "b");
+  EXPECT_EQ(page.items[0].ttl_ms, 59'000U);
+}
+
+TEST_F(Expiring, ManyAtOnceAreRemovedInSteps) {
+  for (int i = 0; i < 300; ++i) told(put_for("v", limited(1'000), "k" + std::to_string(i)));
+  std::size_t removed = 0;
+  std::size_t most = 0;
+  world_.pass(1s);
+  for (int turns = 0; turns < 3; ++turns) {
+    const std::size_t events = appended_events().size();
+    most = std::max(most, events);
+    removed += events;
+    world_.pass(0s);
+  }
+  EXPECT_EQ(removed, 300U);
+  EXPECT_LT(most, 200U);
+  EXPECT_GT(shard_.wake_at(), world_.now());
 }
 
 TEST_F(Shard, IncrementsAreExecutedOneAfterTheOther) {

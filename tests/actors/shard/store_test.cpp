@@ -62,7 +62,7 @@ TYPED_TEST_SUITE(StoreConformance, Kinds);
 TYPED_TEST(StoreConformance, IsEmptyAtFirst) {
   EXPECT_EQ(this->store_->applied(), Position{});
   EXPECT_EQ(this->value_of("k"), "(missing)");
-  EXPECT_FALSE(this->store_->version_of("k", Store::Check::record)->has_value());
+  EXPECT_FALSE(this->store_->head_of("k", Store::Check::record)->has_value());
 }
 
 TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
@@ -73,7 +73,7 @@ TYPED_TEST(StoreConformance, HoldsWhatWasWritten) {
   EXPECT_EQ(this->value_of("a"), "1");
   EXPECT_EQ(this->value_of(binary), binary);
   EXPECT_EQ(this->value_of("empty"), "");
-  EXPECT_EQ(*this->store_->version_of("empty", Store::Check::header), at(3));
+  EXPECT_EQ(*this->store_->head_of("empty", Store::Check::header), RecordHead{at(3)});
   EXPECT_EQ((*this->store_->get("a"))->version, at(1));
 }
 
@@ -85,7 +85,7 @@ TYPED_TEST(StoreConformance, ReplacesAndRemoves) {
   this->store_->end_batch();
   EXPECT_EQ(this->value_of("a"), "longer than before");
   EXPECT_EQ(this->value_of("b"), "(missing)");
-  EXPECT_FALSE(this->store_->version_of("b", Store::Check::header)->has_value());
+  EXPECT_FALSE(this->store_->head_of("b", Store::Check::header)->has_value());
 }
 
 TYPED_TEST(StoreConformance, LeavesALargerValueThanAskedForOut) {
@@ -102,6 +102,46 @@ TYPED_TEST(StoreConformance, ABatchOfReadsEndsBeforeNewRecordsMustShow) {
   this->store_->end_batch();
   ASSERT_TRUE(this->store_->write(memtable_of({{"a", "1"}}), at(1)).has_value());
   EXPECT_EQ(this->value_of("a"), "1");
+}
+
+TYPED_TEST(StoreConformance, KnowsWhatExpiresAndWhen) {
+  const auto all = [&](const Expiry& after = {}) {
+    std::string seen;
+    EXPECT_TRUE(this->store_
+                    ->scan_expiries(after,
+                                    [&](std::uint64_t at_ms, std::string_view key) {
+                                      seen += std::string(key) + "@" + std::to_string(at_ms) + " ";
+                                      return true;
+                                    })
+                    .has_value());
+    this->store_->end_batch();
+    return seen;
+  };
+  std::uint64_t seq = 0;
+  const auto write = [&](const std::string& key, const Record& record) {
+    Memtable memtable;
+    memtable.set(key, Record({Epoch{2}, Seq{++seq}}, record.removed, record.value, record.expires_ms));
+    memtable.seal();
+    this->store_->end_batch();
+    ASSERT_TRUE(this->store_->write(memtable, at(seq)).has_value());
+  };
+  write("c", Record({}, false, "1", 300));
+  write("b", Record({}, false, "1", 70'000));
+  write("a", Record({}, false, "1", 70'000));
+  write("for ever", Record({}, false, "1"));
+  EXPECT_EQ(all(), "c@300 a@70000 b@70000 ");
+  EXPECT_EQ(all({300, "c"}), "a@70000 b@70000 ");
+  EXPECT_EQ(all({70'000, "a"}), "b@70000 ");
+  EXPECT_EQ((*this->store_->get("b"))->expires_ms, 70'000U);
+  EXPECT_EQ((*this->store_->head_of("c", Store::Check::header))->expires_ms, 300U);
+  write("c", Record({}, false, "2", 80'000));
+  write("b", Record({}, true, ""));
+  write("a", Record({}, false, "2"));
+  EXPECT_EQ(all(), "c@80000 ");
+  ASSERT_TRUE(this->store_->begin_import(at(90)).has_value());
+  EXPECT_EQ(all(), "");
+  ASSERT_TRUE(this->store_->import({{"i", at(80), "v", 5}}, "", at(90)).has_value());
+  EXPECT_EQ(all(), "i@5 ");
 }
 
 TYPED_TEST(StoreConformance, ScansWhatIsChosen) {
@@ -240,7 +280,7 @@ TEST(LmdbStore, KnowsAfterARestartHowFarAnImportHadCome) {
     ASSERT_TRUE(store.has_value());
     EXPECT_EQ((*store)->importing(), before);
     EXPECT_EQ((*store)->applied(), at(90));
-    EXPECT_FALSE((*store)->version_of("old", Store::Check::record)->has_value());
+    EXPECT_FALSE((*store)->head_of("old", Store::Check::record)->has_value());
     EXPECT_EQ((*(*store)->get("a"))->value, "1");
     ASSERT_TRUE((*store)->import({}, "", at(96)).has_value());
     ASSERT_TRUE((*store)->write(Memtable{}, at(96)).has_value());
@@ -286,8 +326,8 @@ TEST(LmdbStore, NeverServesARecordWhoseChecksumFails) {
   EXPECT_EQ((*store)->get("a").error().code, Errc::corrupt);
   EXPECT_EQ((*(*store)->get("b"))->value, "good");
   EXPECT_EQ((*store)->scan("", [](const auto&) { return true; }).error().code, Errc::corrupt);
-  EXPECT_EQ((*store)->version_of("a", Store::Check::record).error().code, Errc::corrupt);
-  EXPECT_EQ(*(*store)->version_of("a", Store::Check::header), at(1));
+  EXPECT_EQ((*store)->head_of("a", Store::Check::record).error().code, Errc::corrupt);
+  EXPECT_EQ(*(*store)->head_of("a", Store::Check::header), RecordHead{at(1)});
 }
 
 TEST(LmdbStore, AFolderThatIsNotThereIsAnError) {
