@@ -26,6 +26,8 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
   curl -L 'HOST/v1/kv/name?read=replica'                read a copy that may be slightly behind
   curl -L -X DELETE HOST/v1/kv/name                     delete it
   curl -L -X POST 'HOST/v1/kv/visits/incr?by=1'         count: add to a number
+  curl -L -X PUT -d 'data' 'HOST/v1/kv/session?ttl=30m' a record that is removed after half an hour; how long it has
+  curl -L -X POST 'HOST/v1/kv/session/touch?ttl=30m'    yet to live stands in X-TTL-Ms; give it another time
 
   curl -L -X PUT -H 'If-None-Match: *' ...              only when the key is missing, or
   curl -L -X PUT -H 'If-Match: "7-1042"' ...            only over the record with this ETag; else 412

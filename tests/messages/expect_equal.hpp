@@ -34,6 +34,7 @@ inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
     EXPECT_EQ(got.operations[i].condition.version, wanted.operations[i].condition.version)
         << "operation " << i;
     EXPECT_EQ(got.operations[i].amount, wanted.operations[i].amount) << "operation " << i;
+    EXPECT_EQ(got.operations[i].ttl, wanted.operations[i].ttl) << "operation " << i;
   }
 }
 
@@ -42,6 +43,7 @@ inline void expect_equal(const OperationResult& got, const OperationResult& want
   EXPECT_EQ(got.created, wanted.created);
   EXPECT_EQ(got.version, wanted.version);
   EXPECT_EQ(got.value, wanted.value);
+  EXPECT_EQ(got.ttl_ms, wanted.ttl_ms);
   EXPECT_EQ(got.message, wanted.message);
   ASSERT_EQ(got.moved == nullptr, wanted.moved == nullptr);
   if (wanted.moved) {
@@ -96,6 +98,7 @@ inline void expect_equal(const FrameView& got, const FrameView& wanted) {
     EXPECT_EQ(got.events[i].type, wanted.events[i].type) << "event " << i;
     EXPECT_EQ(got.events[i].key, wanted.events[i].key) << "event " << i;
     EXPECT_EQ(got.events[i].value, wanted.events[i].value) << "event " << i;
+    EXPECT_EQ(got.events[i].expires_ms, wanted.events[i].expires_ms) << "event " << i;
   }
 }
 

@@ -131,6 +131,7 @@ TEST(Vectors, OfRecordsAgreeBothWays) {
       EXPECT_EQ(record.version.epoch.value, wanted.at("epoch"));
       EXPECT_EQ(record.version.seq.value, wanted.at("seq"));
       EXPECT_EQ(to_hex(record.value), wanted.at("value_hex"));
+      EXPECT_EQ(record.expires_ms, wanted.value("expires_ms", std::uint64_t{0}));
       packer.add(record);
     }
     EXPECT_EQ(to_hex(packer.finish()), vector.at("hex"));

@@ -15,9 +15,13 @@ constexpr Duration kLastReadsBefore = 4s;
 constexpr std::size_t kMaxViolations = 20;
 constexpr std::size_t kPairs = 4;
 constexpr std::size_t kCounters = 3;
+constexpr std::size_t kBrief = 2;
+// What the clocks of two primaries may be apart, and what a sweep may take.
+constexpr Duration kExpirySlack = 2s;
 
 std::string counter(std::size_t number) { return "count-" + std::to_string(number); }
-bool is_counter(const std::string& key) { return key.starts_with("count-"); }
+/// A key whose records live for a short time.
+std::string brief(std::size_t number) { return "brief-" + std::to_string(number); }
 constexpr std::uint64_t kOneClient = 1'000;  // the first of those that ask once
 
 /// Of the warnings and errors that actors log, those that faults explain.
@@ -119,7 +123,11 @@ void FailoverCluster::schedule_client(std::size_t client) {
 void FailoverCluster::act(std::size_t client) {
   if (world_.now() >= clients_end_) return;
   const std::string key = "key-" + std::to_string(random().below(keys_));
-  switch (random().below(18)) {
+  switch (random().below(20)) {
+    case 18:
+      return put_for_a_while(client, brief(random().below(kBrief)));
+    case 19:
+      return ask(client, Operation{OpCode::get, brief(random().below(kBrief)), {}});
     case 12:
       return write_pair(client);
     case 13:
@@ -173,6 +181,12 @@ Operation FailoverCluster::conditional(const std::string& key, const std::string
   return operation;
 }
 
+void FailoverCluster::put_for_a_while(std::size_t client, const std::string& key) {
+  Operation operation{OpCode::put, key, new_value(), true};
+  operation.ttl = {Ttl::Kind::limited, random().between(std::uint64_t{1}, std::uint64_t{3000})};
+  ask(client, operation);
+}
+
 void FailoverCluster::put(NodeId node, const std::string& key, const std::string& value) {
   ask(kOneClient + ++written_, Operation{OpCode::put, key, value, true}, node);
 }
@@ -202,6 +216,7 @@ void FailoverCluster::ask(std::size_t client, const Operation& operation, std::o
   rpc::Request request = request_for(++requests_, operation);
   if (operation.code == OpCode::put) weak_reads_.asked_to_put(key, std::string(operation.value));
   history_.push_back(linear::asked(static_cast<std::uint32_t>(client), request.operations[0], time()));
+  if (operation.ttl.kind == Ttl::Kind::limited) ttls_[place] = std::chrono::milliseconds(operation.ttl.ms);
   auto open = std::make_shared<bool>(true);
   world_.ask(at.value_or(guess_[shard]), std::move(request),
              [this, client, open, place, shard](const rpc::Reply& reply) {
@@ -219,7 +234,10 @@ void FailoverCluster::ask(std::size_t client, const Operation& operation, std::o
 void FailoverCluster::note(std::size_t place, ShardId shard, const OperationResult& result) {
   linear::Operation& call = history_[place];
   linear::answered(call, result, true, time());
+  if (const auto ttl = ttls_.find(place); ttl != ttls_.end() && call.outcome == linear::Outcome::ok)
+    over_by_[call.value] = time() + ttl->second + kExpirySlack;
   if (result.version != Position{}) told_[call.key] = result.version;
+  if (call.code == OpCode::get && result.code == Errc::ok) note_late_read(call);
   if (result.code == Errc::moved) {
     guess_[shard] = world_.topology().find_node(result.moved->node_name)->id;
   } else if (result.code == Errc::unavailable || result.code == Errc::unknown_outcome) {
@@ -234,8 +252,29 @@ void FailoverCluster::note(std::size_t place, ShardId shard, const OperationResu
     ++result_.conditions_failed;
   } else if (call.code == OpCode::get && (result.code == Errc::ok || result.code == Errc::not_found)) {
     ++result_.reads;
-    if (is_weak(shard) && !is_counter(call.key))
+    if (is_weak(shard) && call.key.starts_with("key-"))
       note_weak_read("reader " + std::to_string(place), call.key, result);
+  }
+}
+
+/// Whoever reads what should have been gone for long.
+void FailoverCluster::note_late_read(const linear::Operation& read) {
+  const auto over = over_by_.find(read.found);
+  if (over != over_by_.end() && read.invoked > over->second)
+    violated(read.key + " still held '" + read.found + "' long after its time");
+}
+
+/// Of a put whose record lives for a while: what expiry may do to it, as somebody's delete that may happen at
+/// any time from then on.
+void FailoverCluster::add_expiries() {
+  for (const auto& [place, ttl] : ttls_) {
+    const linear::Operation put = history_[place];
+    if (put.outcome != linear::Outcome::ok && put.outcome != linear::Outcome::unknown) continue;
+    const Operation remove{OpCode::remove, put.key, {}};
+    linear::Operation expiry =
+        linear::asked(put.client, remove, put.invoked + std::max(ttl - kExpirySlack, Duration{}));
+    if (put.version) expiry.condition = {Condition::Kind::version, *put.version};
+    history_.push_back(std::move(expiry));
   }
 }
 
@@ -407,9 +446,11 @@ void FailoverCluster::finish(Duration rest) {
   const std::size_t keys = keys_;
   for (std::size_t key = 0; key < keys; ++key) read_in_the_end("key-" + std::to_string(key));
   for (std::size_t i = 0; i < kCounters; ++i) read_in_the_end(counter(i));
+  for (std::size_t i = 0; i < kBrief; ++i) read_in_the_end(brief(i));
   run_for(kLastReadsBefore);
   check_final_state();
   check_alarms();
+  add_expiries();
   judge_history();
   result_.trace_hash = world_.trace_hash();
 }

@@ -101,6 +101,9 @@ class FailoverCluster {
   void read_at_replica(std::size_t client, const std::string& key);
   void write_pair(std::size_t client);
   void read_pair(std::size_t client);
+  void put_for_a_while(std::size_t client, const std::string& key);
+  void note_late_read(const linear::Operation& read);
+  void add_expiries();
   void guess_again(ShardId shard);
   void read_in_the_end(const std::string& key);
   void check_final_state();
@@ -119,7 +122,10 @@ class FailoverCluster {
   PrefixCheck prefixes_;
   FailoverResult result_;
   std::map<std::string, Position> told_;  // the version of each key that any client was told last
-  std::map<ShardId, NodeId> guess_;       // all clients': where its primary is
+  std::map<std::size_t, Duration> ttls_;  // of puts, by their place in the history
+  std::map<std::string, linear::Time>
+      over_by_;                      // when no value of a key that lived for a while may be read any more
+  std::map<ShardId, NodeId> guess_;  // all clients': where its primary is
   std::map<ShardId, std::pair<Epoch, NodeId>> led_;
   std::set<ShardId> lossy_;
   std::optional<ControlReport> report_;

@@ -173,6 +173,29 @@ void slow_answers(FailoverCluster& cluster) {
   ask_both(cluster, 2500ms);
 }
 
+/// A replica whose last event its new primary does not have asks for what follows it, ends, begins again, is
+/// in sync, and then gets the answer to its earlier process.
+void late_answer_to_a_pull(FailoverCluster& cluster) {
+  settle(cluster);
+  SimWorld& world = cluster.world();
+  cluster.cut_off(kA, true);
+  cluster.put(kA, "key-1", "never committed");
+  wait_for_leader(cluster, kB);
+  world.delay(kB, kA, 4s);
+  cluster.cut_off(kA, false);
+  cluster.run_until("A follows", 2s, [&] { return cluster.member(kA, kShard)->replica() != nullptr; });
+  cluster.run_for(500ms);
+  world.crash(kA);
+  world.delay(kB, kA, {});
+  world.start(kA);
+  cluster.run_until("A is in sync again", 2500ms, [&] { return in_sync(cluster, kA); });
+  for (int i = 0; i < 10; ++i) {
+    cluster.put(kB, "key-" + std::to_string(i), "kept");
+    cluster.run_for(20ms);
+  }
+  cluster.run_for(5s);
+}
+
 /// The register is slow for a taker, and meanwhile its primary is heard again.
 void primary_heard_while_taking(FailoverCluster& cluster) {
   settle(cluster);
@@ -453,6 +476,7 @@ const std::vector<Scenario>& scenarios() {
       {"power-failure", power_failure},
       {"wiped-primary", wiped_primary},
       {"slow-answers", slow_answers},
+      {"late-answer-to-a-pull", late_answer_to_a_pull},
       {"primary-heard-while-taking", primary_heard_while_taking},
       {"change-of-an-earlier-process", change_of_an_earlier_process},
       {"keeper-that-ends-when-it-has-accepted", keeper_that_ends_when_it_has_accepted},

@@ -20,7 +20,7 @@ const std::vector<Mutation>& mutations() {
       {"R4 fence", "heartbeats of lower epochs are answered",
        [](NodeOptions& o) { o.member_rules.fence = false; }, 0, "deposed-primary-asks-again"},
       {"R5 cut-safe", "answers to other questions, and other processes, count",
-       [](NodeOptions& o) { o.replica_rules.cut_safe = false; }, 45},
+       [](NodeOptions& o) { o.replica_rules.cut_safe = false; }, 0, "late-answer-to-a-pull"},
       {"R6 fresh-epoch", "a primary that restarts goes on in its epoch",
        [](NodeOptions& o) { o.member_rules.fresh_epoch = false; }, 1},
       {"R7 lease-all", "replies leave without a lease",

@@ -40,6 +40,8 @@ void SimWorld::start(NodeId id) {
   set_clock(node);
   NodeOptions options = options_;
   options.process = random_.next();
+  // Wall clocks are about right, and then drift.
+  options.copy.clock_offset = now_ - local_time(node);
   options.crash_loop = node.crashes >= kCrashLoop;
   node.started_at = now_;
   const auto open_storage = [&](const ShardInfo& shard) -> Result<MemberStorage> {

@@ -10,7 +10,8 @@ from distrikv import protocol, slot_of
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 TYPES = {"operations": protocol.TYPE_OPERATIONS, "topology": protocol.TYPE_TOPOLOGY, "status": protocol.TYPE_STATUS,
          "control": protocol.TYPE_CONTROL, "scan": protocol.TYPE_SCAN}
-CODES = {"get": protocol.GET, "put": protocol.PUT, "remove": protocol.REMOVE, "increment": protocol.INCREMENT}
+CODES = {"get": protocol.GET, "put": protocol.PUT, "remove": protocol.REMOVE, "increment": protocol.INCREMENT,
+         "touch": protocol.TOUCH}
 CONDITIONS = {"version": protocol.IF_VERSION, "exists": protocol.IF_EXISTS, "missing": protocol.IF_MISSING}
 
 
@@ -26,7 +27,9 @@ def operation(meaning):
     return protocol.Operation(CODES[meaning["op"]], bytes.fromhex(meaning["key_hex"]),
                               bytes.fromhex(meaning.get("value_hex", "")),
                               report_created=meaning.get("report_created", False),
-                              condition=condition(meaning.get("condition")), amount=meaning.get("amount", 0))
+                              condition=condition(meaning.get("condition")), amount=meaning.get("amount", 0),
+                              ttl_ms=meaning.get("ttl_ms") if isinstance(meaning.get("ttl_ms"), int) else None,
+                              keep_ttl=meaning.get("ttl_ms") == "keep")
 
 
 def condition(meaning):
@@ -59,7 +62,7 @@ def expected_scan(meaning):
 def expected_result(meaning):
     if meaning["code"] == 0:
         return protocol.Result(0, (meaning["epoch"], meaning["seq"]), meaning["created"],
-                               bytes.fromhex(meaning["value_hex"]))
+                               bytes.fromhex(meaning["value_hex"]), ttl_ms=meaning.get("ttl_ms"))
     if meaning["code"] == 2:
         return protocol.Result(2, moved=expected_moved(meaning["moved"]))
     if meaning["code"] == 14:
