@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kWriters = 6;
 constexpr int kKeysPerWriter = 150;
-constexpr int kRounds = 12;
+constexpr int kKillRounds = 12;
 
 /// What a key must hold: nullopt is "no such key".
 struct Expectation {
@@ -134,7 +134,7 @@ TEST(Durability, EveryAcknowledgedWriteSurvivesKillsOfAnyNode) {
     writers.push_back(std::make_unique<Writer>(cluster, i, the_seed));
     threads.emplace_back([&stop, &writer = *writers.back()] { writer.run(stop); });
   }
-  for (int round = 0; round < kRounds && !testing::Test::HasFatalFailure(); ++round) {
+  for (int round = 0; round < kKillRounds && !testing::Test::HasFatalFailure(); ++round) {
     kill_and_restart(cluster, random);
   }
   stop = true;
@@ -151,7 +151,8 @@ TEST(Durability, EveryAcknowledgedWriteSurvivesKillsOfAnyNode) {
       if (testing::Test::HasFailure()) return;
     }
   }
-  std::printf("%d writes acknowledged, %d of unknown outcome, %d rounds\n", acknowledged, unknown, kRounds);
+  std::printf("%d writes acknowledged, %d of unknown outcome, %d rounds\n", acknowledged, unknown,
+              kKillRounds);
   EXPECT_GT(acknowledged, 1000) << "too little load to show anything";
 }
 

@@ -19,8 +19,8 @@
 namespace dkv::e2e {
 namespace {
 
-constexpr int kRounds = 7;
-constexpr int kKeys = 24;
+constexpr int kFaultRounds = 7;
+constexpr int kFaultKeys = 24;
 constexpr std::uint64_t kOperationsBetween = 300;
 
 const std::vector<std::string> kNodes = {"node-1", "node-2", "node-3", "node-4", "node-5"};
@@ -129,12 +129,12 @@ class Faults : public testing::Test {
 
 TEST_F(Faults, NoAcknowledgedWriteIsLostAndNoReadIsStale) {
   const char* set = std::getenv("DISTRIKV_ROUNDS");
-  const int rounds = set != nullptr ? std::atoi(set) : kRounds;
+  const int rounds = set != nullptr ? std::atoi(set) : kFaultRounds;
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed_));
   Load::Options options;
   for (const std::string& node : kNodes) options.client.seeds.push_back(cluster_->rpc(node));
   options.client.deadline = 1s;
-  for (int i = 0; i < kKeys; ++i) options.keys.push_back("key-" + std::to_string(i));
+  for (int i = 0; i < kFaultKeys; ++i) options.keys.push_back("key-" + std::to_string(i));
   options.seed = seed_;
   options.pause = 3ms;
   Load load(options);

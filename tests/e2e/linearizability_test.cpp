@@ -13,8 +13,8 @@
 namespace dkv::e2e {
 namespace {
 
-constexpr int kKeys = 4;
-constexpr int kKills = 5;
+constexpr int kJudgedKeys = 4;
+constexpr int kKillsUnderLoad = 5;
 constexpr std::uint64_t kOperationsBetweenKills = 1500;  // and up to as many more
 
 TEST(Linearizability, OutlivesKillsOfThePrimaryUnderLoad) {
@@ -24,12 +24,12 @@ TEST(Linearizability, OutlivesKillsOfThePrimaryUnderLoad) {
   Cluster cluster(city());
   ASSERT_TRUE(cluster.start_and_wait(kCity));
   std::vector<std::string> keys;
-  for (int i = 0; i < kKeys; ++i) keys.push_back("key-" + std::to_string(i));
+  for (int i = 0; i < kJudgedKeys; ++i) keys.push_back("key-" + std::to_string(i));
   Load load({.client = {.seeds = {cluster.rpc("delhi"), cluster.rpc("witness")}, .deadline = 500ms},
              .keys = keys,
              .seed = the_seed});
   load.start();
-  for (int i = 0; i < kKills; ++i) {
+  for (int i = 0; i < kKillsUnderLoad; ++i) {
     ASSERT_TRUE(load.wait_for(kOperationsBetweenKills + random() % kOperationsBetweenKills));
     const std::string victim = cluster.wait_for_primary("delhi");
     cluster.kill(victim);
