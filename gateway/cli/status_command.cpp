@@ -12,7 +12,7 @@ namespace dkv::cli {
 
 namespace {
 
-std::string text_of(std::uint64_t number) { return std::to_string(number); }
+std::string shown(std::uint64_t number) { return std::to_string(number); }
 
 /// Whether a replica is in sync: its primary says so, else the topology.
 Cell sync_cell(const ClusterView& view, const ShardInfo& shard, NodeId node) {
@@ -31,7 +31,7 @@ Cell sync_cell(const ClusterView& view, const ShardInfo& shard, NodeId node) {
 Cell lease_cell(const MemberStatus& member) {
   if (!member.primary) return {"-"};
   if (!member.leased) return {"none", Tone::bad};
-  return {member.lease_ms == 0 ? "not needed" : text_of(member.lease_ms) + " ms", Tone::good};
+  return {member.lease_ms == 0 ? "not needed" : shown(member.lease_ms) + " ms", Tone::good};
 }
 
 void add_row(Table& table, const ClusterView& view, const ShardInfo& shard, const NodeInfo& node) {
@@ -57,10 +57,10 @@ void add_row(Table& table, const ClusterView& view, const ShardInfo& shard, cons
              {shard.name},
              {member->primary ? "primary" : "replica"},
              {member->state, tone},
-             {text_of(member->epoch.value)},
-             {text_of(member->head.value)},
-             {text_of(member->commit.value)},
-             {member->primary ? "-" : text_of(member->lag_events), behind ? Tone::warning : Tone::plain},
+             {shown(member->epoch.value)},
+             {shown(member->head.value)},
+             {shown(member->commit.value)},
+             {member->primary ? "-" : shown(member->lag_events), behind ? Tone::warning : Tone::plain},
              member->primary ? Cell{"-"} : sync_cell(view, shard, node.id),
              lease_cell(*member)});
 }
@@ -100,7 +100,7 @@ void print_keepers(const ClusterView& view) {
     names += (names.empty() ? "" : ", ") + view.name_of(keeper.node);
     reached += reached_by(view, view.name_of(keeper.node)) > 0 ? 1 : 0;
   }
-  std::printf("Topology version %s; keepers %s: %zu of %zu answer.\n", text_of(topology.version).c_str(),
+  std::printf("Topology version %s; keepers %s: %zu of %zu answer.\n", shown(topology.version).c_str(),
               names.c_str(), reached, topology.keepers.size());
 }
 
