@@ -166,11 +166,13 @@ void RouterActor::handle(PartReply message, Effects& out) {
   auto* results = std::get_if<std::vector<OperationResult>>(&message.reply.body);
   for (std::size_t i = 0; i < part->second.indexes.size(); ++i) {
     OperationResult& result = gathering->second.results[part->second.indexes[i]];
-    if (results != nullptr && (*results)[i].value.size() > gathering->second.room) {
+    std::size_t& room = gathering->second.room;
+    // An increment's sum may be told in any case: it was done.
+    if (results != nullptr && (*results)[i].value.size() > std::max(room, kMaxCounterBytes)) {
       result = too_large_for_one_reply();
     } else if (results != nullptr) {
       result = std::move((*results)[i]);
-      gathering->second.room -= result.value.size();
+      room -= std::min(room, result.value.size());
     } else {
       const Error& error = std::get<Error>(message.reply.body);
       result = OperationResult::failed(error.code, error.message);

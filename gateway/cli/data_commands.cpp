@@ -199,7 +199,9 @@ int batch(const Options& options) {
     std::fputs(http::batch_json(request->operations, results).c_str(), stdout);
     int code = kOk;
     for (const OperationResult& result : results) {
-      if (!is_answer(result.code)) code = std::max(code, exit_code_of(result.code));
+      // What was aborted says nothing of why.
+      const bool is_reason = !is_answer(result.code) && result.code != Errc::aborted;
+      if (is_reason) code = std::max(code, exit_code_of(result.code));
     }
     return code;
   });

@@ -106,8 +106,10 @@ std::vector<OperationResult> Client::execute_atomically(std::span<const Operatio
   return std::move(completion->results);
 }
 
-std::vector<OperationResult> Client::execute_request(const rpc::Request& request) {
+std::vector<OperationResult> Client::execute_request(const rpc::Request& request,
+                                                     std::size_t most_value_bytes) {
   CallOptions options(request.read);
+  options.most_value_bytes = most_value_bytes;
   options.ack = request.ack;
   return request.atomic ? execute_atomically(request.operations, options)
                         : execute(request.operations, options);
@@ -175,13 +177,17 @@ Result<ScanResult> Client::scan(const ScanOptions& options) {
   const Time until = Clock::now() + deadline_;
   KeyRange range = range_of(options);
   ScanResult result;
-  while (!range.empty() && result.items.size() < options.limit) {
+  std::size_t bytes = 0;
+  while (!range.empty() && result.items.size() < options.limit && bytes < kScanPageBytes) {
+    const std::size_t before = result.items.size();
     const std::size_t wanted = options.limit - result.items.size();
     auto pages = pages_of(options, range, wanted, until);
     // What there is already is a page, if a shorter one.
     if (!pages && !result.items.empty()) break;
     if (!pages) return pages.error();
     merge_pages(std::move(*pages), options.reverse, wanted, range, result.items);
+    for (std::size_t i = before; i < result.items.size(); ++i)
+      bytes += result.items[i].key.size() + result.items[i].value.size();
     // What has been passed is in the cursor, be it only removed keys.
     if (Clock::now() >= until) break;
   }

@@ -92,12 +92,13 @@ class Client {
                                                   CallOptions options = {});
 
   /// What a request of operations asks for, in its modes: execute_atomically() or execute().
-  std::vector<OperationResult> execute_request(const rpc::Request& request);
+  std::vector<OperationResult> execute_request(const rpc::Request& request,
+                                               std::size_t most_value_bytes = SIZE_MAX);
 
-  /// One page of the cluster's records, in the order of their keys. A page may be shorter than its limit, and
-  /// has a cursor then as long as there is more. Keys that are there throughout all pages are neither skipped
-  /// nor repeated, whatever happens meanwhile; each shard's part of a page is of one moment. Errors:
-  /// bad_request for a limit out of range, unavailable.
+  /// One page of the cluster's records, in the order of their keys. A page may be shorter than its limit, as
+  /// at about 1 MiB, and has a cursor then as long as there is more. Keys that are there throughout all pages
+  /// are neither skipped nor repeated, whatever happens meanwhile; each shard's part of a page is of one
+  /// moment. Errors: bad_request for a limit out of range, unavailable.
   Result<ScanResult> scan(const ScanOptions& options);
 
   /// Takes operations without waiting for their results; keys and values are copied. What is submitted

@@ -75,6 +75,7 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, CallOptions how
   batch.read = how.read;
   batch.ack = how.ack.value_or(options_.ack);
   batch.atomic = atomic;
+  batch.value_room = atomic ? SIZE_MAX : how.most_value_bytes;
   batch.operations.assign(operations.begin(), operations.end());
   if (atomic) {
     auto refused = refuse_batch(operations, kMaxValueBytes);
@@ -473,7 +474,9 @@ void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationRe
   for (std::uint32_t i = 0; i < share.count; ++i) {
     const std::uint32_t place = batch.order[share.first + i];
     OperationResult& result = results[i];
-    if (overflow && result.code == Errc::too_large && batch.operations[place].code == OpCode::get) {
+    const bool is_crowded_out =
+        overflow && result.code == Errc::too_large && batch.operations[place].code == OpCode::get;
+    if (is_crowded_out && batch.value_room > 0) {
       batch.results[place] = std::move(result);
       crowded_out.push_back(place);
       continue;
@@ -649,6 +652,13 @@ Time Dispatcher::next_wake(Time until) const {
 void Dispatcher::finish(Batch& batch, std::uint32_t place, OperationResult&& result) {
   if (batch.finished[place]) return;
   batch.finished[place] = true;
+  if (batch.operations[place].code == OpCode::get) {
+    if (result.value.size() > batch.value_room) {
+      result = too_large_for_one_reply();
+      batch.value_room = 0;  // no other round brings more
+    }
+    batch.value_room -= result.value.size();
+  }
   OperationResult& kept = batch.results[place];
   if (result.code == Errc::ok && kept.code == Errc::ok && result.value.empty()) {
     // Most writes, whose texts are empty and stay so.

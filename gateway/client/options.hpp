@@ -27,6 +27,9 @@ struct CallOptions {
   CallOptions(ReadMode reads = ReadMode::linearizable) : read(reads) {}
   ReadMode read;
   std::optional<AckMode> ack;  // of its writes; the client's where it is not given
+  /// Of what its gets find, together; further ones are too_large. An atomic batch's fit into one reply
+  /// anyway.
+  std::size_t most_value_bytes = SIZE_MAX;
 };
 
 /// Names a batch that submit() started.

@@ -21,6 +21,7 @@ struct Answer {
   std::string content_type;  // empty: no Content-Type
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  bool is_of_writes = false;  // something was done, perhaps: it cannot be refused any more
 };
 
 /// The HTTP status that says best what a client can do about an error.

@@ -12,6 +12,8 @@ namespace dkv::http {
 
 namespace {
 
+// Read into a tree, whose keys are found in no time; written in the order that people read.
+using Tree = nlohmann::json;
 using Json = nlohmann::ordered_json;
 
 Error bad(std::string message) { return {Errc::bad_request, std::move(message)}; }
@@ -42,15 +44,15 @@ bool is_within_bounds(std::string_view text) {
 }
 
 /// Takes the field out of the object; nothing when it is not there.
-std::optional<Json> take(Json& object, const char* name) {
+std::optional<Tree> take(Tree& object, const char* name) {
   const auto at = object.find(name);
   if (at == object.end()) return std::nullopt;
-  Json field = std::move(*at);
+  Tree field = std::move(*at);
   object.erase(at);
   return field;
 }
 
-Result<std::optional<std::string>> take_string(Json& object, const char* name) {
+Result<std::optional<std::string>> take_string(Tree& object, const char* name) {
   auto field = take(object, name);
   if (!field) return std::optional<std::string>();
   if (!field->is_string()) return bad(std::string("'") + name + "' must be a string");
@@ -58,14 +60,14 @@ Result<std::optional<std::string>> take_string(Json& object, const char* name) {
 }
 
 /// What was meant by a field that nobody has taken is not known, so nothing is done.
-Result<void> expect_empty(const Json& object) {
+Result<void> expect_empty(const Tree& object) {
   if (object.empty()) return {};
   return bad("'" + object.begin().key() + "' means nothing here");
 }
 
 class Reader {
  public:
-  Result<Operation> operation(Json& json) {
+  Result<Operation> operation(Tree& json) {
     if (!json.is_object()) return bad("it must be an object");
     const auto name = take_string(json, "op");
     if (!name) return name.error();
@@ -120,7 +122,7 @@ class Reader {
     return std::nullopt;
   }
 
-  static Result<Condition> take_condition(Json& json) {
+  static Result<Condition> take_condition(Tree& json) {
     const auto if_match = take_string(json, "if_match");
     if (!if_match) return if_match.error();
     const auto if_none_match = take_string(json, "if_none_match");
@@ -136,7 +138,7 @@ class Reader {
   std::shared_ptr<std::deque<std::string>> kept_ = std::make_shared<std::deque<std::string>>();
 };
 
-Result<void> read_modes(Json& json, rpc::Request& request) {
+Result<void> read_modes(Tree& json, rpc::Request& request) {
   const auto read = take_string(json, "read");
   if (!read) return read.error();
   const auto read_mode = parse_read_mode(*read ? &**read : nullptr);
@@ -172,7 +174,7 @@ Json result_json(const Operation& operation, const OperationResult& result) {
 
 Result<rpc::Request> read_batch(std::string_view body) {
   if (!is_within_bounds(body)) return bad("the body holds more than a batch of 4,096 operations can");
-  Json json = Json::parse(body, nullptr, false);
+  Tree json = Tree::parse(body, nullptr, false);
   if (!json.is_object()) return bad("the body must be a JSON object: {\"operations\": [...]}");
   auto operations = take(json, "operations");
   if (!operations || !operations->is_array() || operations->empty())
@@ -199,7 +201,9 @@ std::string batch_json(const std::vector<Operation>& operations, std::span<const
                              [](const OperationResult& result) { return is_answer(result.code); });
   Json& all = json["results"] = Json::array();
   for (std::size_t i = 0; i < results.size(); ++i) all.push_back(result_json(operations[i], results[i]));
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  text += '\n';
+  return text;
 }
 
 }  // namespace dkv::http

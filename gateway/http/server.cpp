@@ -107,10 +107,14 @@ class Exchange : public Responder, private httplib::Server {
     process_request(stream, connection_ == "close", closed, nullptr);
   }
 
-  /// Takes a share for a large body that is going to be sent. Only reads have one, so that refusing it
+  /// Takes a share for a large body that is going to be sent. What only read may be refused instead: that
   /// loses nothing.
   Answer within_budget(Answer answer) {
     if (answer.body.size() <= kSmallBytes || request_->method == "HEAD") return answer;
+    if (answer.is_of_writes) {
+      share_ = shared_.answers.take_what_is_left(answer.body.size());
+      return answer;
+    }
     if (auto share = shared_.answers.take(answer.body.size())) {
       share_ = std::move(*share);
       return answer;

@@ -3,6 +3,9 @@
 namespace dkv {
 
 namespace {
+// Of the threads that serve requests, so many may wait for a client.
+constexpr std::size_t kMostWaiting = 16;
+
 Error none_is_free() { return {Errc::overloaded, "too many requests for other nodes are under way: retry"}; }
 }  // namespace
 
@@ -21,7 +24,8 @@ auto ClientPool::with_client(const Call& call) -> std::optional<decltype(call(st
 }
 
 std::vector<OperationResult> ClientPool::execute(const rpc::Request& request) {
-  auto results = with_client([&](Client& client) { return client.execute_request(request); });
+  auto results =
+      with_client([&](Client& client) { return client.execute_request(request, most_value_bytes_); });
   if (results) return std::move(*results);
   const Error error = none_is_free();
   return {request.operations.size(), OperationResult::failed(error.code, error.message)};
@@ -34,7 +38,12 @@ Result<ScanResult> ClientPool::scan(const ScanOptions& options) {
 
 std::optional<Client> ClientPool::take() {
   std::unique_lock lock(mutex_);
-  freed_.wait_for(lock, options_.deadline, [this] { return !free_.empty() || made_ < most_; });
+  if (free_.empty() && made_ == most_ && waiting_ < kMostWaiting) {
+    ++waiting_;
+    freed_.wait_for(lock, options_.deadline, [this] { return !free_.empty() || made_ < most_ || stopped_; });
+    --waiting_;
+  }
+  if (stopped_) return std::nullopt;
   if (!free_.empty()) {
     // The one used last: its connections and its topology are the newest.
     std::optional<Client> client(std::move(free_.back()));
@@ -42,8 +51,15 @@ std::optional<Client> ClientPool::take() {
     return client;
   }
   if (made_ == most_) return std::nullopt;
+  std::optional<Client> client(std::in_place, options_);
   ++made_;
-  return Client(options_);
+  return client;
+}
+
+void ClientPool::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  freed_.notify_all();
 }
 
 void ClientPool::give_back(std::optional<Client> client) {

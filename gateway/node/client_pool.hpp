@@ -1,5 +1,5 @@
 // Clients of the node's own cluster, for requests whose keys live on other nodes too. As many as are used at
-// the same time, up to a limit; who finds none free waits.
+// the same time, up to a limit; who finds none free waits, but only a few do: the others' threads are wanted.
 #pragma once
 
 #include <condition_variable>
@@ -12,12 +12,16 @@ namespace dkv {
 
 class ClientPool {
  public:
-  ClientPool(ClientOptions options, std::size_t most) : options_(std::move(options)), most_(most) {}
+  /// Gets of one request find `most_value_bytes` at most, together.
+  ClientPool(ClientOptions options, std::size_t most, std::size_t most_value_bytes)
+      : options_(std::move(options)), most_(most), most_value_bytes_(most_value_bytes) {}
 
-  /// One result for each operation; overloaded when no client becomes free within the deadline. From any
-  /// thread, many at once.
+  /// One result for each operation; overloaded when no client becomes free within the deadline, or too many
+  /// wait for one already: nothing was done then. From any thread, many at once.
   std::vector<OperationResult> execute(const rpc::Request& request);
   Result<ScanResult> scan(const ScanOptions& options);
+  /// Nobody waits for a client any more.
+  void stop();
 
  private:
   /// What `call` returns of a client, or nothing when none became free.
@@ -28,10 +32,13 @@ class ClientPool {
 
   const ClientOptions options_;
   const std::size_t most_;
+  const std::size_t most_value_bytes_;
   std::mutex mutex_;
   std::condition_variable freed_;
   std::vector<Client> free_;
   std::size_t made_ = 0;
+  std::size_t waiting_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace dkv

@@ -38,7 +38,7 @@ ClientOptions client_options(const Topology& topology, const NodeInfo& self) {
 class NodeBackend final : public Backend {
  public:
   NodeBackend(ZmqWorld& world, ClientOptions options)
-      : world_(world), clients_(std::move(options), kMostClients) {}
+      : world_(world), clients_(std::move(options), kMostClients, kMaxReplyValueBytes) {}
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override {
     return world_.call(std::move(request), timeout);
   }
@@ -46,6 +46,7 @@ class NodeBackend final : public Backend {
     return clients_.execute(request);
   }
   Result<ScanResult> scan(const ScanOptions& options) override { return clients_.scan(options); }
+  void stop() { clients_.stop(); }
 
  private:
   ZmqWorld& world_;
@@ -98,6 +99,7 @@ class Node::Impl {
   void stop() {
     if (!failed_) data_.forget_crashes();
     // The world after HTTP, so that what came in through HTTP is still answered.
+    backend_.stop();
     if (http_) http_->stop();
     world_.stop();
     http_.reset();

@@ -168,6 +168,20 @@ TEST_F(Router, AReplyOverSeveralShardsFitsIntoAMessage) {
   EXPECT_EQ(result_of(reply, 0).code, Errc::too_large);
 }
 
+TEST_F(Router, TellsWhatAnIncrementCameToHoweverFullTheReplyIs) {
+  ask(request_of({{OpCode::get, {key_of(kNear), ""}}, {OpCode::increment, {key_of(kShard), ""}}}));
+  const auto city = world_.said<PartRequest>();
+  const auto near = world_.said<PartRequest>();
+  std::vector<OperationResult> results(1);
+  results[0].value.resize(kMaxReplyValueBytes);
+  world_.tell(PartReply{near.token, {1, results}});
+  results[0].value = "9223372036854775807";
+  world_.tell(PartReply{city.token, {1, results}});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply, 1).code, Errc::ok) << "it was done";
+  EXPECT_EQ(result_of(reply, 1).value, "9223372036854775807");
+}
+
 TEST_F(Router, APartThatFailsFailsItsOperationsOnly) {
   ask(request_of({{OpCode::get, {key_of(kNear), ""}}, {OpCode::get, {key_of(kShard), ""}}}));
   const auto city = world_.said<PartRequest>();

@@ -231,10 +231,9 @@ TEST(Client, CarriesTheLargestValueBothWays) {
   EXPECT_EQ(client.get("large")->value, value);
 }
 
-TEST(Client, AsksAgainForTheValuesThatDidNotFitIntoOneReply) {
-  OneNode cluster;
-  // Answers one value at a time.
-  cluster.node.set_script([&](const rpc::Request& request) {
+/// Answers one value at a time.
+FakeNode::Script one_value_at_a_time(OneNode& cluster) {
+  return [&](const rpc::Request& request) {
     rpc::Request first = request;
     first.operations.resize(1);
     auto reply = rpc::decode_reply(cluster.node.answer(first), {request.operations[0].code});
@@ -243,7 +242,44 @@ TEST(Client, AsksAgainForTheValuesThatDidNotFitIntoOneReply) {
       results.push_back(OperationResult::failed(Errc::too_large, "ask for fewer"));
     }
     return std::vector<std::string>{rpc::encode(rpc::Reply{request.request_id, results})};
-  });
+  };
+}
+
+TEST(Client, AsksForNoMoreValuesThanItsCallerHasRoomFor) {
+  OneNode cluster;
+  cluster.node.set_script(one_value_at_a_time(cluster));
+  Client client(seeded(cluster.node));
+  std::vector<Operation> gets;
+  for (const char* key : {"a", "b", "c", "d", "e", "f"}) {
+    ASSERT_TRUE(client.put(key, "12345678"));
+    gets.push_back({OpCode::get, key, {}});
+  }
+  const int before = cluster.node.requests();
+  CallOptions how;
+  how.most_value_bytes = 20;
+  const auto results = client.execute(gets, how);
+  EXPECT_EQ(results[1].value, "12345678");
+  for (const std::size_t i : {2, 3, 4, 5}) EXPECT_EQ(results[i].code, Errc::too_large);
+  EXPECT_EQ(cluster.node.requests() - before, 3);
+}
+
+TEST(Client, AnIncrementIsAnsweredWhateverTheRoomForValues) {
+  OneNode cluster;
+  Client client(seeded(cluster.node));
+  ASSERT_TRUE(client.put("a", "12345678"));
+  Operation add{OpCode::increment, "a", {}};
+  add.amount = 1;
+  const std::vector<Operation> operations = {{OpCode::get, "a", {}}, add};
+  CallOptions how;
+  how.most_value_bytes = 1;
+  const auto results = client.execute(operations, how);
+  EXPECT_EQ(results[0].code, Errc::too_large);
+  EXPECT_EQ(results[1].code, Errc::ok);
+}
+
+TEST(Client, AsksAgainForTheValuesThatDidNotFitIntoOneReply) {
+  OneNode cluster;
+  cluster.node.set_script(one_value_at_a_time(cluster));
   Client client(seeded(cluster.node));
   for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(client.put(key, key));
   const std::vector<Operation> gets = {

@@ -212,6 +212,8 @@ TEST_F(Api, AnAtomicBatchHasOneOutcome) {
   EXPECT_EQ(nlohmann::json::parse(failed.body)["done"], false);
   backend.answers_all = OperationResult::failed(Errc::unknown_outcome, "nobody knows");
   EXPECT_EQ(ask("POST", "/v1/batch", batch).status, 504);
+  backend.answers_all = OperationResult::failed(Errc::overloaded, "later");
+  EXPECT_EQ(ask("POST", "/v1/batch", batch).header("retry-after"), "1");
 }
 
 TEST_F(Api, RefusesBatchesThatItDoesNotUnderstandAsAWhole) {
