@@ -7,6 +7,7 @@
 #include "actors/shard/checkpoint_actor.hpp"
 #include "actors/shard/log_actor.hpp"
 #include "actors/shard/memory_store.hpp"
+#include "actors/watch/watch_actor.hpp"
 
 namespace dkv {
 
@@ -36,7 +37,9 @@ Result<std::vector<PlacedActor>> assemble_node(const Topology& topology, NodeId 
   std::vector<PlacedActor> actors;
   const Address router{node, Role::router, {}};
   actors.push_back({"main", router, std::make_unique<RouterActor>(router, options.shard.max_value_bytes)});
-  std::vector<Address> listeners{router};
+  const Address watcher{node, Role::watcher, {}};
+  actors.push_back({"watch", watcher, std::make_unique<WatchActor>(watcher, options.process)});
+  std::vector<Address> listeners{router, watcher};
   for (const ShardInfo& shard : topology.shards) {
     if (!is_member(shard, node)) continue;
     const bool is_volatile = shard.store == StoreKind::memory;

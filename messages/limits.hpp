@@ -30,6 +30,8 @@ inline constexpr std::size_t kMaxFrameBytes = kTargetFrameBytes + kMaxValueBytes
 inline constexpr std::size_t kMaxLogEpochs = 1000;
 /// The bytes of log that one pull asks for, so that catch-up never blocks what shares its socket for long.
 inline constexpr std::size_t kMaxPullBytes = std::size_t{1} << 20;
+/// The bytes of frames that a watcher asks for at a time: it has one such question for each shard under way.
+inline constexpr std::size_t kMaxChangesBytes = std::size_t{1} << 20;
 /// The records in one chunk of a snapshot, about; a larger one has a chunk of its own. Reading and packing so
 /// many takes a primary a millisecond or two, in which it does nothing else.
 inline constexpr std::size_t kSnapshotChunkBytes = std::size_t{512} << 10;

@@ -34,7 +34,9 @@ enum class Type : std::uint8_t {
   register_state = 12,
   register_chosen = 13,
   heartbeat = 14,
-  lease_grant = 15
+  lease_grant = 15,
+  changes_request = 16,
+  changes_reply = 17
 };
 
 ShardId read_shard(Unpacker& in) { return ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))}; }
@@ -82,6 +84,19 @@ void pack(Packer& out, const SnapshotReply& body) {
   out.uint(static_cast<std::uint64_t>(body.outcome)).uint(body.epoch.value);
   pack_position(out, body.at);
   out.bytes(body.next_key).bytes(body.records);
+}
+
+void pack(Packer& out, const ChangesRequest& body) {
+  out.array(6).uint(body.shard.value).uint(body.process).uint(body.request);
+  pack_position(out, body.from);
+  out.uint(body.max_bytes);
+}
+
+void pack(Packer& out, const ChangesReply& body) {
+  out.array(7).uint(body.shard.value).uint(body.process).uint(body.request);
+  out.uint(static_cast<std::uint64_t>(body.outcome));
+  pack_position(out, body.upto);
+  out.bytes(body.frames);
 }
 
 void pack(Packer& out, const Heartbeat& body) {
@@ -148,6 +163,8 @@ Type type_of(const PullRequest&) { return Type::pull_request; }
 Type type_of(const PullReply&) { return Type::pull_reply; }
 Type type_of(const SnapshotRequest&) { return Type::snapshot_request; }
 Type type_of(const SnapshotReply&) { return Type::snapshot_reply; }
+Type type_of(const ChangesRequest&) { return Type::changes_request; }
+Type type_of(const ChangesReply&) { return Type::changes_reply; }
 Type type_of(const Heartbeat&) { return Type::heartbeat; }
 Type type_of(const LeaseGrant&) { return Type::lease_grant; }
 Type type_of(const RegisterPrepare&) { return Type::register_prepare; }
@@ -226,6 +243,29 @@ SnapshotReply read_snapshot_reply(Unpacker& in) {
   body.at = read_position(in);
   body.next_key = std::string(in.bytes(kMaxKeyBytes));
   body.records = std::string(in.bytes(kMaxMessageBytes));
+  return body;
+}
+
+ChangesRequest read_changes_request(Unpacker& in) {
+  ChangesRequest body;
+  in.array(6);
+  body.shard = read_shard(in);
+  body.process = in.uint();
+  body.request = in.uint();
+  body.from = read_position(in);
+  body.max_bytes = in.uint();
+  return body;
+}
+
+ChangesReply read_changes_reply(Unpacker& in) {
+  ChangesReply body;
+  in.array(7);
+  body.shard = read_shard(in);
+  body.process = in.uint();
+  body.request = in.uint();
+  body.outcome = static_cast<PullOutcome>(in.uint(static_cast<std::uint64_t>(PullOutcome::too_old)));
+  body.upto = read_position(in);
+  body.frames = std::string(in.bytes(kMaxMessageBytes));
   return body;
 }
 
@@ -348,6 +388,10 @@ Body read_body(Type type, Unpacker& in) {
       return read_register_state(in);
     case Type::register_chosen:
       return read_register_chosen(in);
+    case Type::changes_request:
+      return read_changes_request(in);
+    case Type::changes_reply:
+      return read_changes_reply(in);
     case Type::heartbeat:
       return read_heartbeat(in);
     case Type::lease_grant:

@@ -86,6 +86,28 @@ struct SnapshotReply {
   bool operator==(const SnapshotReply&) const = default;
 };
 
+/// Watcher to primary: what has been committed after `from`? Answered when there is something, or when some
+/// time has passed without.
+struct ChangesRequest {
+  ShardId shard;
+  std::uint64_t process = 0;  // as a pull's
+  std::uint64_t request = 0;
+  Position from;  // an event of the shard; zero: where is the history now?
+  std::uint64_t max_bytes = 0;
+  bool operator==(const ChangesRequest&) const = default;
+};
+
+/// The answer: committed events only (R17).
+struct ChangesReply {
+  ShardId shard;
+  std::uint64_t process = 0;
+  std::uint64_t request = 0;
+  PullOutcome outcome = PullOutcome::ok;
+  Position upto;       // ok: the last event told; too_old, diverged: the newest committed one
+  std::string frames;  // whole frames, one after the other; the first may begin at or below `from`
+  bool operator==(const ChangesReply&) const = default;
+};
+
 // The lease: see actors/member/README.md.
 
 /// Primary to each of its replicas, every 100 ms: do you still follow me?
@@ -182,7 +204,7 @@ struct RegisterChosen {
 
 using Body = std::variant<ReplicaAck, PullRequest, PullReply, SnapshotRequest, SnapshotReply, RegisterPrepare,
                           RegisterPromise, RegisterAccept, RegisterAccepted, RegisterNack, RegisterPoll,
-                          RegisterState, RegisterChosen, Heartbeat, LeaseGrant>;
+                          RegisterState, RegisterChosen, Heartbeat, LeaseGrant, ChangesRequest, ChangesReply>;
 
 struct Message {
   NodeId from;

@@ -417,6 +417,11 @@ void ReplicaActor::take_snapshot(const std::string& why, TimePoint now, Effects&
   taker_.begin(now);
 }
 
+/// Watchers ask primaries: this one knows of another.
+void ReplicaActor::handle(peer::ChangesRequest message, const Address& from, TimePoint, Effects& out) {
+  out.send(from, ChangeFeed::answer_to(message, peer::PullOutcome::refused));
+}
+
 void ReplicaActor::handle(peer::SnapshotReply message, const Address&, TimePoint now, Effects& out) {
   if (state_ != State::following && state_ != State::resetting) return;
   if (message.outcome == peer::SnapshotOutcome::ok) {

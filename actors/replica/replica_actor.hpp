@@ -83,6 +83,7 @@ class ReplicaActor : public Actor {
   void handle(EventFrame message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullReply message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::SnapshotReply message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::ChangesRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(ImportBegun message, const Address& from, TimePoint now, Effects& out);
   void handle(RecordsImported message, const Address& from, TimePoint now, Effects& out);
   void handle(ImportFailed message, const Address& from, TimePoint now, Effects& out);

@@ -16,6 +16,7 @@ enum class Role : std::uint8_t {
   checkpoint,  ///< beside each member: writes frozen memtables to the store
   keeper,      ///< on a keeper's node: an acceptor of the register
   registrar,   ///< one per node: proposes changes to the register, learns what it holds
+  watcher,     ///< one per node: follows what is committed, for those who watch through this node
   client,      ///< not an actor: whoever asked through a door of this node
 };
 

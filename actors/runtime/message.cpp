@@ -21,6 +21,8 @@ const char* name_of(Role role) {
       return "keeper";
     case Role::registrar:
       return "registrar";
+    case Role::watcher:
+      return "watcher";
     case Role::client:
       return "client";
   }
@@ -29,18 +31,20 @@ const char* name_of(Role role) {
 
 // In the order of the variant's alternatives.
 constexpr std::array<const char*, std::variant_size_v<AnyMessage>> kNames = {
-    "TopologyChanged",   "ClientRequest",    "ClientReply",      "PartRequest",     "PartReply",
-    "StatusQuery",       "StatusReport",     "EventFrame",       "ReplicaAck",      "PullRequest",
-    "PullReply",         "SnapshotRequest",  "SnapshotReply",    "OpenLog",         "LogRecovered",
-    "ContinueRecovery",  "LogOpened",        "ResetLog",         "AppendFrame",     "Durable",
-    "TrimLog",           "ReadLog",          "LogRead",          "LogReadFailed",   "LogBlocked",
-    "LogFailed",         "CutLog",           "ReadEpochs",       "LogEpochs",       "WriteCheckpoint",
-    "CheckpointWritten", "DiscardMemtable",  "CheckpointFailed", "BeginImport",     "ImportBegun",
-    "ImportRecords",     "RecordsImported",  "ImportFailed",     "RegisterPrepare", "RegisterPromise",
-    "RegisterAccept",    "RegisterAccepted", "RegisterNack",     "RegisterPoll",    "RegisterState",
-    "RegisterChosen",    "Heartbeat",        "LeaseGrant",       "ProposeChange",   "ChangeSettled",
-    "ReadRegister",      "RegisterRead",     "RegisterReach",    "TopologyChosen",  "HandOver",
-    "ForcePromotion",    "ControlReport",    "RegisterReport"};
+    "TopologyChanged",   "ClientRequest",    "ClientReply",      "PartRequest",       "PartReply",
+    "StatusQuery",       "StatusReport",     "EventFrame",       "ReplicaAck",        "PullRequest",
+    "PullReply",         "SnapshotRequest",  "SnapshotReply",    "OpenLog",           "LogRecovered",
+    "ContinueRecovery",  "LogOpened",        "ResetLog",         "AppendFrame",       "Durable",
+    "TrimLog",           "ReadLog",          "LogRead",          "LogReadFailed",     "LogBlocked",
+    "LogFailed",         "CutLog",           "ReadEpochs",       "LogEpochs",         "WriteCheckpoint",
+    "CheckpointWritten", "DiscardMemtable",  "CheckpointFailed", "BeginImport",       "ImportBegun",
+    "ImportRecords",     "RecordsImported",  "ImportFailed",     "RegisterPrepare",   "RegisterPromise",
+    "RegisterAccept",    "RegisterAccepted", "RegisterNack",     "RegisterPoll",      "RegisterState",
+    "RegisterChosen",    "Heartbeat",        "LeaseGrant",       "ProposeChange",     "ChangeSettled",
+    "ReadRegister",      "RegisterRead",     "RegisterReach",    "TopologyChosen",    "HandOver",
+    "ForcePromotion",    "ControlReport",    "RegisterReport",   "ChangesRequest",    "ChangesReply",
+    "OpenWatch",         "CloseWatch",       "WatchTaken",       "WatchSubscription", "WatchNews",
+    "WatchBroadcast"};
 static_assert(kNames.back() != nullptr, "a message without a name");
 
 }  // namespace

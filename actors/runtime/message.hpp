@@ -17,6 +17,7 @@
 #include "messages/peer.hpp"
 #include "messages/rpc.hpp"
 #include "messages/status.hpp"
+#include "messages/watch.hpp"
 #include "topology/change.hpp"
 #include "topology/topology.hpp"
 
@@ -31,8 +32,9 @@ struct Origin {
   std::string connection;
 };
 
-/// world -> router, before all else: the file's topology; registrar -> its listeners, of the register's newest,
-/// after its first full round (R11), and never an older one than before: the topology that holds from now on.
+/// world -> router, before all else: the file's topology; registrar -> its listeners, of the register's
+/// newest, after its first full round (R11), and never an older one than before: the topology that holds from
+/// now on.
 struct TopologyChanged {
   TopologyPtr topology;
 };
@@ -156,11 +158,13 @@ struct TrimLog {
   bool disk_is_full = false;
 };
 
-/// member -> log: frames after `from`, for a replica that pulls.
+/// member -> log: frames after `from`, for a replica that pulls, or for a watcher.
 struct ReadLog {
   std::uint64_t token = 0;
   Position from;
   std::uint64_t max_bytes = 0;
+  bool within_frames =
+      false;  // for a watcher: `from` may be within a frame, with which the answer begins then
 };
 
 /// Whether a log reaches back to a position.
@@ -307,16 +311,19 @@ struct TopologyChosen {
   TopologyPtr topology;
 };
 
-using AnyMessage = std::variant<
-    TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery, StatusReport,
-    EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply, peer::SnapshotRequest,
-    peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery, LogOpened, ResetLog, AppendFrame, Durable,
-    TrimLog, ReadLog, LogRead, LogReadFailed, LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs,
-    WriteCheckpoint, CheckpointWritten, DiscardMemtable, CheckpointFailed, BeginImport, ImportBegun,
-    ImportRecords, RecordsImported, ImportFailed, peer::RegisterPrepare, peer::RegisterPromise,
-    peer::RegisterAccept, peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
-    peer::RegisterChosen, peer::Heartbeat, peer::LeaseGrant, ProposeChange, ChangeSettled, ReadRegister,
-    RegisterRead, RegisterReach, TopologyChosen, HandOver, ForcePromotion, ControlReport, RegisterReport>;
+using AnyMessage =
+    std::variant<TopologyChanged, ClientRequest, ClientReply, PartRequest, PartReply, StatusQuery,
+                 StatusReport, EventFrame, peer::ReplicaAck, peer::PullRequest, peer::PullReply,
+                 peer::SnapshotRequest, peer::SnapshotReply, OpenLog, LogRecovered, ContinueRecovery,
+                 LogOpened, ResetLog, AppendFrame, Durable, TrimLog, ReadLog, LogRead, LogReadFailed,
+                 LogBlocked, LogFailed, CutLog, ReadEpochs, LogEpochs, WriteCheckpoint, CheckpointWritten,
+                 DiscardMemtable, CheckpointFailed, BeginImport, ImportBegun, ImportRecords, RecordsImported,
+                 ImportFailed, peer::RegisterPrepare, peer::RegisterPromise, peer::RegisterAccept,
+                 peer::RegisterAccepted, peer::RegisterNack, peer::RegisterPoll, peer::RegisterState,
+                 peer::RegisterChosen, peer::Heartbeat, peer::LeaseGrant, ProposeChange, ChangeSettled,
+                 ReadRegister, RegisterRead, RegisterReach, TopologyChosen, HandOver, ForcePromotion,
+                 ControlReport, RegisterReport, peer::ChangesRequest, peer::ChangesReply, OpenWatch,
+                 CloseWatch, WatchTaken, WatchSubscription, WatchNews, WatchBroadcast>;
 
 template <class Kind, class Variant>
 inline constexpr bool kIsAlternative = false;

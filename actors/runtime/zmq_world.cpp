@@ -14,6 +14,7 @@
 #include "actors/runtime/zmq/local_door.hpp"
 #include "actors/runtime/zmq/ports.hpp"
 #include "actors/runtime/zmq/time_slice.hpp"
+#include "actors/runtime/zmq/watch_door.hpp"
 
 namespace dkv {
 
@@ -43,6 +44,7 @@ class ZmqWorld::Impl {
   runtime::Shared shared_;
   zmq::context_t context_;
   runtime::LocalDoor door_;
+  runtime::WatchDoor watch_door_;
 
  private:
   runtime::ActorThread& thread(const std::string& name);
@@ -78,6 +80,13 @@ Result<void> ZmqWorld::Impl::start() {
   auto ports = std::make_unique<runtime::Ports>(context_, shared_, door_);
   if (auto bound = ports->bind(); !bound) return bound;
   main_thread().set_ports(std::move(ports));
+  const Address watcher{shared_.options.self, Role::watcher, {}};
+  const auto watchers_home = residents_.find(watcher);
+  if (watchers_home != residents_.end()) {
+    auto port = std::make_unique<runtime::WatchPort>(context_, shared_);
+    if (auto bound = port->bind(); !bound) return bound;
+    watchers_home->second->set_watch_port(std::move(port));
+  }
 
   const auto count = static_cast<std::ptrdiff_t>(threads_.size());
   started_.emplace(count);
@@ -93,6 +102,8 @@ Result<void> ZmqWorld::Impl::start() {
   }
   started_->wait();
   door_.open(context_, main_thread().inbox_address());
+  if (watchers_home != residents_.end())
+    watch_door_.open(context_, watchers_home->second->inbox_address(), watcher);
   return {};
 }
 
@@ -118,6 +129,7 @@ void ZmqWorld::Impl::live(runtime::ActorThread& thread) {
 
 void ZmqWorld::Impl::stop() {
   if (running_.empty()) return;
+  watch_door_.close();
   // The main thread first: the replies that it still owes need the others.
   stops_.front()->post_stop();
   main_ended_->wait();
@@ -144,6 +156,8 @@ void ZmqWorld::stop() { impl_->stop(); }
 rpc::Reply ZmqWorld::call(rpc::Request request, std::chrono::milliseconds timeout) {
   return impl_->door_.call(std::move(request), timeout);
 }
+
+void ZmqWorld::tell_watcher(Message message) { impl_->watch_door_.post(std::move(message)); }
 
 WorldCounters ZmqWorld::counters() const {
   const runtime::Counters& from = impl_->shared_.counters;

@@ -32,6 +32,9 @@ struct ZmqWorldOptions {
   std::function<void(LogLevel, std::string_view)> log;
   /// How long stop() waits for the replies that are still owed.
   std::chrono::milliseconds stop_grace{500};
+  /// Takes what watches are told, on the watcher's thread: it must not wait. What the news points into lives
+  /// as long as their owner.
+  std::function<void(const WatchNews&)> on_news{};
 };
 
 /// What was lost or refused since the start. All of it is allowed; much of it wants an explanation.
@@ -70,6 +73,10 @@ class ZmqWorld {
   /// request_id is the request's. `request.owner` must own what its operations point into. Without a reply
   /// in time, or when the world stops: unknown_outcome if an operation writes, else unavailable.
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout);
+
+  /// For the node's watcher (OpenWatch, CloseWatch, WatchTaken), from any thread, in order for each. Before
+  /// start() and once stop() has begun nobody hears it.
+  void tell_watcher(Message message);
 
   WorldCounters counters() const;
 

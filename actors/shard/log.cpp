@@ -472,7 +472,7 @@ Result<void> Log::free_segment(const Segment& segment, bool make_room) {
   return {};
 }
 
-Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) {
+Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes, From kind) {
   ReadResult result;
   if (from.seq < begin().seq) {
     result.reach = LogReach::too_old;
@@ -482,7 +482,8 @@ Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) 
   if (from.seq < begin().seq || from.seq >= head_.seq) return result;
   for (std::size_t i = segment_after(from); i < segments_.size(); ++i) {
     const Seq last = i + 1 < segments_.size() ? segments_[i + 1].header.prev.seq : head_.seq;
-    if (auto read = read_segment(segments_[i], last, from, max_bytes, result); !read) return read.error();
+    if (auto read = read_segment(segments_[i], last, from, max_bytes, kind, result); !read)
+      return read.error();
     if (result.reach != LogReach::found || result.frames.size() >= max_bytes) break;
   }
   return result;
@@ -490,7 +491,7 @@ Result<Log::ReadResult> Log::read_after(Position from, std::uint64_t max_bytes) 
 
 /// Collects the frames that follow `from` of a segment whose last event is `last`, and moves `from` past
 /// them.
-Result<void> Log::read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
+Result<void> Log::read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes, From kind,
                                ReadResult& result) {
   SegmentReader reader(*segment.file, segment.header, start_before(segment, from.seq), segment.end);
   while (from.seq < last && result.frames.size() < max_bytes) {
@@ -503,7 +504,9 @@ Result<void> Log::read_segment(Segment& segment, Seq last, Position& from, std::
     const FrameView& frame = reader.frame();
     note(segment, frame.prev, reader.offset());
     if (frame.last().seq <= from.seq) continue;
-    if (frame.prev != from) return {};  // another history, also where `from` is within this frame
+    // A position within this frame is of its history if it is of its epoch, for one primary makes an epoch.
+    const bool is_within = kind == From::event && frame.prev.seq < from.seq && frame.epoch == from.epoch;
+    if (frame.prev != from && !is_within) return {};  // another history
     result.reach = LogReach::found;
     result.frames.append(reader.frame_bytes());
     from = frame.last();

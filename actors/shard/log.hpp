@@ -108,9 +108,12 @@ class Log {
   /// nor to be written over. Errors: io_error; the log goes on.
   Result<void> trim(Seq upto, bool make_room = false);
 
+  /// Where a position may be that is in the log: behind a frame; or within one too, which then is the first
+  /// of those read.
+  enum class From : std::uint8_t { frame_end, event };
   /// Frames after `from`, of about `max_bytes` and at least one when there is one. A `from` that this log
   /// does not reach is an answer, not an error. Errors: corrupt, io_error.
-  Result<ReadResult> read_after(Position from, std::uint64_t max_bytes);
+  Result<ReadResult> read_after(Position from, std::uint64_t max_bytes, From kind = From::frame_end);
 
   /// The last durable event.
   Position head() const { return head_; }
@@ -161,7 +164,7 @@ class Log {
   Result<void> remove_spares(std::size_t kept);
   Result<void> finish_replay();
   Result<void> write_again(Segment& segment, std::uint64_t offset);
-  Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes,
+  Result<void> read_segment(Segment& segment, Seq last, Position& from, std::uint64_t max_bytes, From kind,
                             ReadResult& result);
   void learn_epochs(std::size_t segments);
   bool read_epochs(const Segment& segment, Position end);

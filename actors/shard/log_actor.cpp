@@ -97,7 +97,8 @@ void LogActor::handle(TrimLog message, Effects& out) {
 void LogActor::handle(ReadLog message, Effects& out) {
   if (failed_ || !opened_) return;
   if (is_changing()) return out.send(member_, LogReadFailed{message.token, being_changed()});
-  auto read = log_.read_after(message.from, message.max_bytes);
+  auto read = log_.read_after(message.from, message.max_bytes,
+                              message.within_frames ? Log::From::event : Log::From::frame_end);
   if (!read) return out.send(member_, LogReadFailed{message.token, read.error()});
   LogRead answer{message.token, read->reach, log_.head(), std::move(read->frames), {}};
   if (read->reach == LogReach::unknown) answer.epochs = log_.epochs();

@@ -62,7 +62,8 @@ ShardActor::ShardActor(Address self, Inheritance from, ShardOptions options, Epo
       head_(from.head),
       packed_(from.head),
       durable_(from.durable),
-      published_(from.head) {
+      published_(from.head),
+      changes_(self, options.max_recent_bytes, from.head) {
   for (const FrameBytes& bytes : from.unapplied) {
     const auto frame = decode_frame(*bytes);
     DKV_ASSERT(frame.has_value());  // it was checked when it was taken
@@ -97,7 +98,8 @@ TimePoint ShardActor::wake_at() const {
   const TimePoint paced = paced_.empty() ? kNever : paced_.front().leaves_at;
   const bool sweeps = state_ == State::serving && may_sweep_ && lease_until_ != TimePoint{};
   const TimePoint sweep = sweeps ? std::max(copy_.next_expiry(), sweeps_at_) : kNever;
-  return std::min({heartbeat, copy_.wake_at(), paced, sweep});
+  const TimePoint changes = state_ == State::serving ? changes_.wake_at() : kNever;
+  return std::min({heartbeat, copy_.wake_at(), paced, sweep, changes});
 }
 
 void ShardActor::handle(TopologyChanged message, const Address&, TimePoint, Effects&) {
@@ -483,6 +485,7 @@ void ShardActor::on_turn_end(TimePoint now, Effects& out) {
   if (state_ == State::serving) {
     if (owed_bytes() < options_.max_owed_bytes) snapshots_.read(copy_, head_, epoch_, out);
     snapshots_.release(commit_, out);
+    changes_.answer(tellable(), now, next_token_, out);
   }
   if (leads()) {
     const bool idle_commit = in_flight_.empty() && commit_ > published_commit_;
@@ -529,6 +532,7 @@ void ShardActor::publish_durable(Effects& out) {
                                       [](Seq seq, const InFlight& one) { return seq < one.last.seq; });
   for (auto frame = first; frame != in_flight_.end() && frame->last <= durable_; ++frame) {
     out.publish(frame->bytes);
+    if (!options_.committed_only) changes_.committed(frame->bytes, frame->last);
     published_ = frame->last;
     for (Waiting& waiting : frame->for_durable) ready_.push_back(std::move(waiting));
     frame->for_durable.clear();
@@ -562,6 +566,7 @@ void ShardActor::advance_commit() {
   while (!in_flight_.empty() && in_flight_.front().last.seq <= commit_) {
     for (Waiting& waiting : in_flight_.front().for_commit) ready_.push_back(std::move(waiting));
     in_flight_bytes_ -= in_flight_.front().bytes->size();
+    if (options_.committed_only) changes_.committed(in_flight_.front().bytes, in_flight_.front().last);
     in_flight_.pop_front();
   }
   if (state_ == State::beginning && commit_ >= serves_from_) state_ = State::serving;
@@ -597,6 +602,7 @@ void ShardActor::step_down(const std::string& why, Effects& out) {
 /// Ends all that waits. Whether a write among it is committed nobody can say here.
 void ShardActor::give_up_all(const std::string& why, Effects& out) {
   snapshots_.refuse_all(out);
+  changes_.refuse_all(out);
   for (const auto& [token, pull] : pulls_) refuse(pull, out);
   pulls_.clear();
   const auto give_up = [&](std::vector<Waiting>& all) {
@@ -672,7 +678,22 @@ void ShardActor::refuse(const Pull& pull, Effects& out) {
   out.send(pull.asker, std::move(refusal));
 }
 
+/// The newest event that watchers may be told of (R17): once it serves, one of its own epoch, where a frame
+/// ends.
+Position ShardActor::tellable() const {
+  return options_.committed_only ? Position{epoch_, commit_} : published_;
+}
+
+void ShardActor::handle(peer::ChangesRequest message, const Address& from, TimePoint now, Effects& out) {
+  // Who has seen a later epoch asks another primary than this one knows of. (All that is committed of epochs
+  // up to its own a primary that serves has.)
+  if (!leads() || message.from.epoch > epoch_)
+    return out.send(from, ChangeFeed::answer_to(message, peer::PullOutcome::refused));
+  changes_.ask(from, std::move(message), now, out);
+}
+
 void ShardActor::handle(LogReadFailed message, const Address&, TimePoint, Effects& out) {
+  if (changes_.take(message, out)) return;
   const auto pull = pulls_.find(message.token);
   if (pull == pulls_.end()) return;
   if (problem_ != message.error.message) out.log(LogLevel::error, message.error.message);
@@ -682,6 +703,7 @@ void ShardActor::handle(LogReadFailed message, const Address&, TimePoint, Effect
 }
 
 void ShardActor::handle(LogRead message, const Address&, TimePoint, Effects& out) {
+  if (changes_.take(message, tellable(), out)) return;
   const auto pull = pulls_.find(message.token);
   if (pull == pulls_.end()) return;
   peer::PullReply answer;

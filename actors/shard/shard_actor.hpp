@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "actors/runtime/actor.hpp"
+#include "actors/shard/change_feed.hpp"
 #include "actors/shard/plan.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
@@ -30,9 +31,12 @@ struct ShardOptions {
   /// Replies that wait or leave at the end of this turn, values included; past this, requests are refused
   /// as overloaded.
   std::size_t max_owed_bytes = std::size_t{64} << 20;
+  /// Of its newest frames, kept in memory while watchers ask for them; what is older comes from the log.
+  std::size_t max_recent_bytes = std::size_t{8} << 20;
   // What a test may break, to see that it is noticed.
-  bool sync_first = true;     // R2: commit waits for this disk
-  bool whole_batches = true;  // an atomic batch is in one frame
+  bool sync_first = true;      // R2: commit waits for this disk
+  bool whole_batches = true;   // an atomic batch is in one frame
+  bool committed_only = true;  // R17: watchers are told what is committed
 };
 
 /// What a replica that becomes primary has: its copy, and what follows it in its log, committed or not. All
@@ -129,6 +133,7 @@ class ShardActor : public Actor {
   void handle(peer::ReplicaAck message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::PullRequest message, const Address& from, TimePoint now, Effects& out);
   void handle(peer::SnapshotRequest message, const Address& from, TimePoint now, Effects& out);
+  void handle(peer::ChangesRequest message, const Address& from, TimePoint now, Effects& out);
   /// A message for another role of this member: of no concern to a primary.
   template <class Other>
   void handle(Other, const Address&, TimePoint, Effects&) {}
@@ -173,6 +178,7 @@ class ShardActor : public Actor {
   void publish_heartbeat(TimePoint now, Effects& out);
   void reply(Waiting waiting, Effects& out);
   void refuse(const Pull& pull, Effects& out);
+  Position tellable() const;
   std::size_t owed_bytes() const { return owed_bytes_ + snapshots_.bytes(); }
   void fail(const std::string& problem, Effects& out);
   MemberStatus status(TimePoint now) const;
@@ -216,6 +222,7 @@ class ShardActor : public Actor {
   std::map<NodeId, Progress> replicas_;
   std::map<std::uint64_t, Pull> pulls_;
   SnapshotReads snapshots_;
+  ChangeFeed changes_;
   std::uint64_t next_token_ = 1;
 };
 

@@ -42,7 +42,13 @@ peer::Body any_register_body() {
 peer::Body any_body() {
   if (*rc::gen::arbitrary<bool>()) return any_register_body();
   const ShardId shard{*rc::gen::arbitrary<std::uint32_t>()};
-  switch (*rc::gen::inRange(0, 7)) {
+  switch (*rc::gen::inRange(0, 9)) {
+    case 7:
+      return peer::ChangesRequest{shard, any(), any(), any_position(), any()};
+    case 8:
+      return peer::ChangesReply{shard,          any(),
+                                any(),          static_cast<peer::PullOutcome>(*rc::gen::inRange(0, 4)),
+                                any_position(), any_bytes()};
     case 0:
       return peer::ReplicaAck{shard, Epoch{any()}, any_position(), Seq{any()}, any()};
     case 1:

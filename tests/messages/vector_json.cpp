@@ -178,6 +178,13 @@ peer::Body register_body_of(const std::string& type, const json& message) {
   return peer::RegisterChosen{ballot("ballot"), topology()};
 }
 
+peer::PullOutcome outcome_of(const std::string& name) {
+  return name == "ok"         ? peer::PullOutcome::ok
+         : name == "diverged" ? peer::PullOutcome::diverged
+         : name == "too_old"  ? peer::PullOutcome::too_old
+                              : peer::PullOutcome::refused;
+}
+
 peer::Body body_of(const json& meaning) {
   for (const auto& [type, message] : meaning.items()) {
     if (type.starts_with("register_")) return register_body_of(type, message);
@@ -197,6 +204,23 @@ peer::Body body_of(const json& meaning) {
                              pull.at("request"),
                              {Epoch{pull.at("from_epoch")}, Seq{pull.at("from_seq")}},
                              pull.at("max_bytes")};
+  }
+  if (meaning.contains("changes_request")) {
+    const json& changes = meaning.at("changes_request");
+    return peer::ChangesRequest{ShardId{changes.at("shard")},
+                                changes.at("process"),
+                                changes.at("request"),
+                                {Epoch{changes.at("from_epoch")}, Seq{changes.at("from_seq")}},
+                                changes.at("max_bytes")};
+  }
+  if (meaning.contains("changes_reply")) {
+    const json& changes = meaning.at("changes_reply");
+    return peer::ChangesReply{ShardId{changes.at("shard")},
+                              changes.at("process"),
+                              changes.at("request"),
+                              outcome_of(changes.at("outcome")),
+                              {Epoch{changes.at("upto_epoch")}, Seq{changes.at("upto_seq")}},
+                              from_hex(changes.at("frames_hex"))};
   }
   if (meaning.contains("snapshot_request")) {
     const json& snapshot = meaning.at("snapshot_request");
@@ -228,17 +252,12 @@ peer::Body body_of(const json& meaning) {
                             grant.at("sent_ns"), grant.at("incarnation")};
   }
   const json& reply = meaning.at("pull_reply");
-  const std::string outcome = reply.at("outcome");
-  const auto code = outcome == "ok"         ? peer::PullOutcome::ok
-                    : outcome == "diverged" ? peer::PullOutcome::diverged
-                    : outcome == "too_old"  ? peer::PullOutcome::too_old
-                                            : peer::PullOutcome::refused;
   std::vector<EpochRange> epochs;
   for (const json& range : reply.value("epochs", json::array()))
     epochs.push_back({Epoch{range.at(0)}, Seq{range.at(1)}, Seq{range.at(2)}});
   return peer::PullReply{
       ShardId{reply.at("shard")}, reply.at("process"),
-      reply.at("request"),        code,
+      reply.at("request"),        outcome_of(reply.at("outcome")),
       Epoch{reply.at("epoch")},   {Epoch{reply.at("head_epoch")}, Seq{reply.at("head_seq")}},
       Seq{reply.at("commit")},    from_hex(reply.at("frames_hex")),
       std::move(epochs)};

@@ -449,10 +449,27 @@ void FailoverCluster::finish(Duration rest) {
   for (std::size_t i = 0; i < kBrief; ++i) read_in_the_end(brief(i));
   run_for(kLastReadsBefore);
   check_final_state();
+  if (watchers_) judge_watchers();
   check_alarms();
   add_expiries();
   judge_history();
   result_.trace_hash = world_.trace_hash();
+}
+
+void FailoverCluster::start_watchers(std::size_t watchers, std::uint64_t seed) {
+  watchers_ = std::make_unique<Watchers>(
+      world_, prefixes_, watchers, seed, [this](ShardId shard) { return is_weak(shard); },
+      [this](std::string what) { violated(std::move(what)); });
+}
+
+void FailoverCluster::judge_watchers() {
+  for (const ShardInfo& shard : world_.topology().shards) {
+    const NodeId node = leader(shard.id);
+    if (node != NodeId{}) watchers_->finish(shard.id, member(node, shard.id)->primary()->copy().last());
+  }
+  result_.watched = watchers_->events();
+  result_.resumed = watchers_->resumed();
+  result_.gaps = watchers_->gaps();
 }
 
 void FailoverCluster::check_final_state() {

@@ -15,6 +15,7 @@
 #include "tests/sim/prefix_check.hpp"
 #include "tests/sim/replica_reads.hpp"
 #include "tests/sim/sim_world.hpp"
+#include "tests/sim/watchers.hpp"
 
 namespace dkv::sim {
 
@@ -38,6 +39,9 @@ struct FailoverResult {
   std::uint64_t hand_overs = 0;  // asked for by an operator, and done
   std::uint64_t wiped = 0;       // nodes that lost their folders
   std::uint64_t copies = 0;      // of whole shards, begun by a replica
+  std::uint64_t watched = 0;     // events that watchers were told of
+  std::uint64_t resumed = 0;     // watches
+  std::uint64_t gaps = 0;        // that watchers were told of
   std::vector<std::string> violations;
 };
 
@@ -66,6 +70,8 @@ class FailoverCluster {
   // Clients: each asks one thing after the other until `until`.
 
   void start_clients(std::size_t clients, std::size_t keys, TimePoint until);
+  /// Clients who watch, until the end.
+  void start_watchers(std::size_t watchers, std::uint64_t seed);
   /// One operation at one node, whose outcome counts as any client's.
   void put(NodeId node, const std::string& key, const std::string& value);
   void get(NodeId node, const std::string& key);
@@ -107,6 +113,7 @@ class FailoverCluster {
   void guess_again(ShardId shard);
   void read_in_the_end(const std::string& key);
   void check_final_state();
+  void judge_watchers();
   void check_replica(NodeId node, ReplicaActor& replica, ShardActor& primary, NodeId leader,
                      const std::string& name);
   void check_alarms();
@@ -120,6 +127,7 @@ class FailoverCluster {
   linear::History history_;
   ReplicaReads weak_reads_;
   PrefixCheck prefixes_;
+  std::unique_ptr<Watchers> watchers_;
   FailoverResult result_;
   std::map<std::string, Position> told_;  // the version of each key that any client was told last
   std::map<std::size_t, Duration> ttls_;  // of puts, by their place in the history

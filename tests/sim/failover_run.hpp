@@ -15,6 +15,7 @@ struct FailoverOptions {
   std::uint64_t seed = 1;
   Duration length = 60s;
   bool causes_faults = true;
+  bool watches = false;                        // with clients who watch, too
   std::function<void(NodeOptions&)> breaks{};  // a rule, to see that it would be noticed
 };
 

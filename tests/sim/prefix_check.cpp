@@ -53,6 +53,30 @@ std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, Shar
   return name + " at " + to_string(last) + " has a key that was deleted";
 }
 
+std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, const std::string& prefix,
+                                    Position from, const std::vector<WatchedEvent>& events, Position upto) {
+  const auto& history = histories_[shard];
+  shown_[shard].emplace(upto, name);
+  auto told = events.rbegin();
+  for (Position at = upto; at != from;) {
+    const auto change = history.find(at);
+    if (change == history.end() || at.seq < from.seq)
+      return name + " was told of " + to_string(upto) + " after " + to_string(from) +
+             ", which it does not follow";
+    const Change& what = change->second;
+    const bool concerns = what.type != EventType::epoch_start && what.key.starts_with(prefix);
+    const bool is_told = told != events.rend() && told->position == at;
+    if (concerns != is_told)
+      return name + (is_told ? " was told of " : " was not told of ") + to_string(at) + " of " + what.key;
+    if (is_told && (told->type != what.type || told->key != what.key || told->value != what.value))
+      return name + " was told something else of " + to_string(at);
+    if (is_told) ++told;
+    at = what.prev;
+  }
+  if (told == events.rend()) return {};
+  return name + " was told of " + to_string(told->position) + " once more, or too late";
+}
+
 std::string PrefixCheck::undone(ShardId shard, Position last) const {
   const auto shown = shown_.find(shard);
   const auto history = histories_.find(shard);

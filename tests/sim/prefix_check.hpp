@@ -18,6 +18,12 @@ class PrefixCheck {
   void appended(ShardId shard, const FrameBytes& bytes);
   /// Empty, or how the copy that `name` names differs from the history up to its last event.
   std::string problem_of(const std::string& name, ShardId shard, ShardCopy& copy);
+  /// The position before this event.
+  Position before(ShardId shard, Position position) { return histories_[shard].at(position).prev; }
+  /// Empty, or how what a watch of keys that begin with `prefix` was told of, in this order and up to `upto`,
+  /// differs from what happened after `from`. It may not be undone either.
+  std::string problem_of(const std::string& name, ShardId shard, const std::string& prefix, Position from,
+                         const std::vector<WatchedEvent>& events, Position upto);
   /// Empty, or what a copy has shown that is not in the history which ends at `last`: it was not committed.
   std::string undone(ShardId shard, Position last) const;
 

@@ -244,7 +244,9 @@ void SimWorld::carry_out(NodeId id, const Address& from, Thread& thread, Effects
   Node& node = nodes_.at(id);
   const TimePoint leaves = now_ + watch_.spent;
   for (auto& [to, message] : effects.sends) {
-    if (to.role == Role::client) {
+    if (const auto* news = std::get_if<WatchNews>(&message)) {
+      if (on_news_) on_news_(id, *news);
+    } else if (to.role == Role::client) {
       auto& reply = std::get<ClientReply>(message);
       const auto waiting = node.waiting.find(reply.origin.connection);
       if (waiting == node.waiting.end()) continue;

@@ -102,6 +102,10 @@ class SimWorld {
   /// The actor at an address, or nullptr when its node is down.
   Actor* actor(const Address& address);
 
+  /// Calls back with what watches are told, on which node.
+  using Watcher = std::function<void(NodeId, const WatchNews&)>;
+  void on_news(Watcher watcher) { on_news_ = std::move(watcher); }
+
   /// Calls back with every message, before its actor gets it.
   using Observer = std::function<void(const Envelope&)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
@@ -186,6 +190,7 @@ class SimWorld {
   std::uint64_t trace_hash_ = 0;
   std::deque<std::string> alarms_;
   Observer observer_;
+  Watcher on_news_;
 };
 
 }  // namespace dkv::sim

@@ -37,8 +37,9 @@ void ActorThread::add(const Address& address, std::unique_ptr<Actor> actor) {
 }
 
 bool ActorThread::is_waited_for() const {
-  return std::none_of(residents_.begin(), residents_.end(),
-                      [](const Resident& one) { return one.address.role == Role::checkpoint; });
+  return std::none_of(residents_.begin(), residents_.end(), [](const Resident& one) {
+    return one.address.role == Role::checkpoint || one.address.role == Role::watcher;
+  });
 }
 
 void ActorThread::connect(const Residents& everyone, ActorThread& main_thread) {
@@ -70,6 +71,7 @@ void ActorThread::finish() {
   residents_.clear();
   queue_.clear();
   ports_.reset();
+  watch_port_.reset();
   inbox_.reset();
 }
 
@@ -83,6 +85,7 @@ void ActorThread::turn() {
   wait();
   now_ = boot_now();
   if (ports_ != nullptr) ports_->tidy(now_);
+  if (watch_port_ != nullptr) watch_port_->tidy(now_);
   run_timers();
   gather();
   now_ = boot_now();
@@ -94,6 +97,7 @@ void ActorThread::wait() {
   items_.clear();
   items_.push_back({inbox_->socket().handle(), 0, ZMQ_POLLIN, 0});
   if (ports_ != nullptr) ports_->add_poll_items(items_);
+  if (watch_port_ != nullptr) items_.push_back({watch_port_->socket().handle(), 0, ZMQ_POLLIN, 0});
   const auto timeout = static_cast<long>(patience().count());
   if (zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout) >= 0) return;
   if (zmq_errno() != EINTR) throw zmq::error_t();
@@ -104,6 +108,7 @@ void ActorThread::wait() {
 std::chrono::milliseconds ActorThread::patience() const {
   if (!queue_.empty()) return 0ms;
   TimePoint wake = ports_ == nullptr ? give_up_ : std::min(give_up_, ports_->tidy_at());
+  if (watch_port_ != nullptr) wake = std::min(wake, watch_port_->tidy_at());
   for (const Resident& one : residents_) wake = std::min(wake, one.actor->wake_at());
   if (wake == kNever) return -1ms;
   const TimePoint now = boot_now();
@@ -121,6 +126,7 @@ void ActorThread::run_timers() {
 void ActorThread::gather() {
   if ((items_[0].revents & ZMQ_POLLIN) != 0) drain_inbox();
   if (ports_ != nullptr) ports_->drain(items_.data() + 1, items_.size() - 1, queue_);
+  if (watch_port_ != nullptr && (items_.back().revents & ZMQ_POLLIN) != 0) watch_port_->drain(queue_);
 }
 
 void ActorThread::drain_inbox() {
@@ -195,6 +201,7 @@ void ActorThread::route(const Address& from, const Address& to, Message message)
     queue_.push_back({from, to, std::move(message)});
     return;
   }
+  if (to.role == Role::client && tell_watchers(message)) return;
   const auto elsewhere = everyone_->find(to);
   ActorThread* target = elsewhere == everyone_->end() ? main_ : elsewhere->second;
   if (target == this) {
@@ -203,6 +210,18 @@ void ActorThread::route(const Address& from, const Address& to, Message message)
   }
   Outbox& outbox = outboxes_.try_emplace(target, context_, target->inbox_address()).first->second;
   outbox.post(std::make_unique<Envelope>(Envelope{from, to, std::move(message)}));
+}
+
+/// What the watcher says leaves its thread right here, and never takes the main thread's time.
+bool ActorThread::tell_watchers(const Message& message) {
+  if (const auto* news = std::get_if<WatchNews>(&message)) {
+    if (shared_.options.on_news) shared_.options.on_news(*news);
+    return true;
+  }
+  const auto* broadcast = std::get_if<WatchBroadcast>(&message);
+  if (broadcast == nullptr || watch_port_ == nullptr) return false;
+  watch_port_->publish(*broadcast);
+  return true;
 }
 
 ActorThread::Resident* ActorThread::find(const Address& address) {

@@ -18,6 +18,7 @@
 #include "actors/runtime/zmq/inbox.hpp"
 #include "actors/runtime/zmq/ports.hpp"
 #include "actors/runtime/zmq/shared.hpp"
+#include "actors/runtime/zmq/watch_port.hpp"
 
 namespace dkv::runtime {
 
@@ -33,7 +34,7 @@ class ActorThread {
   const std::string& name() const { return name_; }
   const std::string& inbox_address() const { return inbox_address_; }
 
-  /// Whether clients and other nodes wait for what it does: for all but writing checkpoints.
+  /// Whether clients and other nodes wait for what it does: for all but writing checkpoints and watches.
   bool is_waited_for() const;
 
   // Before the thread runs:
@@ -41,6 +42,8 @@ class ActorThread {
   void open_inbox() { inbox_.emplace(context_, inbox_address_); }
   /// The main thread has the ports; what no actor of the node takes goes there.
   void set_ports(std::unique_ptr<Ports> ports) { ports_ = std::move(ports); }
+  /// The watcher's thread has this one.
+  void set_watch_port(std::unique_ptr<WatchPort> port) { watch_port_ = std::move(port); }
   void connect(const Residents& residents, ActorThread& main_thread);
 
   // On the thread, in this order:
@@ -73,6 +76,7 @@ class ActorThread {
   template <class Handler>
   void handle(Resident& resident, Handler&& handler);
   void carry_out(Resident& resident);
+  bool tell_watchers(const Message& message);
   void route(const Address& from, const Address& to, Message message);
   Resident* find(const Address& address);
 
@@ -86,6 +90,7 @@ class ActorThread {
 
   std::optional<Inbox> inbox_;
   std::unique_ptr<Ports> ports_;
+  std::unique_ptr<WatchPort> watch_port_;
   std::map<ActorThread*, Outbox> outboxes_;  // opened at the first message
   std::vector<zmq::pollitem_t> items_;
 

@@ -21,21 +21,13 @@ constexpr std::size_t kMaxSubscriptionBytes = 1'024;
 }  // namespace
 
 EventPort::EventPort(zmq::context_t& context, Shared& shared)
-    : context_(context),
-      shared_(shared),
-      publisher_(context, zmq::socket_type::pub),
-      watch_(context, zmq::socket_type::xpub) {
+    : context_(context), shared_(shared), publisher_(context, zmq::socket_type::pub) {
   harden(publisher_, kMaxSubscriptionBytes);
   add_heartbeats(publisher_);
   publisher_.set(zmq::sockopt::sndhwm, kFrameQueue);
-  harden(watch_, kMaxSubscriptionBytes);
-  add_heartbeats(watch_);
 }
 
-Result<void> EventPort::bind() {
-  if (auto bound = runtime::bind(publisher_, shared_.self().events, "events"); !bound) return bound;
-  return runtime::bind(watch_, shared_.self().watch, "watch");
-}
+Result<void> EventPort::bind() { return runtime::bind(publisher_, shared_.self().events, "events"); }
 
 void EventPort::publish(const FrameBytes& frame) {
   if (frame->size() >= kZeroCopyBytes && unread_->bytes() + frame->size() > kMaxUnreadFrameBytes) {
@@ -73,20 +65,13 @@ void EventPort::subscribe(const Address& member, NodeId node) {
 }
 
 void EventPort::add_poll_items(std::vector<zmq::pollitem_t>& items) {
-  items.push_back({watch_.handle(), 0, ZMQ_POLLIN, 0});
   for (Subscription& one : subscriptions_) items.push_back({one.socket.handle(), 0, ZMQ_POLLIN, 0});
 }
 
 void EventPort::drain(const zmq::pollitem_t* items, std::size_t count, std::vector<Envelope>& arrived) {
-  if ((items[0].revents & ZMQ_POLLIN) != 0) drain_watch();
-  for (std::size_t i = 1; i < count; ++i) {
-    if ((items[i].revents & ZMQ_POLLIN) != 0) drain(subscriptions_[i - 1], arrived);
+  for (std::size_t i = 0; i < count; ++i) {
+    if ((items[i].revents & ZMQ_POLLIN) != 0) drain(subscriptions_[i], arrived);
   }
-}
-
-void EventPort::drain_watch() {
-  zmq::message_t part;
-  for (Burst burst; !burst.full() && receive(watch_, part);) burst.took(part.size());
 }
 
 void EventPort::drain(Subscription& subscription, std::vector<Envelope>& arrived) {

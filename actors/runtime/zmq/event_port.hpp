@@ -2,8 +2,6 @@
 // replica here follows. Frames are lost whenever a queue is full, or too many bytes wait; those
 // who follow notice by `prev`.
 // Plain drop per subscriber: with XPUB_NODROP one stalled subscriber would take all others to zero.
-//
-// Also the `watch` port, which is bound so that nobody else takes it: an XPUB that publishes nothing yet.
 #pragma once
 
 #include <deque>
@@ -31,7 +29,7 @@ class EventPort {
   /// Every second or so: for what is in no poll set.
   void tidy() { run_commands(publisher_); }
 
-  /// One item for the watch port and each subscription, in the order that drain() expects.
+  /// One item for each subscription, in the order that drain() expects.
   void add_poll_items(std::vector<zmq::pollitem_t>& items);
   /// One burst from each readable one. `items` begins with what add_poll_items() appended; subscriptions
   /// made since then wait for the next turn.
@@ -47,14 +45,12 @@ class EventPort {
     PartReader reader;
   };
 
-  void drain_watch();
   void drain(Subscription& subscription, std::vector<Envelope>& arrived);
 
   zmq::context_t& context_;
   Shared& shared_;
   zmq::socket_t publisher_;
   std::shared_ptr<Outstanding> unread_ = std::make_shared<Outstanding>();
-  zmq::socket_t watch_;
   std::deque<Subscription> subscriptions_;  // stable: a reader refers to its socket
   Complaint refused_;
   Complaint unsent_;

@@ -65,11 +65,22 @@ Route route_of(const peer::Body& body) {
                         [](const peer::RegisterChosen&) {
                           return Route{Role::registrar, Role::registrar, {}};
                         },
+                        [](const peer::ChangesRequest& request) {
+                          return Route{Role::watcher, Role::member, request.shard};
+                        },
+                        [](const peer::ChangesReply& reply) {
+                          return Route{Role::member, Role::watcher, reply.shard};
+                        },
                         [](const auto& of_a_shard) {
                           return Route{Role::member, Role::member, of_a_shard.shard};
                         },
                     },
                     body);
+}
+
+/// A watcher is one for all shards.
+Address address(NodeId node, Role role, ShardId shard) {
+  return {node, role, role == Role::watcher ? ShardId{} : shard};
 }
 
 }  // namespace
@@ -126,8 +137,8 @@ void PeerPort::take(std::string_view bytes, std::vector<Envelope>& arrived) {
     return refuse("its sender, node " + std::to_string(from.value) + ", is not in the topology");
   }
   const Route route = route_of(message->body);
-  arrived.push_back({Address{from, route.from, route.shard},
-                     Address{shared_.options.self, route.to, route.shard},
+  arrived.push_back({address(from, route.from, route.shard),
+                     address(shared_.options.self, route.to, route.shard),
                      std::visit([](auto& body) { return Message(std::move(body)); }, message->body)});
 }
 

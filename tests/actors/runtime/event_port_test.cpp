@@ -172,6 +172,7 @@ TEST(EventPort, SurvivesGarbageOnItsPorts) {
   const auto topology = make_topology(2);
   TestWorld one(topology, kOne);
   one.spawn(kMainThread, member_of(kOne), publisher(kShard, 10));
+  one.spawn("watch", {kOne, Role::watcher, {}}, {});
   one.start();
   for (const std::string& endpoint : {one.node().events, one.node().watch}) {
     for (const std::string& bytes : garbage()) throw_at(endpoint, bytes);
@@ -189,6 +190,7 @@ TEST(EventPort, SurvivesGarbageOnItsPorts) {
 
 TEST(EventPort, EndsTheConnectionsOfSubscribersThatFellSilent) {
   TestWorld test(make_topology(), kOne);
+  test.spawn("watch", {kOne, Role::watcher, {}}, {});
   test.start();
   EXPECT_TRUE(is_closed_on(test.node().events, subscriber_hello()));
   EXPECT_TRUE(is_closed_on(test.node().watch, subscriber_hello()));

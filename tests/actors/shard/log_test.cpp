@@ -246,6 +246,29 @@ TEST_F(LogTest, APositionWithinAFrameIsUnknown) {
   EXPECT_EQ(log.read_after(at(2), 1000)->reach, LogReach::found);
 }
 
+TEST_F(LogTest, WhoReadsEventsMayBeginWithinAFrameOfTheSameEpoch) {
+  Log log = make_log(200);
+  (void)open(log);
+  fill(log, 1, 2);
+  FramePacker packer;
+  for (const char* key : {"a", "b", "c"}) packer.add({EventType::put, key, std::string(200, 'v')});
+  const FrameBytes three = packer.finish(kShard, Epoch{2}, at(2), Seq{0});
+  ASSERT_TRUE(log.append({three}, {Epoch{2}, Seq{5}}).has_value());
+  ASSERT_TRUE(log.append({frame(6, "value", 2, 2)}, {Epoch{2}, Seq{6}}).has_value());
+  const auto read = [&](std::uint64_t epoch, std::uint64_t seq) {
+    return *log.read_after({Epoch{epoch}, Seq{seq}}, 1, Log::From::event);
+  };
+  for (const std::uint64_t seq : {3U, 4U}) {
+    EXPECT_EQ(read(2, seq).reach, LogReach::found) << seq;
+    EXPECT_EQ(read(2, seq).frames, *three) << seq;
+    EXPECT_EQ(read(1, seq).reach, LogReach::unknown) << seq;
+  }
+  EXPECT_EQ(read(1, 2).frames, *three);
+  EXPECT_EQ(read(2, 5).frames, *frame(6, "value", 2, 2));
+  EXPECT_EQ(read(2, 2).reach, LogReach::unknown);
+  EXPECT_EQ(read(2, 6).reach, LogReach::found);
+}
+
 TEST_F(LogTest, AResetLogBeginsAnewWhereverItsOldOneEnded) {
   for (const std::uint64_t begin : {0U, 3U, 10U, 15U, 30U}) {
     platter_ = {};
