@@ -47,6 +47,11 @@ int export_lines(const Options& options, ScanOptions what);
 /// From stdin.
 int import_lines(const Options& options);
 
+/// What happens to keys, a line for each event, until it is ended, or `most` of them. `after`: see
+/// client/watch.hpp.
+int watch(const Options& options, const std::string& prefix, const std::string& after, bool keys_only,
+          std::uint64_t most);
+
 /// JSON on stdin, as POST /v1/batch takes it; its answer on stdout.
 int batch(const Options& options);
 

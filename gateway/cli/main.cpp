@@ -29,6 +29,7 @@ struct Arguments {
   std::int64_t amount = 1;
   ScanOptions what;
   std::uint64_t most = UINT64_MAX;
+  std::string after;
   bool plain = false;
   std::string data;
   std::uint32_t shards = 0;
@@ -221,6 +222,36 @@ void add_data_commands(CLI::App& app, Arguments& arguments, int& result) {
   import_command->callback([&] { result = import_lines(arguments.options); });
 }
 
+void add_watch_command(CLI::App& app, Arguments& arguments, int& result) {
+  CLI::App* command =
+      app.add_subcommand("watch", "Prints what happens to keys, as it happens, until it is ended.");
+  command->add_option("PREFIX", arguments.what.prefix, "only keys that begin with it")->type_name("");
+  command->add_flag("--keys-only", arguments.what.keys_only, "leave the values out");
+  command
+      ->add_option("--after", arguments.after,
+                   "go on after this PLACE, which an earlier watch has printed (--json)")
+      ->type_name("PLACE");
+  command->add_option("--limit", arguments.most, "end after so many changes")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  add_cluster_options(*command, arguments);
+  command->footer(
+      "\nA line for each change: \"put\", a tab, KEY, a tab, VALUE; or \"delete\", a tab, KEY. With --json, "
+      "a line "
+      "of JSON\nwith the version and the place behind it. Changes of one shard are in their order, and none "
+      "is left "
+      "out or\nrepeated, whatever happens to nodes; where some had to be left out, a line on stderr says so "
+      "(--json: "
+      "an event\n\"gap\").\n\n"
+      "Examples:\n  distrikv watch\n  distrikv watch user/ --json\n  distrikv watch --after "
+      "1:7-1042,2:5-33\n" +
+      std::string(kExitCodes));
+  command->callback([&] {
+    result = watch(arguments.options, arguments.what.prefix, arguments.after, arguments.what.keys_only,
+                   arguments.most);
+  });
+}
+
 void add_batch_command(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* command = app.add_subcommand("batch", "Does many operations at once, from JSON on stdin.");
   add_cluster_options(*command, arguments);
@@ -381,6 +412,7 @@ int run(int argc, char** argv) {
       std::string(kExitCodes));
   add_key_commands(app, arguments, result);
   add_data_commands(app, arguments, result);
+  add_watch_command(app, arguments, result);
   add_batch_command(app, arguments, result);
   add_status_command(app, arguments, result);
   add_failover_command(app, arguments, result);

@@ -7,6 +7,7 @@
 #include "gateway/http/conditions.hpp"
 #include "gateway/http/json.hpp"
 #include "gateway/http/scan.hpp"
+#include "gateway/http/watch.hpp"
 #include "topology/codec.hpp"
 
 namespace dkv::http {
@@ -34,6 +35,8 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
 
   curl 'HOST/v1/kv?prefix=user/&limit=100'              records in the order of their keys, from any node;
                                                         &cursor= of one page for the next
+
+  curl -N 'HOST/v1/watch?prefix=user/'                  what happens to keys, as it happens, from any node
 
   curl HOST/v1/batch -d '{"operations": [{"op": "get", "key": "a"}, {"op": "put", "key": "b", "value": "c"}]}'
                                                         many at once, from any node; with "atomic": true
@@ -202,6 +205,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"/readyz", {"GET", "HEAD"}, &Api::readiness},
       {"/v1/kv", {"GET", "HEAD"}, &Api::scan},
       {"/v1/batch", {"POST"}, &Api::batch},
+      {"/v1/watch", {"GET"}, &Api::watch},
       {"/v1/status", {"GET", "HEAD"}, &Api::status},
       {"/v1/topology", {"GET", "HEAD"}, &Api::topology},
       {kKeyPrefix, {"GET", "HEAD", "PUT", "DELETE", "POST"}, &Api::kv},
@@ -390,6 +394,17 @@ Answer Api::scan(const Request& request, const Target& target) {
   if (!options) return answer_to(options.error());
   const auto page = backend_.scan(*options);
   return page ? json(page_json(*page, options->keys_only)) : answer_to(page.error());
+}
+
+// ---- /v1/watch ----
+
+Answer Api::watch(const Request& request, const Target& target) {
+  if (!request.body.empty()) return answer_to(no_body_expected());
+  auto asked = read_watch(target, request.fields);
+  if (!asked) return answer_to(asked.error());
+  Answer answer;
+  answer.watch = std::make_shared<const WatchAsked>(std::move(*asked));
+  return answer;
 }
 
 // ---- the backend's answers ----

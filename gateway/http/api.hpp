@@ -22,6 +22,7 @@ struct Answer {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   bool is_of_writes = false;  // something was done, perhaps: it cannot be refused any more
+  std::shared_ptr<const WatchAsked> watch{};  // it is an event stream
 };
 
 /// The HTTP status that says best what a client can do about an error.
@@ -65,6 +66,7 @@ class Api {
   Answer simple_delete(const Request& request, const Target& target);
   Answer scan(const Request& request, const Target& target);
   Answer batch(const Request& request, const Target& target);
+  Answer watch(const Request& request, const Target& target);
   Answer index(const Request& request, const Target& target);
   Answer health(const Request& request, const Target& target);
   Answer readiness(const Request& request, const Target& target);

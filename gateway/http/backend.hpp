@@ -7,6 +7,7 @@
 
 #include "messages/rpc.hpp"
 #include "messages/scan.hpp"
+#include "messages/watch.hpp"
 
 namespace dkv {
 
@@ -22,6 +23,8 @@ class Backend {
   virtual std::vector<OperationResult> execute(const rpc::Request& request) = 0;
   /// A page of the whole cluster's records. Errors: those of Client::scan(); overloaded.
   virtual Result<ScanResult> scan(const ScanOptions& options) = 0;
+  /// For the node's watcher, from any thread. What it answers comes to HttpServer::tell().
+  virtual void tell_watcher(WatchCommand command) = 0;
 };
 
 }  // namespace dkv

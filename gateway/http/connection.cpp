@@ -74,7 +74,7 @@ Wait Connection::serve(Responder& responder, bool timed_out) {
   if (timed_out && !keeps_up()) return time_out(responder);
   int answered = 0;
   while (true) {
-    while (phase_ != Phase::closing && output_.size() < kFlushBytes && take_request(responder)) ++answered;
+    while (takes_requests() && output_.size() < kFlushBytes && take_request(responder)) ++answered;
     const bool took_all = output_.size() < kFlushBytes;
     switch (flush()) {
       case Progress::failed:
@@ -85,6 +85,7 @@ Wait Connection::serve(Responder& responder, bool timed_out) {
         break;
     }
     if (phase_ == Phase::closing) return drain();
+    if (phase_ == Phase::stream) return {Wait::For::events, {}, false};
     if (answered >= kRequestsPerTurn && shared_.queued > 0) return {Wait::For::thread, {}, false};
     if (!took_all) continue;
     switch (receive_next()) {
@@ -163,6 +164,8 @@ void Connection::respond(Responder& responder, const Head& head) {
   // At most one large answer waits: no further request is taken up before it has been sent.
   answer_share_ = responder.respond({head.method, head.target, head.content_type, body, head.fields},
                                     connection, output_);
+  watch_ = responder.take_watch();
+  if (watch_) return begin_stream();
   close = close || shared_.stopping;
   input_.consume(head_bytes_ + body_bytes_);
   body_share_.release();
@@ -171,6 +174,12 @@ void Connection::respond(Responder& responder, const Head& head) {
   phase_ = close ? Phase::closing : Phase::head;
   // Closing with bytes unread resets the connection, and the client may lose the answer.
   drains_ = close && !input_.view().empty();
+}
+
+/// Nothing more is read: a stream is the last answer of its connection.
+void Connection::begin_stream() {
+  input_.release();
+  phase_ = Phase::stream;
 }
 
 void Connection::refuse(Responder& responder, const Refusal& refusal) {

@@ -19,6 +19,7 @@
 #include "gateway/http/byte_budget.hpp"
 #include "gateway/http/head.hpp"
 #include "gateway/http/pace.hpp"
+#include "gateway/http/watch.hpp"
 
 namespace dkv::http {
 
@@ -45,6 +46,8 @@ class Responder {
   /// there is not enough left, the answer says so instead.
   virtual ByteBudget::Share respond(const Request& request, std::string_view connection,
                                     std::string& output) = 0;
+  /// After respond(): what the connection watches from then on, if what was appended begins an event stream.
+  virtual std::shared_ptr<const WatchAsked> take_watch() { return nullptr; }
   virtual void refuse(const Refusal& refusal, std::string& output) = 0;
   /// Appends a redirect, one that closes, if the request goes elsewhere whatever its body, which has not
   /// come. False, and appends nothing, when it may be for this node, or nobody knows yet.
@@ -70,14 +73,17 @@ struct Shared {
   std::size_t max_lingering = 0;          // of the threads: the others are there for whoever comes
   std::atomic<std::size_t> lingering{0};  // threads that wait for their client's next request
   std::atomic<std::size_t> open{0};       // connections
+  std::atomic<std::size_t> streams{0};    // of them, event streams
   std::atomic<std::size_t> queued{0};     // connections that wait for a thread
   std::atomic<bool> stopping{false};      // answer what is there, then close
 };
 
 /// What a connection waits for.
 struct Wait {
-  enum class For { nothing, input, output, thread };
-  For what = For::nothing;  // nothing: it is finished, close it; thread: others have been kept waiting
+  enum class For { nothing, input, output, thread, events };
+  // nothing: it is finished, close it; thread: others have been kept waiting; events: it is a stream from now
+  // on, see streams.hpp.
+  For what = For::nothing;
   Clock::time_point deadline;
   bool idle = false;  // between requests: may be closed at any time without loss
 };
@@ -111,17 +117,21 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   int fd() const { return fd_; }
+  /// What it watches, once it is an event stream.
+  const std::shared_ptr<const WatchAsked>& watch() const { return watch_; }
   /// Goes as far as it can. `timed_out`: the last wait's deadline has passed.
   Wait serve(Responder& responder, bool timed_out);
 
  private:
-  enum class Phase { head, body, closing };
+  enum class Phase { head, body, closing, stream };
   enum class Progress { some, none, failed };
 
+  bool takes_requests() const { return phase_ == Phase::head || phase_ == Phase::body; }
   bool take_request(Responder& responder);
   bool take_head(Responder& responder);
   bool begin_body(Responder& responder, const Head& head);
   void respond(Responder& responder, const Head& head);
+  void begin_stream();
   void refuse(Responder& responder, const Refusal& refusal);
   void end_without_body();
   bool input_is_late();
@@ -144,6 +154,7 @@ class Connection {
   std::size_t body_bytes_ = 0;
   ByteBudget::Share body_share_;
   ByteBudget::Share answer_share_;
+  std::shared_ptr<const WatchAsked> watch_;
   std::size_t drained_ = 0;
   bool drains_ = false;  // closing: what the client still sends is read and dropped first
   bool write_ended_ = false;

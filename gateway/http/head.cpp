@@ -144,6 +144,8 @@ std::optional<Refusal> HeadParser::known_header(std::string_view name, std::stri
     return once(name, value, head_.fields.if_match);
   } else if (same_name(name, "If-None-Match")) {
     return once(name, value, head_.fields.if_none_match);
+  } else if (same_name(name, "Last-Event-ID")) {
+    return once(name, value, head_.fields.last_event_id);
   }
   return std::nullopt;
 }

@@ -26,6 +26,7 @@ struct HeadLimits {
 struct Fields {
   std::optional<std::string_view> if_match;
   std::optional<std::string_view> if_none_match;
+  std::optional<std::string_view> last_event_id;
 };
 
 /// What the server needs of a head. Views point into the bytes that were read.

@@ -13,13 +13,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Result<bool> read_flag(const Parameters& parameters, const char* name) {
-  const std::string* text = parameters.find(name);
-  if (text == nullptr || *text == "false") return false;
-  if (*text == "true" || text->empty()) return true;  // ?reverse
-  return Error{Errc::bad_request, std::string("the parameter '") + name + "' must be true or false"};
-}
-
 Result<std::size_t> read_limit(const std::string* text) {
   if (text == nullptr) return ScanOptions().limit;
   std::size_t limit = 0;
@@ -56,6 +49,13 @@ Result<std::string> read_cursor(const std::string* text) {
 }
 
 }  // namespace
+
+Result<bool> read_flag(const Parameters& parameters, const char* name) {
+  const std::string* text = parameters.find(name);
+  if (text == nullptr || *text == "false") return false;
+  if (*text == "true" || text->empty()) return true;  // ?reverse
+  return Error{Errc::bad_request, std::string("the parameter '") + name + "' must be true or false"};
+}
 
 Result<ScanOptions> read_scan(const Target& target) {
   Parameters parameters;

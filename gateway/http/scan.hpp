@@ -8,6 +8,11 @@
 
 namespace dkv::http {
 
+class Parameters;
+
+/// A parameter that is true, false or left out. Errors: bad_request.
+Result<bool> read_flag(const Parameters& parameters, const char* name);
+
 /// From the query. Errors: bad_request.
 Result<ScanOptions> read_scan(const Target& target);
 

@@ -11,6 +11,7 @@
 
 #include "gateway/http/api.hpp"
 #include "gateway/http/poller.hpp"
+#include "gateway/http/streams.hpp"
 #include "gateway/http/workers.hpp"
 #include "topology/endpoint.hpp"
 
@@ -55,9 +56,10 @@ class MemoryStream : public httplib::Stream {
 /// is there to avoid. The pre-routing handler, which knows the real request, gives every answer.
 class Exchange : public Responder, private httplib::Server {
  public:
-  Exchange(Api& api, Shared& shared) : api_(api), shared_(shared) {
+  Exchange(Api& api, Shared& shared, std::size_t max_streams)
+      : api_(api), shared_(shared), max_streams_(max_streams) {
     set_pre_routing_handler([this](const httplib::Request&, httplib::Response& response) {
-      fill(response, request_ ? within_budget(api_.answer(*request_)) : std::move(ready_));
+      fill(response, request_ ? within_limits(api_.answer(*request_)) : std::move(ready_));
       return HandlerResponse::Handled;
     });
     set_post_routing_handler(
@@ -72,10 +74,14 @@ class Exchange : public Responder, private httplib::Server {
                             std::string& output) override {
     request_ = &request;
     connection_ = connection;
+    const std::size_t before = output.size();
     run(request.method == "HEAD", output);
+    if (watch_) output.replace(before, std::string::npos, kStreamHead);  // httplib knows no endless answer
     request_ = nullptr;
     return std::move(share_);
   }
+
+  std::shared_ptr<const WatchAsked> take_watch() override { return std::exchange(watch_, nullptr); }
 
   void refuse(const Refusal& refusal, std::string& output) override {
     ready_ = error_answer(refusal.status, refusal.code, refusal.message);
@@ -108,8 +114,15 @@ class Exchange : public Responder, private httplib::Server {
   }
 
   /// Takes a share for a large body that is going to be sent. What only read may be refused instead: that
-  /// loses nothing.
-  Answer within_budget(Answer answer) {
+  /// loses nothing. Nor does an event stream that is one too many.
+  Answer within_limits(Answer answer) {
+    if (answer.watch && shared_.streams >= max_streams_) {
+      auto refusal =
+          error_answer(429, "overloaded", "too many watch here: wait, then retry, or ask another node");
+      refusal.headers.emplace_back("Retry-After", "1");
+      return refusal;
+    }
+    watch_ = answer.watch;
     if (answer.body.size() <= kSmallBytes || request_->method == "HEAD") return answer;
     if (answer.is_of_writes) {
       share_ = shared_.answers.take_what_is_left(answer.body.size());
@@ -149,9 +162,11 @@ class Exchange : public Responder, private httplib::Server {
 
   Api& api_;
   Shared& shared_;
+  const std::size_t max_streams_;
   const Request* request_ = nullptr;
-  Answer ready_;             // without a request: the answer
-  ByteBudget::Share share_;  // of the answer under way
+  std::shared_ptr<const WatchAsked> watch_;  // what the answer under way is the beginning of
+  Answer ready_;                             // without a request: the answer
+  ByteBudget::Share share_;                  // of the answer under way
   std::string_view connection_;
 };
 
@@ -229,6 +244,7 @@ class HttpServer::Impl {
  public:
   Impl(HttpServerOptions options, Backend& backend)
       : options_(std::move(options)),
+        backend_(backend),
         shared_{limits_of(options_), http::ByteBudget(options_.max_body_memory_bytes),
                 http::ByteBudget(options_.max_answer_memory_bytes), options_.threads * 3 / 4},
         api_({options_.node_name, options_.max_value_bytes, options_.call_timeout}, backend) {}
@@ -240,18 +256,21 @@ class HttpServer::Impl {
     if (!listener) return listener.error();
     port_ = port_of(*listener);
     try {
+      streams_ = std::make_unique<http::Streams>(
+          shared_, [this](WatchCommand command) { backend_.tell_watcher(std::move(command)); });
       poller_ = std::make_unique<http::Poller>(
           *listener, shared_, http::Poller::Options{options_.max_connections, options_.linger},
           [this](http::ConnectionPtr connection, bool timed_out) {
             workers_->add(std::move(connection), timed_out);
           });
       for (std::size_t i = 0; i < options_.threads; ++i)
-        exchanges_.push_back(std::make_unique<http::Exchange>(api_, shared_));
+        exchanges_.push_back(std::make_unique<http::Exchange>(api_, shared_, options_.max_streams));
       workers_ = std::make_unique<http::Workers>(
           options_.threads, shared_,
           [this](std::size_t worker, http::ConnectionPtr connection, bool timed_out) {
             serve(*exchanges_[worker], std::move(connection), timed_out);
           });
+      streams_->start();
       poller_->start();
     } catch (const std::system_error& error) {
       return Error{Errc::io_error, std::string("http: cannot start: ") + error.what()};
@@ -262,7 +281,12 @@ class HttpServer::Impl {
   void stop() {
     shared_.stopping = true;
     if (poller_) poller_->stop();
+    if (streams_) streams_->stop();
     if (workers_) workers_->stop(options_.stop_grace);
+  }
+
+  void tell(const WatchNews& news) {
+    if (streams_) streams_->tell(news);
   }
 
   std::uint16_t port() const { return port_; }
@@ -276,6 +300,9 @@ class HttpServer::Impl {
       case http::Wait::For::thread:
         workers_->add(std::move(connection), false);
         break;
+      case http::Wait::For::events:
+        streams_->add(std::move(connection));
+        break;
       case http::Wait::For::input:
       case http::Wait::For::output:
         poller_->park(std::move(connection), wait);
@@ -284,11 +311,13 @@ class HttpServer::Impl {
   }
 
   const HttpServerOptions options_;
+  Backend& backend_;
   http::Shared shared_;
   http::Api api_;
   std::vector<std::unique_ptr<http::Exchange>> exchanges_;
   std::uint16_t port_ = 0;
-  // Ended in reverse order: the workers, which hand connections to the poller, before it is gone.
+  // Ended in reverse order: the workers, which hand connections to the others, before those are gone.
+  std::unique_ptr<http::Streams> streams_;
   std::unique_ptr<http::Poller> poller_;
   std::unique_ptr<http::Workers> workers_;
 };
@@ -301,6 +330,8 @@ HttpServer::~HttpServer() = default;
 Result<void> HttpServer::start() { return impl_->start(); }
 
 void HttpServer::stop() { impl_->stop(); }
+
+void HttpServer::tell(const WatchNews& news) { impl_->tell(news); }
 
 std::uint16_t HttpServer::port() const { return impl_->port(); }
 

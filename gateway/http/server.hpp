@@ -24,6 +24,7 @@ struct HttpServerOptions {
   std::size_t max_value_bytes = kMaxValueBytes;
   std::size_t threads = 64;  // operations under way at once
   std::size_t max_connections = 10'000;
+  std::size_t max_streams = 5'000;  // of them
   // Over all connections: large bodies until they are acted upon, large answers until they are sent.
   std::size_t max_body_memory_bytes = std::size_t{256} << 20;
   std::size_t max_answer_memory_bytes = std::size_t{256} << 20;
@@ -50,8 +51,10 @@ class HttpServer {
   /// Binds and serves; call it once. Errors: in_use when the address belongs to somebody else, bad_request
   /// for a host that is none or not this machine's, io_error for what the system lacks.
   Result<void> start();
-  /// Accepts nothing more, closes what is idle or half sent, answers what is in progress if that takes no
-  /// longer than the grace, and returns within a second. Idempotent.
+  /// What a watch that this server has opened is told: from the watcher's thread, never waits.
+  void tell(const WatchNews& news);
+  /// Accepts nothing more, closes what is idle or half sent and every event stream, answers what is in
+  /// progress if that takes no longer than the grace, and returns within a second. Idempotent.
   void stop();
   /// The bound port; 0 before start().
   std::uint16_t port() const;

@@ -47,6 +47,9 @@ class NodeBackend final : public Backend {
   }
   Result<ScanResult> scan(const ScanOptions& options) override { return clients_.scan(options); }
   void stop() { clients_.stop(); }
+  void tell_watcher(WatchCommand command) override {
+    std::visit([&](auto& one) { world_.tell_watcher(std::move(one)); }, command);
+  }
 
  private:
   ZmqWorld& world_;
@@ -86,7 +89,10 @@ class Node::Impl {
       : setup_(setup),
         self_(*setup.topology->find_node(setup.name)),
         data_(std::move(data)),
-        world_({self_.id, setup.topology, setup.log}),
+        world_({.self = self_.id,
+                .topology = setup.topology,
+                .log = setup.log,
+                .on_news = [this](const WatchNews& news) { tell(news); }}),
         backend_(world_, client_options(*setup.topology, self_)) {}
 
   Result<void> start() {
@@ -129,6 +135,11 @@ class Node::Impl {
   }
 
  private:
+  /// Only those of the HTTP server watch, and it lives as long as the world runs.
+  void tell(const WatchNews& news) {
+    if (http_) http_->tell(news);
+  }
+
   Result<void> spawn() {
     NodeOptions options = setup_.limits;
     options.process = random_number();

@@ -5,9 +5,11 @@ from .client import (Client, Condition, Item, Operation, Record, Result, delete,
 from .errors import (BadRequest, ConditionFailed, Corrupt, DiskFull, DistriKVError, InternalError, IoError,
                      NotACounter, Overloaded, TooLarge, Unavailable, UnknownOutcome, Version, WrongVersion)
 from .slots import SLOT_COUNT, slot_of
+from .watch import WatchEvent
 
 __all__ = [
-    "Client", "Record", "Item", "Version", "Operation", "Result", "get", "put", "delete", "increment", "touch",
+    "Client", "WatchEvent", "Record", "Item", "Version", "Operation", "Result", "get", "put", "delete", "increment",
+    "touch",
     "Condition", "if_version", "if_exists", "if_missing", "slot_of", "SLOT_COUNT",
     "DistriKVError", "BadRequest", "TooLarge", "WrongVersion", "Overloaded", "Unavailable",
     "UnknownOutcome", "DiskFull", "IoError", "Corrupt", "InternalError", "ConditionFailed", "NotACounter",

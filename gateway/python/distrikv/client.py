@@ -15,6 +15,7 @@ from .errors import (ABORTED, MOVED, NOT_FOUND, OK, DistriKVError, InternalError
                      UnknownOutcome, Version, error_of)
 from .protocol import Condition, Item, Malformed, Operation, Page, Refusal, Result, Scan, Topology, TopologyReply
 from .slots import slot_of
+from .watch import WatchEvent, watch
 
 Bytes = Union[bytes, bytearray, memoryview, str]
 
@@ -274,6 +275,16 @@ class Client:
                    for shard in self.topology().shards]
         merged = heapq.merge(*records, key=lambda item: item.key, reverse=reverse)
         return itertools.islice(merged, limit)
+
+    def watch(self, prefix: Bytes = b"", *, after: str = "", keys_only: bool = False) -> Iterator[WatchEvent]:
+        """What happens to keys that begin with `prefix`, as it happens, without an end: the changes of each shard in their
+        order, none left out (or a "gap" says so) and none twice, whatever happens to nodes. From now on, or `after` the
+        place of an earlier event.
+
+        It is over HTTP and on a connection of its own, so the client may be used meanwhile.
+        """
+        nodes = [node.http for node in self.topology().nodes.values()]
+        return watch(nodes, _bytes_of("prefix", prefix), after, keys_only)
 
     def topology(self) -> Topology:
         """The newest topology that this client knows; asked for when it has none."""

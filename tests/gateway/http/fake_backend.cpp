@@ -140,4 +140,18 @@ rpc::Request FakeBackend::last() const {
   return last_;
 }
 
+void FakeBackend::tell_watcher(WatchCommand command) {
+  const std::lock_guard lock(mutex_);
+  commands_.push_back(std::move(command));
+  changed_.notify_all();
+}
+
+WatchCommand FakeBackend::next_command() {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, std::chrono::seconds(10), [this] { return !commands_.empty(); })) return {};
+  WatchCommand command = std::move(commands_.front());
+  commands_.pop_front();
+  return command;
+}
+
 }  // namespace dkv::testing

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -23,6 +24,7 @@ class FakeBackend : public Backend {
   /// Takes keys of the other shard too.
   std::vector<OperationResult> execute(const rpc::Request& request) override;
   Result<ScanResult> scan(const ScanOptions& options) override;
+  void tell_watcher(WatchCommand command) override;
 
   // Set before requests come.
   std::optional<Error> refuses_all;            // every request as a whole
@@ -44,6 +46,8 @@ class FakeBackend : public Backend {
   std::size_t topology_fetches() const;
   std::map<std::string, std::string> records() const;
   rpc::Request last() const;
+  /// Waits for the next that the watcher is told.
+  WatchCommand next_command();
 
  private:
   OperationResult perform(const Operation& operation);
@@ -63,6 +67,7 @@ class FakeBackend : public Backend {
     Position version;
   };
   std::map<std::string, Record> records_;
+  std::deque<WatchCommand> commands_;
 };
 
 }  // namespace dkv::testing

@@ -53,11 +53,11 @@ bool RawClient::fill() {
   return true;
 }
 
-std::optional<std::string> RawClient::line() {
+std::optional<std::string> RawClient::line(std::string_view ending) {
   while (true) {
-    if (const auto end = buffer_.find("\r\n"); end != buffer_.npos) {
+    if (const auto end = buffer_.find(ending); end != buffer_.npos) {
       auto text = buffer_.substr(0, end);
-      buffer_.erase(0, end + 2);
+      buffer_.erase(0, end + ending.size());
       return text;
     }
     if (!fill()) return std::nullopt;

@@ -40,8 +40,8 @@ class RawClient {
   std::string receive_all();
   /// Whether the server closes (in order, or by reset) without sending anything more.
   bool closes();
-  /// Waits for the first line of a response, and takes it.
-  std::optional<std::string> line();
+  /// Waits for the first line of a response, or of an event stream, and takes it.
+  std::optional<std::string> line(std::string_view ending = "\r\n");
   /// Waits for an interim "100 Continue".
   bool receives_continue();
 

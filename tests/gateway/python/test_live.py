@@ -35,6 +35,24 @@ class Live(unittest.TestCase):
         self.assertTrue(self.client.delete(key))
         self.assertFalse(self.client.delete(key))
 
+    def test_watches_what_happens_and_goes_on_after_a_place(self):
+        key, other = self.key(b"watched"), self.key(b"\xff\x00")
+        watch = self.client.watch(self.prefix)
+        self.assertEqual(next(watch).kind, "open")
+        first = self.client.put(key, "1")
+        event = next(watch)
+        self.assertEqual((event.kind, event.key, event.value, event.version), ("put", key, b"1", first))
+        watch.close()
+        self.client.put(other, b"\x00\xff")
+        self.client.delete(other)
+        later = self.client.watch(self.prefix, after=event.place, keys_only=True)
+        self.assertEqual(next(later).kind, "open")
+        told = [next(later), next(later)]
+        self.assertEqual([(one.kind, one.key, one.value) for one in told], [("put", other, b""), ("delete", other, b"")])
+        self.assertGreater(told[1].version, told[0].version)
+        with self.assertRaises(distrikv.BadRequest):
+            next(self.client.watch(after="nonsense"))
+
     def together(self, count, work):
         """What work(client) returned in so many threads at once, each with a client of its own."""
         results, start = [], threading.Barrier(count)
