@@ -13,6 +13,9 @@ constexpr std::size_t kMaxCursors = 8;
 constexpr Duration kAnswerTimeout = 2s;
 // Who is asked is no primary (yet), or has no room.
 constexpr Duration kRefusedPause = 50ms;
+// A primary refuses who has seen a later epoch than its own. In this time every node that is not cut off has
+// heard of the newest.
+constexpr Duration kForeignPatience = 10s;
 }  // namespace
 
 void ShardStream::follow(std::uint64_t watch, std::set<std::string> prefixes, Position from) {
@@ -112,6 +115,21 @@ void ShardStream::ask_anew() {
   for (auto& [number, cursor] : cursors_) cursor.question = {};
 }
 
+void ShardStream::give_up_foreign(Epoch newest, TimePoint now) {
+  const auto foreign = std::find_if(cursors_.begin(), cursors_.end(), [&](const auto& one) {
+    return one.second.at.epoch > newest && one.second.refused_since != kNever &&
+           now - one.second.refused_since >= kForeignPatience;
+  });
+  if (foreign == cursors_.end()) return;
+  for (const auto& [watch, follower] : foreign->second.followers) {
+    follower->state = Follower::State::fresh;
+    follower->from = foreign->second.at;
+    follower->is_lost = true;
+    fresh_.emplace(watch, follower);
+  }
+  cursors_.erase(foreign);
+}
+
 void ShardStream::ask(NodeId primary, TimePoint now, Effects& out) {
   begin_cursors();
   for (auto& [number, cursor] : cursors_) ask_due(cursor.question, cursor.at, primary, now, out);
@@ -159,12 +177,14 @@ ShardStream::News ShardStream::take(peer::ChangesReply reply, TimePoint now) {
   });
   if (cursor == cursors_.end()) return news;  // late, or of a cursor that is no more
   cursor->second.question = {};
+  if (reply.outcome != peer::PullOutcome::refused) cursor->second.refused_since = kNever;
   switch (reply.outcome) {
     case peer::PullOutcome::ok:
       go_through(cursor, std::move(reply.frames), now, news);
       break;
     case peer::PullOutcome::refused:
       cursor->second.question.at = now + kRefusedPause;
+      cursor->second.refused_since = std::min(cursor->second.refused_since, now);
       break;
     case peer::PullOutcome::too_old:
     case peer::PullOutcome::diverged:
@@ -183,7 +203,12 @@ void ShardStream::begin_fresh(const peer::ChangesReply& reply, TimePoint now, Ne
   }
   for (const auto& [watch, follower] : std::exchange(asked_fresh_, {})) {
     place(*follower, reply.upto);
-    news.begun.push_back(watch);
+    if (std::exchange(follower->is_lost, false)) {
+      news.kind = WatchNews::Kind::diverged;
+      news.told.push_back({watch, {}});
+    } else {
+      news.begun.push_back(watch);
+    }
   }
 }
 

@@ -28,6 +28,7 @@ struct Follower {
   State state = State::fresh;
   Position from{};
   std::uint64_t cursor = 0;
+  bool is_lost = false;  // fresh again: where it was is in no history of this shard
   std::size_t told = 0;  // while an answer is taken: its place among those who are told something, from 1
 };
 
@@ -49,6 +50,9 @@ class ShardStream {
 
   /// The shard has another primary: questions are asked anew.
   void ask_anew();
+  /// Those who are in an epoch after `newest`, the newest there is, have been in another history: they are to
+  /// be told so when they have been refused for long.
+  void give_up_foreign(Epoch newest, TimePoint now);
   /// Sends the questions that are due to the primary's node.
   void ask(NodeId primary, TimePoint now, Effects& out);
   TimePoint wake_at() const;
@@ -78,6 +82,7 @@ class ShardStream {
     PrefixIndex index;
     Followers followers;
     Question question;
+    TimePoint refused_since = kNever;
   };
   using Cursors = std::map<std::uint64_t, Cursor>;
 

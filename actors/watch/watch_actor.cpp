@@ -122,6 +122,8 @@ void WatchActor::handle(WatchSubscription message, TimePoint, Effects&) {
   }
 }
 
+void WatchActor::handle(RegisterReach message, TimePoint, Effects&) { isolated_ = message.isolated; }
+
 void WatchActor::handle(peer::ChangesReply message, TimePoint now, Effects& out) {
   const ShardId shard = message.shard;
   const auto stream = streams_.find(shard);
@@ -169,7 +171,11 @@ void WatchActor::on_turn_end(TimePoint now, Effects& out) {
     tell_progress(out);
     progress_at_ = now + kProgressInterval;
   }
-  for (auto& [shard, stream] : streams_) stream.ask(topology_->find_shard(shard)->primary, now, out);
+  for (auto& [id, stream] : streams_) {
+    const ShardInfo& shard = *topology_->find_shard(id);
+    if (!isolated_) stream.give_up_foreign(shard.epoch, now);
+    stream.ask(shard.primary, now, out);
+  }
 }
 
 void WatchActor::tell_progress(Effects& out) {

@@ -44,6 +44,7 @@ class WatchActor : public Actor {
   void handle(WatchTaken message, TimePoint now, Effects& out);
   void handle(WatchSubscription message, TimePoint now, Effects& out);
   void handle(peer::ChangesReply message, TimePoint now, Effects& out);
+  void handle(RegisterReach message, TimePoint now, Effects& out);
   template <class Other>
   void handle(Other, TimePoint, Effects&) {}
 
@@ -57,6 +58,7 @@ class WatchActor : public Actor {
   Address self_;
   std::uint64_t process_;
   TopologyPtr topology_;
+  bool isolated_ = true;
   std::map<ShardId, ShardStream> streams_;
   std::map<std::uint64_t, Watch> watches_;
   std::set<std::string> subscriptions_;  // of the `watch` port

@@ -60,6 +60,7 @@ def watchers(cluster: Cluster):
         context = held.enter_context(zmq.Context())
         subscriber = held.enter_context(context.socket(zmq.SUB))
         subscriber.linger = 0
+        subscriber.sndhwm = 0  # or libzmq drops subscriptions beyond a thousand
         subscriber.rcvtimeo = OPEN_SECONDS * 1000
         subscriber.connect(f"tcp://{primary.host}:{WATCH_PORT}")
         for number in range(SUBSCRIPTIONS - 1):

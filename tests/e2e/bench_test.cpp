@@ -152,6 +152,20 @@ TEST_F(Bench, ReplicationComparesBothAcknowledgements) {
   }
 }
 
+TEST_F(Bench, WatchComparesWritesWithAndWithoutWatchers) {
+  const Finished done =
+      run({std::string(DKV_SOURCE) + "/scripts/bench", "watch", "--quick", "--no-build", "--run-dir", run_dir(),
+           "--json", json_file()},
+          {.input = "", .environment = {std::string("DISTRIKV_BIN=") + DKV_PROGRAMS}, .timeout = 150s});
+  ASSERT_EQ(done.code, 0) << done.out << done.err;
+  const Json rows = found()["rows"];
+  ASSERT_EQ(rows.size(), 2U);
+  for (const Json& row : rows) {
+    for (const char* mode : {"unwatched", "watched"}) EXPECT_GT(row[mode]["ops_per_second"], 100.0) << row.dump();
+    EXPECT_GT(row["ratio"], 0.0);
+  }
+}
+
 TEST_F(Bench, RefusesARowThatDoesNotExist) {
   const Finished done =
       run({std::string(DKV_SOURCE) + "/scripts/bench", "engine", "--no-build", "--only", "set-33"},

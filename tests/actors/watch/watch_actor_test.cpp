@@ -181,6 +181,30 @@ TEST_F(Watcher, WhoIsRefusedAsksAgainSoon) {
   EXPECT_EQ(asked().from, at(3, 10));
 }
 
+TEST_F(Watcher, WhoComesFromAnotherClusterIsToldSo) {
+  open(1, "", at(99, 5));  // the register's epoch is 0
+  world_.forget();
+  for (const bool isolated : {true, false}) {
+    world_.tell(RegisterReach{isolated});
+    for (int i = 0; i < 300; ++i) {
+      world_.pass(50ms);
+      if (!world_.has_said<peer::ChangesRequest>()) continue;
+      const auto question = asked();
+      if (question.from == Position{}) {
+        EXPECT_FALSE(isolated);
+        answer(question, at(3, 10));
+        break;
+      }
+      answer(question, {}, {}, peer::PullOutcome::refused);
+    }
+  }
+  auto news = world_.said<WatchNews>();
+  while (news.kind == WatchNews::Kind::progress) news = world_.said<WatchNews>();
+  EXPECT_EQ(news.kind, WatchNews::Kind::diverged);
+  EXPECT_EQ(news.upto, at(3, 10));
+  EXPECT_EQ(asked().from, at(3, 10));
+}
+
 TEST_F(Watcher, TellsAGapAndGoesOnBehindIt) {
   for (const auto& [outcome, kind] : {std::pair{peer::PullOutcome::too_old, WatchNews::Kind::too_old},
                                       {peer::PullOutcome::diverged, WatchNews::Kind::diverged}}) {
