@@ -244,7 +244,7 @@ TEST_F(Scripts, WhatTheyPrintWorksWithSpacesAndFromWhereTheUserStands) {
 
 TEST_F(Scripts, EveryScriptExplainsItselfAndRefusesUnknownOptions) {
   for (const std::string name : {"build", "install-dependencies", "load-test", "namespaces", "remove-all",
-                                 "run-multi", "stop", "test"}) {
+                                 "run-multi", "soak", "stop", "test"}) {
     const std::string path = std::string(DKV_SOURCE) + "/scripts/" + name;
     const Finished help = run({path, "--help"});
     EXPECT_EQ(help.code, 0) << name;
