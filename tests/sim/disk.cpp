@@ -102,6 +102,16 @@ void Platter::crash(TimePoint now, std::size_t sector_bytes, const Kept& kept) {
   }
 }
 
+void Platter::take_back_names(TimePoint now) {
+  for (; !name_changes.empty(); name_changes.pop_back()) {
+    NameChange& change = name_changes.back();
+    if (change.begun <= now) continue;
+    FileState file = change.to.empty() ? std::move(change.file) : std::move(files[change.to]);
+    if (!change.to.empty()) files.erase(change.to);
+    files.insert_or_assign(change.from, std::move(file));
+  }
+}
+
 void Platter::crash(TimePoint now, Random& random) {
   switch (random.below(4)) {
     case 0:
@@ -145,12 +155,19 @@ Result<void> SimDisk::rename(const std::string& from, const std::string& to) {
   if (file.empty()) return Error{Errc::io_error, "no such file: " + from};
   file.key() = to;
   platter_.files.insert(std::move(file));
+  note_name_change({watch_.now + watch_.spent, to, from, {}});
   return {};
+}
+
+void SimDisk::note_name_change(Platter::NameChange change) {
+  std::erase_if(platter_.name_changes, [&](const auto& older) { return older.begun <= watch_.now; });
+  platter_.name_changes.push_back(std::move(change));
 }
 
 Result<void> SimDisk::remove(const std::string& name) {
   platter_.step();
-  platter_.files.erase(name);
+  auto file = platter_.files.extract(name);
+  if (!file.empty()) note_name_change({watch_.now + watch_.spent, {}, name, std::move(file.mapped())});
   return {};
 }
 

@@ -42,9 +42,17 @@ struct FileState {
 /// Thrown out of a disk operation: the power is gone. What follows is Platter::crash().
 struct PowerLoss {};
 
-/// One folder's platters. Changes of names are durable at once.
+/// One folder's platters. Changes of names are durable at once, when they come to be made: within a turn time
+/// goes on, so one that was still to come at a crash never happened.
 struct Platter {
   std::map<std::string, FileState> files;
+  struct NameChange {
+    TimePoint begun;
+    std::string to;    // empty: the file was removed
+    std::string from;  // its name before
+    FileState file;    // the removed one
+  };
+  std::vector<NameChange> name_changes;  // of the last turn, oldest first
   bool lies = false;        // sync() returns without having done anything (to see that this would be noticed)
   bool sync_fails = false;  // and forgets what it should have synced, though reads still show it
   Duration sync_stalls{};   // that much longer a sync takes
@@ -52,6 +60,8 @@ struct Platter {
   std::uint64_t steps = 0;                   // operations that change something, so far
   std::uint64_t fails_at_step = UINT64_MAX;  // that one is not begun: PowerLoss
 
+  /// Of a turn that a crash at `now` cuts short.
+  void take_back_names(TimePoint now);
   /// The process ended at `now`, or power was lost. What no finished sync covers is left to chance, sector by
   /// sector.
   void crash(TimePoint now, Random& random);
@@ -77,6 +87,8 @@ class SimDisk : public Disk {
   Result<void> remove(const std::string& name) override;
 
  private:
+  void note_name_change(Platter::NameChange change);
+
   Platter& platter_;
   Stopwatch& watch_;
   Random& random_;

@@ -79,7 +79,10 @@ void SimWorld::crash(NodeId id) {
   node.thread_of.clear();
   node.threads.clear();
   node.waiting.clear();
-  for (auto& [shard, platter] : node.platters) platter.crash(now_, random_);
+  for (auto& [shard, platter] : node.platters) {
+    platter.take_back_names(now_);
+    platter.crash(now_, random_);
+  }
   std::erase_if(subscriptions_, [&](const auto& entry) { return entry.first.first.node == id; });
   mix(id.value);
 }
