@@ -20,6 +20,7 @@ class Page {
 
   bool visit(const RecordView& record) {
     if (is_beyond(record.key)) return false;
+    bytes_read_ += record.value.size();
     if (expired_ != nullptr && copy_.is_over(record.expires_ms, now_)) {
       expired_->emplace_back(record.key);
       return pass(record.key);
@@ -28,7 +29,6 @@ class Page {
     const bool is_full = page_.items.size() == scan_.limit || bytes_ + bytes > kScanPageBytes;
     if (!page_.items.empty() && is_full) return stop_before(record.key);
     bytes_ += bytes;
-    bytes_read_ += record.value.size();
     page_.items.push_back({std::string(record.key), record.version,
                            scan_.keys_only ? std::string() : std::string(record.value),
                            copy_.ttl_ms(record.expires_ms, now_)});

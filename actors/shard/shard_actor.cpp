@@ -313,7 +313,12 @@ OperationResult ShardActor::increment(const Operation& operation, Seq& depends_o
 OperationResult ShardActor::touch(const Operation& operation, Seq& depends_on, Effects& out) {
   const auto before = find(operation.key, SIZE_MAX, depends_on, out);
   if (!before) return failed(before.error());
-  if (!*before) return OperationResult::failed(Errc::not_found, "no such key");
+  if (!*before) {
+    const auto missing = look_up(operation.key, Store::Check::header, out);
+    if (!missing) return failed(missing.error());
+    depends_on = std::max(depends_on, missing->changed);
+    return OperationResult::failed(Errc::not_found, "no such key");
+  }
   OperationResult result;
   result.version =
       write_down({EventType::put, operation.key, (*before)->value, expiry_of(operation.ttl)}, out);
@@ -321,7 +326,14 @@ OperationResult ShardActor::touch(const Operation& operation, Seq& depends_on, E
 }
 
 std::uint64_t ShardActor::expiry_of(const Ttl& ttl) const {
-  return ttl.kind == Ttl::Kind::limited ? copy_.wall_ms(now_) + ttl.ms : 0;
+  return ttl.kind == Ttl::Kind::limited ? std::min(copy_.wall_ms(now_) + ttl.ms, kMaxTimeMs) : 0;
+}
+
+/// By a record that is whole: none is removed because of a flipped bit.
+bool ShardActor::is_over(std::string_view key, std::uint64_t expires_ms) {
+  if (!copy_.is_over(expires_ms, now_)) return false;
+  const auto checked = copy_.look_up(key, Store::Check::record);
+  return checked && copy_.is_over(checked->expires_ms, now_);
 }
 
 /// Whoever is told that the key is missing may rely on it, whatever another primary's clock says: it is
@@ -332,13 +344,14 @@ Position ShardActor::expire(std::string_view key, Effects& out) {
 
 /// In bounded steps, and only where writes have room.
 void ShardActor::sweep(TimePoint now, Effects& out) {
-  const bool is_time = now >= sweeps_at_ && now >= copy_.next_expiry();
-  if (!may_sweep_ || !is_time || now >= lease_until_ || no_room()) return;
+  if (!may_sweep_ || now < sweeps_at_ || now < copy_.next_expiry()) return;
+  sweeps_at_ = now + kSweepInterval;
+  if (now >= lease_until_ || no_room()) return;
   const auto all = copy_.take_expired(now, kMostSwept, [&](std::string_view key) { expire(key, out); });
   if (!all)
     out.log(LogLevel::error,
             "shard " + shard_->name + ": expired records cannot be found: " + all.error().message);
-  if (!all || *all) sweeps_at_ = now + kSweepInterval;
+  if (all && !*all) sweeps_at_ = now;  // there are more
 }
 
 /// In the batch's plan, where there is one. Its value may end with this operation.
@@ -359,6 +372,8 @@ OperationResult ShardActor::read(const Operation& operation, std::size_t& room, 
     bool expired = false;
     result = copy_.read(operation, room, now_, &expired);
     if (!expired) return result;
+    if (!is_over(operation.key, 1))
+      return OperationResult::failed(Errc::corrupt, "the record fails its check");
     if (const auto refusal = no_room()) return failed(*refusal);
     result = OperationResult::failed(Errc::not_found, "no such key");
     result.version = expire(operation.key, out);
@@ -381,7 +396,7 @@ Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key, Store::Che
   const Plan::Write* write = planned(key);
   if (write == nullptr) {
     auto found = copy_.look_up(key, check);
-    if (!found || !found->version || !copy_.is_over(found->expires_ms, now_)) return found;
+    if (!found || !found->version || !is_over(key, found->expires_ms)) return found;
     return ShardCopy::Presence{std::nullopt, expire(key, out).seq};
   }
   const bool is_there = write->event.type == EventType::put;
@@ -394,7 +409,7 @@ Result<std::optional<StoredRecord>> ShardActor::find(std::string_view key, std::
   const Plan::Write* write = planned(key);
   if (write == nullptr) {
     auto found = copy_.get(key, most_bytes);
-    if (!found || !*found || !copy_.is_over((*found)->expires_ms, now_)) return found;
+    if (!found || !*found || !is_over(key, (*found)->expires_ms)) return found;
     depends_on = std::max(depends_on, expire(key, out).seq);
     return std::optional<StoredRecord>{};
   }

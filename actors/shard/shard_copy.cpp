@@ -194,7 +194,7 @@ Result<void> ShardCopy::scan(std::string_view from, Direction direction, const V
 // ---- expiry
 
 std::uint64_t ShardCopy::wall_ms(TimePoint now) const {
-  const auto wall = now.time_since_epoch() + options_.clock_offset;
+  const auto wall = std::max(now.time_since_epoch() + options_.clock_offset, Duration{});
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wall).count());
 }
 
@@ -211,6 +211,7 @@ Result<bool> ShardCopy::take_expired(TimePoint now, std::size_t most, const Take
   const std::uint64_t wall = wall_ms(now);
   if (left == 0 || stored_due_ > wall) return left > 0;
   stored_due_ = UINT64_MAX;
+  std::vector<std::string> over;
   const auto scanned = store_->scan_expiries(swept_, [&](std::uint64_t at_ms, std::string_view key) {
     stored_due_ = at_ms;
     if (at_ms > wall || left == 0) return false;
@@ -219,10 +220,16 @@ Result<bool> ShardCopy::take_expired(TimePoint now, std::size_t most, const Take
     swept_.key = key;
     stored_due_ = UINT64_MAX;
     // What a memtable has is newer, and in its queue if it expires.
-    if (find(HashedKey(key)) == nullptr) take(key);
+    if (find(HashedKey(key)) == nullptr) over.emplace_back(key);
     return true;
   });
+  if (!scanned) stored_due_ = 0;
   if (!scanned) return scanned.error();
+  for (const std::string& key : over) {
+    // Nothing is removed by an index, or by a record, that is damaged.
+    const auto head = store_->head_of(key, Store::Check::record);
+    if (head && *head && is_over((*head)->expires_ms, now)) take(key);
+  }
   return left > 0;
 }
 
@@ -258,6 +265,11 @@ void ShardCopy::forget_expiries() {
   frozen_due_ = {};
   swept_ = {};
   stored_due_ = 0;
+}
+
+std::size_t ShardCopy::unwritten_bytes() const {
+  const std::size_t queued = (active_due_.size() + frozen_due_.size()) * sizeof(Due);
+  return active_->bytes() + (frozen_ ? frozen_->bytes() : 0) + queued;
 }
 
 bool ShardCopy::full() const {
@@ -316,7 +328,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_pleas
     checkpoint_per_byte_ = (now - frozen_at_) / std::max(1.0, static_cast<double>(written_->bytes()));
     frozen_at_ = kNever;
   }
-  const bool time_to_freeze = active_->bytes() >= options_.freeze_bytes ||
+  const bool time_to_freeze = active_->bytes() + active_due_.size() * sizeof(Due) >= options_.freeze_bytes ||
                               log_bytes_ >= options_.freeze_log_bytes ||
                               (now_please && last_ > store_applied_);
   if (!frozen_ && time_to_freeze) {

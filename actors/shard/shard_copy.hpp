@@ -85,7 +85,7 @@ class ShardCopy {
   TimePoint next_expiry() const;
 
   /// What the memtables take that are not in the store yet.
-  std::size_t unwritten_bytes() const { return active_->bytes() + (frozen_ ? frozen_->bytes() : 0); }
+  std::size_t unwritten_bytes() const;
   /// No room for more before a checkpoint is through.
   bool full() const;
   /// When a write that has just been applied is to be answered: at once (in the past), or, while a checkpoint

@@ -89,6 +89,8 @@ def get(key: Bytes) -> Operation:
 def put(key: Bytes, value: Bytes, report_created: bool = False, *, condition: Optional[Condition] = None,
         ttl: Optional[float] = None, keep_ttl: bool = False) -> Operation:
     """For Client.execute. With `report_created` its result's `created` says whether the key was missing."""
+    if keep_ttl and ttl is not None:
+        raise ValueError("ttl and keep_ttl say two different things: give one")
     return Operation(protocol.PUT, _bytes_of("key", key), _bytes_of("value", value), report_created,
                      _checked(condition), ttl_ms=_ttl_ms(ttl), keep_ttl=keep_ttl)
 

@@ -171,10 +171,13 @@ TEST_F(Shard, AFailedConditionWaitsForTheCommitOfWhatItSaw) {
 /// All of its records fail their checksums.
 class DamagedStore : public MemoryStore {
  public:
-  Result<std::optional<StoredRecord>> get(std::string_view, std::size_t) override { return damaged(); }
+  Result<std::optional<StoredRecord>> get(std::string_view, std::size_t most) override {
+    if (most == SIZE_MAX) return damaged();
+    return std::optional(StoredRecord{{Epoch{1}, Seq{1}}, 20'000'000, {}, 1});  // too large to be looked at
+  }
   Result<std::optional<RecordHead>> head_of(std::string_view, Check check) override {
     if (check == Check::record) return damaged();
-    return std::optional(RecordHead{{Epoch{1}, Seq{1}}});
+    return std::optional(RecordHead{{Epoch{1}, Seq{1}}, 1});  // over, or so it seems
   }
 
  private:
@@ -342,6 +345,32 @@ TEST_F(Expiring, OfAScanIsLeftOutAndWrittenDown) {
   ASSERT_EQ(page.items.size(), 1U);
   EXPECT_EQ(page.items[0].key, "b");
   EXPECT_EQ(page.items[0].ttl_ms, 59'000U);
+}
+
+TEST_F(Expiring, ATouchOfWhatIsBeingRemovedWaitsForThat) {
+  told(put_for("v", {}));
+  ask(remove("k"));
+  ask(touch({}));
+  EXPECT_FALSE(world_.has_said<ClientReply>()) << "the removal may yet be lost";
+  world_.tell(Durable{appended().last});
+  world_.said<ClientReply>();
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::not_found);
+}
+
+TEST_F(Expiring, NobodyIsWokenAgainAndAgainWhileNothingMayBeRemoved) {
+  told(put_for("v", limited(1)));
+  shard_.set_lease(world_.now());  // it ends
+  world_.pass(1s);
+  EXPECT_TRUE(appended_events().empty());
+  EXPECT_GT(shard_.wake_at(), world_.now());
+  shard_.set_lease(kNever);
+  world_.pass(1s);
+  EXPECT_EQ(appended_events().size(), 1U);
+}
+
+TEST_F(DamagedShard, RemovesNothingBecauseADamagedRecordSeemsToBeOver) {
+  EXPECT_EQ(code_of(get("k")), Errc::corrupt);
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
 }
 
 TEST_F(Expiring, ManyAtOnceAreRemovedInSteps) {
