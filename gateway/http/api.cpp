@@ -376,7 +376,6 @@ Answer Api::batch(const Request& request, const Target& target) {
   if (!asked) return answer_to(asked.error());
   const auto results = backend_.execute(*asked);
   auto answer = json(batch_json(asked->operations, results));
-  answer.is_of_writes = std::any_of(asked->operations.begin(), asked->operations.end(), writes);
   if (!asked->atomic) return answer;
   // As a whole it has one outcome: that of the operation that was in the way.
   for (const OperationResult& result : results) {

@@ -21,7 +21,6 @@ struct Answer {
   std::string content_type;  // empty: no Content-Type
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
-  bool is_of_writes = false;  // something was done, perhaps: it cannot be refused any more
   std::shared_ptr<const WatchAsked> watch{};  // it is an event stream
 };
 

@@ -3,7 +3,6 @@
 // are. Lock-free; the budget must outlive its shares.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <optional>
@@ -46,14 +45,6 @@ class ByteBudget {
       if (left_.compare_exchange_weak(left, left - bytes)) return Share(*this, bytes);
     }
     return std::nullopt;
-  }
-
-  /// As many as are left, at most so many: for what is there in any case.
-  Share take_what_is_left(std::size_t most) {
-    auto left = left_.load();
-    while (!left_.compare_exchange_weak(left, left - std::min(left, most))) {
-    }
-    return Share(*this, std::min(left, most));
   }
 
  private:

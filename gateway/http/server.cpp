@@ -56,10 +56,10 @@ class MemoryStream : public httplib::Stream {
 /// is there to avoid. The pre-routing handler, which knows the real request, gives every answer.
 class Exchange : public Responder, private httplib::Server {
  public:
-  Exchange(Api& api, Shared& shared, std::size_t max_streams)
-      : api_(api), shared_(shared), max_streams_(max_streams) {
+  Exchange(Api& api, Shared& shared, std::size_t max_streams, std::size_t batch_bytes)
+      : api_(api), shared_(shared), max_streams_(max_streams), batch_bytes_(batch_bytes) {
     set_pre_routing_handler([this](const httplib::Request&, httplib::Response& response) {
-      fill(response, request_ ? within_limits(api_.answer(*request_)) : std::move(ready_));
+      fill(response, request_ ? answer_within_limits() : std::move(ready_));
       return HandlerResponse::Handled;
     });
     set_post_routing_handler(
@@ -113,7 +113,24 @@ class Exchange : public Responder, private httplib::Server {
     process_request(stream, connection_ == "close", closed, nullptr);
   }
 
-  /// Takes a share for a large body that is going to be sent. What only read may be refused instead: that
+  Answer answer_within_limits() {
+    const bool is_batch = request_->method == "POST" && request_->target.starts_with("/v1/batch");
+    if (!is_batch) return within_limits(api_.answer(*request_));
+    // What a batch has done cannot be refused any more: its answer's share is taken first.
+    auto share = shared_.answers.take(batch_bytes_);
+    if (!share) return no_room();
+    Answer answer = api_.answer(*request_);
+    if (answer.body.size() > kSmallBytes) share_ = std::move(*share);
+    return answer;
+  }
+
+  static Answer no_room() {
+    auto refusal = error_answer(429, "overloaded", "too many large answers are being sent: wait, then retry");
+    refusal.headers.emplace_back("Retry-After", "1");
+    return refusal;
+  }
+
+  /// Takes a share for a large body that is going to be sent. Only reads have one, so that refusing it
   /// loses nothing. Nor does an event stream that is one too many.
   Answer within_limits(Answer answer) {
     if (answer.watch && shared_.streams >= max_streams_) {
@@ -124,16 +141,11 @@ class Exchange : public Responder, private httplib::Server {
     }
     watch_ = answer.watch;
     if (answer.body.size() <= kSmallBytes || request_->method == "HEAD") return answer;
-    if (answer.is_of_writes) {
-      share_ = shared_.answers.take_what_is_left(answer.body.size());
-      return answer;
-    }
     if (auto share = shared_.answers.take(answer.body.size())) {
       share_ = std::move(*share);
       return answer;
     }
-    auto refusal = error_answer(429, "overloaded", "too many large answers are being sent: wait, then retry");
-    refusal.headers.emplace_back("Retry-After", "1");
+    auto refusal = no_room();
     for (auto& header : answer.headers) {
       if (header.first == "X-Shard") refusal.headers.push_back(std::move(header));
     }
@@ -163,6 +175,7 @@ class Exchange : public Responder, private httplib::Server {
   Api& api_;
   Shared& shared_;
   const std::size_t max_streams_;
+  const std::size_t batch_bytes_;  // that a batch's answer may have
   const Request* request_ = nullptr;
   std::shared_ptr<const WatchAsked> watch_;  // what the answer under way is the beginning of
   Answer ready_;                             // without a request: the answer
@@ -264,7 +277,9 @@ class HttpServer::Impl {
             workers_->add(std::move(connection), timed_out);
           });
       for (std::size_t i = 0; i < options_.threads; ++i)
-        exchanges_.push_back(std::make_unique<http::Exchange>(api_, shared_, options_.max_streams));
+        exchanges_.push_back(std::make_unique<http::Exchange>(
+            api_, shared_, options_.max_streams,
+            std::min(options_.max_value_bytes, options_.max_answer_memory_bytes)));
       workers_ = std::make_unique<http::Workers>(
           options_.threads, shared_,
           [this](std::size_t worker, http::ConnectionPtr connection, bool timed_out) {
