@@ -192,6 +192,8 @@ int batch(const Options& options) {
   // As much as an HTTP door takes, and more: base64 is longer than what it stands for.
   const auto text = read_stdin(2 * kMaxRequestBytes);
   if (!text) return report(text.error(), options.json);
+  if (text->size() > 2 * kMaxRequestBytes)
+    return report({Errc::too_large, "stdin holds more than a batch can"}, options.json);
   const auto request = http::read_batch(*text);
   if (!request) return report(request.error(), options.json);
   return with_client(options, [&](Client& client) {

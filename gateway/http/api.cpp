@@ -153,7 +153,7 @@ struct Api::KeyRequest {
   Condition condition{};
   std::int64_t amount = 0;
   Ttl ttl{};
-  std::optional<Position> known{};  // by the reader, who wants another
+  Known known{};  // by the reader, who wants another
   std::shared_ptr<Owned> owned = std::make_shared<Owned>();
 
   /// Takes `read` of a read and `ack` of a write, and what the fields ask for.
@@ -431,7 +431,7 @@ OperationResult Api::perform(const KeyRequest& asked) {
 Answer Api::found(OperationResult result, const KeyRequest& asked) {
   Answer answer{200, "application/octet-stream", {}, {{"ETag", etag(result.version)}}};
   if (result.ttl_ms != 0) answer.headers.emplace_back("X-TTL-Ms", std::to_string(result.ttl_ms));
-  if (asked.known == result.version) {
+  if (asked.known.has(result.version)) {
     answer.status = 304;
     answer.content_type.clear();
   } else {

@@ -33,12 +33,15 @@ Result<Condition> write_condition(const Fields& fields) {
   return Condition{Condition::Kind::version, *version};
 }
 
-Result<std::optional<Position>> known_version(const Fields& fields) {
+Result<Known> known_version(const Fields& fields) {
   if (fields.if_match) return Error{Errc::bad_request, "If-Match is for writes"};
-  if (!fields.if_none_match) return std::optional<Position>{};
-  const auto version = version_in("If-None-Match", *fields.if_none_match);
+  if (!fields.if_none_match) return Known{};
+  std::string_view tag = *fields.if_none_match;
+  if (tag == kAny) return Known{true};
+  if (tag.starts_with("W/")) tag.remove_prefix(2);
+  const auto version = version_in("If-None-Match", tag);
   if (!version) return version.error();
-  return std::optional(*version);
+  return Known{false, *version};
 }
 
 }  // namespace dkv::http

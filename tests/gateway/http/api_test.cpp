@@ -100,6 +100,8 @@ TEST_F(Api, SendsNoValueThatTheReaderHas) {
     EXPECT_EQ(known.header("etag"), "\"4-1\"");
     EXPECT_EQ(known.header("content-length"), "");
     EXPECT_EQ(ask("GET", target, "", "If-None-Match: \"4-2\"\r\n").body, "Ada");
+    EXPECT_EQ(ask("GET", target, "", "If-None-Match: W/\"4-1\"\r\n").status, 304);
+    EXPECT_EQ(ask("GET", target, "", "If-None-Match: *\r\n").status, 304);
   }
 }
 
