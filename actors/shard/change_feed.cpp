@@ -15,7 +15,7 @@ constexpr Duration kAsksAgain = 5s;
 constexpr std::size_t kMaxQuestions = 4096;
 
 std::uint64_t most_bytes(const peer::ChangesRequest& request) {
-  return std::min<std::uint64_t>(request.max_bytes, kMaxChangesBytes);
+  return std::clamp<std::uint64_t>(request.max_bytes, 1, kMaxChangesBytes);
 }
 
 /// The last event of these frames that is at or below `committed`, and the length of what leads up to it.
@@ -44,13 +44,15 @@ peer::ChangesReply ChangeFeed::answer_to(const peer::ChangesRequest& request, pe
 }
 
 void ChangeFeed::ask(const Address& from, peer::ChangesRequest request, TimePoint now, Effects& out) {
-  const auto is_same = [&](const Question& one) {
-    return one.from == from && one.request.process == request.process &&
-           one.request.request == request.request;
+  // Who asks again has given the first one up: a slow log must not have to read for both.
+  const auto is_again = [&](Question& one) {
+    const bool is_same =
+        one.from == from && one.request.process == request.process && one.request.from == request.from;
+    if (is_same) one.request.request = request.request;
+    return is_same;
   };
-  if (std::any_of(waiting_.begin(), waiting_.end(), is_same)) return;
-  if (std::any_of(reading_.begin(), reading_.end(), [&](const auto& one) { return is_same(one.second); }))
-    return;
+  if (std::any_of(waiting_.begin(), waiting_.end(), is_again)) return;
+  if (std::any_of(reading_.begin(), reading_.end(), [&](auto& one) { return is_again(one.second); })) return;
   if (waiting_.size() + reading_.size() >= kMaxQuestions)
     return out.send(from, answer_to(request, peer::PullOutcome::refused));
   wanted_ = true;
@@ -135,10 +137,15 @@ bool ChangeFeed::take(LogRead& message, Position committed, Effects& out) {
   return true;
 }
 
-bool ChangeFeed::take(const LogReadFailed& message, Effects& out) {
+bool ChangeFeed::take(const LogReadFailed& message, Position committed, Effects& out) {
   const auto found = reading_.find(message.token);
   if (found == reading_.end()) return false;
-  out.send(found->second.from, answer_to(found->second.request, peer::PullOutcome::refused));
+  // What is damaged will not be read later either: it is gone, and that is told as a gap.
+  const bool is_gone = message.error.code == Errc::corrupt;
+  peer::ChangesReply reply =
+      answer_to(found->second.request, is_gone ? peer::PullOutcome::too_old : peer::PullOutcome::refused);
+  reply.upto = committed;
+  out.send(found->second.from, std::move(reply));
   reading_.erase(found);
   return true;
 }

@@ -20,8 +20,8 @@ class ChangeFeed {
   ChangeFeed(Address self, std::size_t max_recent_bytes, Position end)
       : self_(self), max_recent_bytes_(max_recent_bytes), recent_end_(end) {}
 
-  /// `from` asks. The same question again, while its answer is on the way, is no second one. Refused past the
-  /// limit.
+  /// `from` asks. The same question again, by whatever number, is no second one: it has one answer, to the
+  /// last number. Refused past the limit.
   void ask(const Address& from, peer::ChangesRequest request, TimePoint now, Effects& out);
   /// In the history's order, without a gap between two: `frame`, which ends at `last`, is committed.
   void committed(const FrameBytes& frame, Position last);
@@ -30,7 +30,7 @@ class ChangeFeed {
   void answer(Position at, TimePoint now, std::uint64_t& next_token, Effects& out);
   /// What the log read. False: not for this.
   bool take(LogRead& message, Position committed, Effects& out);
-  bool take(const LogReadFailed& message, Effects& out);
+  bool take(const LogReadFailed& message, Position committed, Effects& out);
   /// Refuses all.
   void refuse_all(Effects& out);
   /// When a question has waited long enough.

@@ -702,17 +702,18 @@ Position ShardActor::tellable() const {
 void ShardActor::handle(peer::ChangesRequest message, const Address& from, TimePoint now, Effects& out) {
   // Who has seen a later epoch asks another primary than this one knows of. (All that is committed of epochs
   // up to its own a primary that serves has.)
-  if (!leads() || message.from.epoch > epoch_)
+  if (state_ != State::serving || message.from.epoch > epoch_)
     return out.send(from, ChangeFeed::answer_to(message, peer::PullOutcome::refused));
   changes_.ask(from, std::move(message), now, out);
 }
 
 void ShardActor::handle(LogReadFailed message, const Address&, TimePoint, Effects& out) {
-  if (changes_.take(message, out)) return;
+  const bool is_watchers = changes_.take(message, tellable(), out);
   const auto pull = pulls_.find(message.token);
-  if (pull == pulls_.end()) return;
+  if (!is_watchers && pull == pulls_.end()) return;
   if (problem_ != message.error.message) out.log(LogLevel::error, message.error.message);
   problem_ = message.error.message;
+  if (is_watchers) return;
   refuse(pull->second, out);
   pulls_.erase(pull);
 }

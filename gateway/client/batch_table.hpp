@@ -22,9 +22,8 @@ struct Batch {
   std::size_t unfinished = 0;
   ReadMode read = ReadMode::linearizable;
   AckMode ack = AckMode::committed;
-  bool atomic = false;
-  std::size_t value_room =
-      SIZE_MAX;  // for what gets find  // all or nothing: always sent as a whole, in a frame of its own
+  bool atomic = false;                // all or nothing: always sent as a whole, in a frame of its own
+  std::size_t value_room = SIZE_MAX;  // for what gets find
   Time deadline;
   std::vector<std::uint32_t> order;  // places of operations, share by share; each try adds its own
   std::uint32_t setbacks = 0;        // so far: the pause grows with them

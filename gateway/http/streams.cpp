@@ -94,8 +94,8 @@ void Streams::add(ConnectionPtr connection) {
 }
 
 void Streams::end(Map::iterator stream) {
-  tell_watcher_(CloseWatch{stream->first});
   --shared_.streams;
+  tell_watcher_(CloseWatch{stream->first});
   streams_.erase(stream);  // closes
 }
 
@@ -139,6 +139,8 @@ void Streams::tell(const WatchNews& news) {
       append(stream, gap_data(news));
       break;
     case WatchNews::Kind::progress:
+      // It may have taken some: the system says so only when a third of its buffer is free.
+      if (stream.waits && !flush(found->first, stream)) return end(found);
       if (is_stuck(stream)) return end(found);
       if (!stream.waits) append(stream, ":\n");
       break;

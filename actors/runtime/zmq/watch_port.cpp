@@ -31,7 +31,8 @@ void WatchPort::drain(std::vector<Envelope>& arrived) {
     burst.took(part.size());
     const std::string_view text = view(part);
     // Anything else is another topic's, or none of ours.
-    if (text.empty() || text[0] > 1 || (text.size() > 1 && text[1] != kWatchTopic)) continue;
+    if (text.empty() || (text[0] != 0 && text[0] != 1) || (text.size() > 1 && text[1] != kWatchTopic))
+      continue;
     const bool wanted = text[0] == 1;
     const std::string prefix(text.substr(std::min<std::size_t>(text.size(), 2)));
     if (wanted ? subscribe(prefix) : unsubscribe(prefix))

@@ -69,9 +69,12 @@ TEST_F(WatchPort, WhatIsNoWatchIsIgnored) {
   ASSERT_TRUE(subscriber.send({"\x01zzz"}));  // another kind of topic
   ASSERT_TRUE(subscriber.send({"no subscription"}));
   ASSERT_TRUE(subscriber.send({"\x01kmine"}));
-  const auto seen = seen_.wait_for(2);
+  ASSERT_TRUE(subscriber.send({"\xffkmine"}));  // no unsubscription
+  ASSERT_TRUE(subscriber.send({"\x01kother"}));
+  const auto seen = seen_.wait_for(3);
   EXPECT_EQ(seen.at(0).prefix, "");
   EXPECT_EQ(seen.at(1).prefix, "mine");
+  EXPECT_EQ(seen.at(2).prefix, "other");
 }
 
 TEST_F(WatchPort, ALostSubscriberNoLongerSubscribes) {

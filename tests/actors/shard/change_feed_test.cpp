@@ -128,7 +128,7 @@ TEST_F(Changes, APrimarySaysNothingOfEpochsAfterItsOwn) {
 TEST_F(Changes, AQuestionThatCannotBeAnsweredIsRefused) {
   commit(write({"a"}));
   ask(at(1));
-  world_.tell(LogReadFailed{world_.said<ReadLog>().token, {Errc::corrupt, "damaged"}});
+  world_.tell(LogReadFailed{world_.said<ReadLog>().token, {Errc::io_error, "being cut"}});
   EXPECT_EQ(answer().outcome, peer::PullOutcome::refused);
   ask(at(2), 2);
   Effects out;
@@ -145,6 +145,27 @@ TEST_F(Changes, TheSameQuestionTwiceIsAnsweredOnce) {
   commit(write({"a"}));
   answer();
   EXPECT_FALSE(is_answered());
+}
+
+TEST_F(Changes, WhoAsksAgainByAnotherNumberHasTheLogReadOnce) {
+  commit(write({"a"}));
+  ask(at(1), 1);
+  ask(at(1), 2);
+  const auto read = world_.said<ReadLog>();
+  EXPECT_FALSE(world_.has_said<ReadLog>());
+  world_.tell(LogRead{read.token, LogReach::too_old, at(2), {}});
+  EXPECT_EQ(answer().request, 2U);
+  EXPECT_FALSE(is_answered());
+}
+
+TEST_F(Changes, WhatIsDamagedIsToldAsAGap) {
+  commit(write({"a"}));
+  ask(at(1));
+  world_.tell(LogReadFailed{world_.said<ReadLog>().token, {Errc::corrupt, "log-1 at offset 9"}});
+  const auto told = answer();
+  EXPECT_EQ(told.outcome, peer::PullOutcome::too_old);
+  EXPECT_EQ(told.upto, at(2));
+  EXPECT_EQ(world_.logged().size(), 1U);
 }
 
 class FewRecent : public Changes {
