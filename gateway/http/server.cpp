@@ -270,7 +270,8 @@ class HttpServer::Impl {
     port_ = port_of(*listener);
     try {
       streams_ = std::make_unique<http::Streams>(
-          shared_, [this](WatchCommand command) { backend_.tell_watcher(std::move(command)); });
+          shared_, options_.max_stream_memory_bytes,
+          [this](WatchCommand command) { backend_.tell_watcher(std::move(command)); });
       poller_ = std::make_unique<http::Poller>(
           *listener, shared_, http::Poller::Options{options_.max_connections, options_.linger},
           [this](http::ConnectionPtr connection, bool timed_out) {

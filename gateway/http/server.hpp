@@ -25,6 +25,8 @@ struct HttpServerOptions {
   std::size_t threads = 64;  // operations under way at once
   std::size_t max_connections = 10'000;
   std::size_t max_streams = 5'000;  // of them
+  /// What the clients of event streams have not taken yet: past it, those who are behind are cut.
+  std::size_t max_stream_memory_bytes = std::size_t{256} << 20;
   // Over all connections: large bodies until they are acted upon, large answers until they are sent.
   std::size_t max_body_memory_bytes = std::size_t{256} << 20;
   std::size_t max_answer_memory_bytes = std::size_t{256} << 20;

@@ -36,8 +36,8 @@ void watch_fd(int epoll, int operation, int fd, std::uint32_t events, std::uint6
 }
 }  // namespace
 
-Streams::Streams(Shared& shared, TellWatcher tell_watcher)
-    : shared_(shared), tell_watcher_(std::move(tell_watcher)) {
+Streams::Streams(Shared& shared, std::size_t max_pending_bytes, TellWatcher tell_watcher)
+    : shared_(shared), max_pending_bytes_(max_pending_bytes), tell_watcher_(std::move(tell_watcher)) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   interrupter_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   try {
@@ -95,6 +95,7 @@ void Streams::add(ConnectionPtr connection) {
 
 void Streams::end(Map::iterator stream) {
   --shared_.streams;
+  pending_ -= stream->second.output.size();
   tell_watcher_(CloseWatch{stream->first});
   streams_.erase(stream);  // closes
 }
@@ -123,6 +124,10 @@ void Streams::tell(const WatchNews& news) {
   if (found == streams_.end()) return;
   Stream& stream = found->second;
   stream.untaken += news.bytes;
+  // It may have taken some: the system says so only when a third of its buffer is free.
+  if (news.kind == WatchNews::Kind::progress && stream.waits && !flush(found->first, stream))
+    return end(found);
+  const std::size_t before = stream.output.size();
   for (const auto& [shard, position] : news.positions) place(stream.at, shard) = position;
   switch (news.kind) {
     case WatchNews::Kind::opened:
@@ -139,13 +144,14 @@ void Streams::tell(const WatchNews& news) {
       append(stream, gap_data(news));
       break;
     case WatchNews::Kind::progress:
-      // It may have taken some: the system says so only when a third of its buffer is free.
-      if (stream.waits && !flush(found->first, stream)) return end(found);
       if (is_stuck(stream)) return end(found);
       if (!stream.waits) append(stream, ":\n");
       break;
   }
-  if (!stream.waits && !flush(found->first, stream)) end(found);
+  pending_ += stream.output.size() - before;
+  if (!stream.waits && !flush(found->first, stream)) return end(found);
+  // It goes on where it was, when it comes back.
+  if (pending_ > max_pending_bytes_ && stream.waits) end(found);
 }
 
 /// An event, or a comment, with the place after it. Before the watch has begun everywhere it has none.
@@ -194,6 +200,7 @@ bool Streams::flush(std::uint64_t number, Stream& stream) {
     }
   }
   want_output(number, stream, false);
+  pending_ -= stream.output.size();
   stream.output.clear();
   stream.written = 0;
   if (stream.output.capacity() > kKeptBytes) stream.output = std::string();

@@ -21,8 +21,9 @@ class Streams {
   /// Takes what the node's watcher is to be told, from any thread.
   using TellWatcher = std::function<void(WatchCommand)>;
 
-  /// Throws std::system_error when the system has no descriptors left.
-  Streams(Shared& shared, TellWatcher tell_watcher);
+  /// What clients have not taken yet may be so much for all of them: past it, those who wait are cut as they
+  /// are told more. Throws std::system_error when the system has no descriptors left.
+  Streams(Shared& shared, std::size_t max_pending_bytes, TellWatcher tell_watcher);
   ~Streams();
   Streams(const Streams&) = delete;
   Streams& operator=(const Streams&) = delete;
@@ -61,6 +62,7 @@ class Streams {
   void end(Map::iterator stream);
 
   Shared& shared_;
+  const std::size_t max_pending_bytes_;
   const TellWatcher tell_watcher_;
   int epoll_ = -1;
   int interrupter_ = -1;  // an eventfd
@@ -69,6 +71,7 @@ class Streams {
   bool stopped_ = false;
   std::uint64_t last_number_ = 0;
   Map streams_;
+  std::size_t pending_ = 0;  // of all outputs
   // Lines of events that many may be told of: those of one answer of a primary.
   std::weak_ptr<const std::string> formatted_for_;
   std::unordered_map<std::uint64_t, std::string> formatted_;  // by seq, and whether keys only

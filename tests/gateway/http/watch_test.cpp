@@ -192,6 +192,22 @@ TEST_F(WatchTest, WhatAClientDoesNotTakeIsNotCalledTaken) {
   EXPECT_EQ(taken, told);
 }
 
+/// It comes back, and goes on where it was.
+TEST_F(WatchTest, WhoIsBehindIsCutWhenThereIsNoRoom) {
+  options.max_stream_memory_bytes = std::size_t{4} << 20;
+  auto client = watch("", "", 4096);
+  const OpenWatch asked = opened();
+  say_opened(asked.watch, {{kDelhi, at(7, 1)}});
+  const std::string value(std::size_t{1} << 20, 'v');
+  for (std::uint64_t seq = 2; seq < 34; ++seq)
+    tell(asked.watch, kDelhi, {{at(7, seq), EventType::put, "k", value}}, value.size());
+  while (true) {
+    const auto command = backend.next_command();
+    if (std::holds_alternative<CloseWatch>(command)) break;
+    ASSERT_TRUE(std::holds_alternative<WatchTaken>(command));
+  }
+}
+
 TEST_F(WatchTest, StoppingClosesIt) {
   auto client = watch("");
   opened();
