@@ -45,6 +45,12 @@ def _bytes_of(what: str, given: Bytes) -> bytes:
     raise TypeError(f"the {what} must be bytes or str, not {type(given).__name__}")
 
 
+def _ack_mode(name: str) -> int:
+    if name not in ("committed", "local"):
+        raise ValueError(f'ack is "committed" or "local", not {name!r}')
+    return protocol.LOCAL if name == "local" else protocol.COMMITTED
+
+
 def _is_uint64(given: object) -> bool:
     return isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 2**64
 
@@ -149,15 +155,19 @@ class Client:
     is ConditionFailed, and nothing was done.
 
     A write that was sent and not answered in time raises UnknownOutcome. It is never sent twice.
+
+    `ack` says when a write's answer may come: "committed", once it is on the disk of the primary and of every replica
+    in sync, or "local", once it is on the primary's own, where a failover may lose it.
     """
 
-    def __init__(self, nodes: Optional[Iterable[str]] = None, timeout: float = 5.0) -> None:
+    def __init__(self, nodes: Optional[Iterable[str]] = None, timeout: float = 5.0, *, ack: str = "committed") -> None:
         if nodes is None:
             nodes = os.environ.get("DISTRIKV_NODES", "127.0.0.2:7001").split(",")
         self._seeds = [node.strip() for node in nodes if node.strip()]
         if not self._seeds:
             raise ValueError("name at least one node, as HOST:PORT")
         self._timeout = timeout
+        self._ack = _ack_mode(ack)
         self._try_time = min(max(timeout / 4, 0.02), 1.0)
         self._context = zmq.Context()
         self._sockets: Dict[str, zmq.Socket] = {}
@@ -235,11 +245,12 @@ class Client:
         except ValueError:
             raise UnknownOutcome(f"the node answered an increment with {result.value!r}") from None
 
-    def execute(self, operations: Sequence[Operation], from_replica: bool = False) -> List[Result]:
+    def execute(self, operations: Sequence[Operation], from_replica: bool = False, *,
+                ack: Optional[str] = None) -> List[Result]:
         """Many operations on any keys at once; one Result each, in their order. Raises nothing of theirs."""
-        return _Call(self, operations, from_replica, time.monotonic() + self._timeout).run()
+        return _Call(self, operations, from_replica, time.monotonic() + self._timeout, ack=ack).run()
 
-    def execute_atomically(self, operations: Sequence[Operation]) -> List[Result]:
+    def execute_atomically(self, operations: Sequence[Operation], *, ack: Optional[str] = None) -> List[Result]:
         """Many operations as one step: all of them are done, or none.
 
         Each sees what those before it did, and nothing of others comes in between. All keys share a slot: give
@@ -247,7 +258,7 @@ class Client:
         answer, of a get and of a delete without a condition. When one cannot be done, its error is raised (whose
         `operation` says which it was), and nothing was done; after UnknownOutcome all of it may have been done, or none, or may yet be.
         """
-        results = _Call(self, operations, False, time.monotonic() + self._timeout, atomic=True).run()
+        results = _Call(self, operations, False, time.monotonic() + self._timeout, atomic=True, ack=ack).run()
         failed = [place for place, result in enumerate(results) if result.code not in (OK, NOT_FOUND)]
         if failed:
             in_the_way = next((place for place in failed if results[place].code != ABORTED), failed[0])
@@ -504,8 +515,9 @@ class _Call:
     """
 
     def __init__(self, client: Client, operations: Sequence[Operation], from_replica: bool, deadline: float,
-                 atomic: bool = False) -> None:
+                 atomic: bool = False, ack: Optional[str] = None) -> None:
         self.client = client
+        self.ack = client._ack if ack is None else _ack_mode(ack)
         self.operations = operations
         self.from_replica = from_replica
         self.deadline = deadline
@@ -584,7 +596,8 @@ class _Call:
         operations = [self.operations[place] for place in places]
         request_id = self.client._next_id()
         read = protocol.REPLICA if self.from_replica else protocol.LINEARIZABLE
-        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read, atomic=self.atomic)
+        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read, self.ack,
+                                       atomic=self.atomic)
         try_ends = min(self.deadline, time.monotonic() + min(self.client._try_time, _CONNECT_TIME))
         problem = f"no connection to {endpoint}"
         try:

@@ -26,6 +26,7 @@ class FakeNode:
         self.requests = 0
         self.largest = 0  # request, in bytes
         self.atomic = False  # the request that is being answered
+        self.acks = []  # what requests asked for
         self.scan_script = self.serve_scan
         self.scans = []  # what was asked
         self._stop = threading.Event()
@@ -58,6 +59,7 @@ class FakeNode:
             else:
                 self.requests += 1
                 self.atomic = body[3:] == [True]
+                self.acks.append(body[1])
                 replies = self.script(body[2], request_id)
             for reply in replies:
                 self._socket.send_multipart([sender, reply])
@@ -149,8 +151,9 @@ class ClientTest(unittest.TestCase):
         node.topology = one_shard(node)
         return node
 
-    def client(self, *nodes, timeout=20.0):
-        client = distrikv.Client([node if isinstance(node, str) else node.endpoint for node in nodes], timeout)
+    def client(self, *nodes, timeout=20.0, **options):
+        client = distrikv.Client([node if isinstance(node, str) else node.endpoint for node in nodes], timeout,
+                                 **options)
         self.addCleanup(client.close)
         return client
 
@@ -172,6 +175,20 @@ class ClientTest(unittest.TestCase):
         self.assertFalse(client.delete("city"))
         client.put(b"\x00\xff", b"")
         self.assertEqual(client.get(b"\x00\xff"), b"")
+
+    def test_asks_for_the_acknowledgement_that_it_is_told(self):
+        node = self.node()
+        client = self.client(node)
+        client.put("city", "Delhi")
+        client.execute([distrikv.put("city", "Mumbai")], ack="local")
+        client.execute_atomically([distrikv.put("city", "Pune")], ack="local")
+        hasty = self.client(node, ack="local")
+        hasty.put("city", "Agra")
+        hasty.execute([distrikv.put("city", "Goa")], ack="committed")
+        self.assertEqual(node.acks, [protocol.COMMITTED, protocol.LOCAL, protocol.LOCAL, protocol.LOCAL,
+                                     protocol.COMMITTED])
+        with self.assertRaises(ValueError):
+            client.execute([distrikv.put("city", "Kochi")], ack="perhaps")
 
     def test_executes_many_and_keeps_their_order(self):
         node = self.node()
