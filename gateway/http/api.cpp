@@ -6,6 +6,7 @@
 #include "gateway/http/batch.hpp"
 #include "gateway/http/conditions.hpp"
 #include "gateway/http/json.hpp"
+#include "gateway/http/openapi.hpp"
 #include "gateway/http/scan.hpp"
 #include "gateway/http/watch.hpp"
 #include "topology/codec.hpp"
@@ -48,6 +49,7 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
 
   curl HOST/v1/topology                                 nodes, shards, slots
   curl HOST/v1/status                                   this node's copies and how far they are
+  curl HOST/v1/openapi.json                             all of this, for tools
   curl HOST/readyz                                      200 when this node can serve
   curl HOST/healthz                                     200 when this process lives
 )";
@@ -206,11 +208,18 @@ const std::vector<Api::Route>& Api::routes() {
       {"/v1/kv", {"GET", "HEAD"}, &Api::scan},
       {"/v1/batch", {"POST"}, &Api::batch},
       {"/v1/watch", {"GET"}, &Api::watch},
+      {"/v1/openapi.json", {"GET", "HEAD"}, &Api::openapi},
       {"/v1/status", {"GET", "HEAD"}, &Api::status},
       {"/v1/topology", {"GET", "HEAD"}, &Api::topology},
       {kKeyPrefix, {"GET", "HEAD", "PUT", "DELETE", "POST"}, &Api::kv},
   };
   return all;
+}
+
+std::vector<std::string_view> Api::paths() {
+  std::vector<std::string_view> paths;
+  for (const Route& route : routes()) paths.push_back(route.path);
+  return paths;
 }
 
 Answer Api::answer(const Request& request) {
@@ -485,6 +494,12 @@ Answer Api::index(const Request& request, const Target& target) {
   if (const auto none = no_parameters(target); !none) return answer_to(none.error());
   if (!request.body.empty()) return answer_to(no_body_expected());
   return plain(200, kIndex);
+}
+
+Answer Api::openapi(const Request& request, const Target& target) {
+  if (const auto none = no_parameters(target); !none) return answer_to(none.error());
+  if (!request.body.empty()) return answer_to(no_body_expected());
+  return json(std::string(kOpenApi));
 }
 
 Answer Api::health(const Request&, const Target& target) {

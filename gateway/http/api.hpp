@@ -45,6 +45,9 @@ class Api {
   Api(Options options, Backend& backend)
       : options_(std::move(options)), backend_(backend), shard_names_(backend) {}
 
+  /// What there is; one that ends with a slash takes whatever follows it.
+  static std::vector<std::string_view> paths();
+
   /// Any thread, many at once. Blocks for the backend's answer.
   Answer answer(const Request& request);
   /// The redirect for a write whose body the client holds back, if the node's topology gives the key to
@@ -67,6 +70,7 @@ class Api {
   Answer batch(const Request& request, const Target& target);
   Answer watch(const Request& request, const Target& target);
   Answer index(const Request& request, const Target& target);
+  Answer openapi(const Request& request, const Target& target);
   Answer health(const Request& request, const Target& target);
   Answer readiness(const Request& request, const Target& target);
   Answer status(const Request& request, const Target& target);
