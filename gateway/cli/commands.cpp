@@ -61,6 +61,7 @@ Result<std::string> read_stdin(std::size_t most_bytes) {
 Result<ClientOptions> client_options(const Options& options) {
   ClientOptions made;
   made.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1000));
+  made.ack = options.ack;
   if (!options.nodes.empty()) {
     auto seeds = read_endpoints(options.nodes, "--node");
     if (!seeds) return seeds.error();

@@ -25,6 +25,7 @@ struct Options {
   std::vector<std::string> nodes;  // rpc endpoints
   std::string topology_file;       // or the file that names them
   double timeout_seconds = 5;
+  AckMode ack = AckMode::committed;  // of writes
   bool json = false;
 };
 
@@ -42,10 +43,11 @@ int incr(const Options& options, const std::string& key, std::int64_t amount);
 // data_commands.cpp
 /// All records that the options allow, or the first `most`, page by page. Plain: a line "key TAB value" each.
 int scan(const Options& options, ScanOptions what, std::uint64_t most);
-/// The same as lines of JSON, which import reads again.
-int export_lines(const Options& options, ScanOptions what);
+/// How export writes records and import reads them; README.md has both.
+enum class Format { json, msgpack };
+int export_records(const Options& options, ScanOptions what, Format format);
 /// From stdin.
-int import_lines(const Options& options);
+int import_records(const Options& options, Format format);
 
 /// What happens to keys, a line for each event, until it is ended, or `most` of them. `after`: see
 /// client/watch.hpp.

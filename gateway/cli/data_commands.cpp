@@ -9,6 +9,7 @@
 #include "gateway/http/batch.hpp"
 #include "gateway/json_bytes.hpp"
 #include "messages/limits.hpp"
+#include "messages/pack.hpp"
 
 namespace dkv::cli {
 
@@ -69,6 +70,17 @@ void print_line(const rpc::ScanItem& item, bool keys_only, bool as_json) {
     std::fwrite(item.value.data(), 1, item.value.size(), stdout);
   }
   std::fputc('\n', stdout);
+}
+
+// A record in msgpack: [key: bin, value: bin, epoch: uint, seq: uint, ttl_ms: uint], one behind the other.
+constexpr std::size_t kPackedFields = 5;
+
+void print_packed(const rpc::ScanItem& item) {
+  std::string bytes;
+  Packer out(bytes);
+  out.array(kPackedFields).bytes(item.key).bytes(item.value);
+  out.uint(item.version.epoch.value).uint(item.version.seq.value).uint(item.ttl_ms);
+  std::fwrite(bytes.data(), 1, bytes.size(), stdout);
 }
 
 /// Puts under way: at most so many, so that memory is bounded and answers are taken in.
@@ -135,6 +147,32 @@ Result<void> import_line(Importer& importer, const std::string& line) {
   return importer.add(std::move(**key), std::move(**value), ttl);
 }
 
+std::string bytes_of(const Json& json) { return {json.get_binary().begin(), json.get_binary().end()}; }
+
+Result<void> import_packed(Importer& importer, std::istream& in) {
+  const Json record = Json::from_msgpack(in, false, false);
+  const bool is_one = record.is_array() && record.size() == kPackedFields && record[0].is_binary() &&
+                      record[1].is_binary() && record[4].is_number_unsigned();
+  if (!is_one) return Error{Errc::bad_request, "it is no record as `export --format msgpack` writes them"};
+  const auto left = record[4].get<std::uint64_t>();
+  return importer.add(bytes_of(record[0]), bytes_of(record[1]),
+                      left == 0 ? Ttl{} : Ttl{Ttl::Kind::limited, left});
+}
+
+/// The next of stdin's records. False: there is none.
+Result<bool> import_next(Importer& importer, Format format) {
+  if (format == Format::msgpack) {
+    if (std::cin.peek() == std::istream::traits_type::eof()) return false;
+    if (auto taken = import_packed(importer, std::cin); !taken) return taken.error();
+    return true;
+  }
+  std::string line;
+  if (!std::getline(std::cin, line)) return false;
+  if (line.empty()) return true;
+  if (auto taken = import_line(importer, line); !taken) return taken.error();
+  return true;
+}
+
 }  // namespace
 
 int scan(const Options& options, ScanOptions what, std::uint64_t most) {
@@ -153,12 +191,18 @@ int scan(const Options& options, ScanOptions what, std::uint64_t most) {
   });
 }
 
-int export_lines(const Options& options, ScanOptions what) {
+int export_records(const Options& options, ScanOptions what, Format format) {
   what.limit = kMaxScanItems;
   return with_client(options, [&](Client& client) {
     Progress progress("exported");
     const auto done = for_each_page(client, what, [&](const ScanResult& page) {
-      for (const rpc::ScanItem& item : page.items) print_line(item, false, true);
+      for (const rpc::ScanItem& item : page.items) {
+        if (format == Format::msgpack) {
+          print_packed(item);
+        } else {
+          print_line(item, false, true);
+        }
+      }
       progress.add(page.items.size());
       return std::ferror(stdout) == 0;
     });
@@ -166,17 +210,18 @@ int export_lines(const Options& options, ScanOptions what) {
   });
 }
 
-int import_lines(const Options& options) {
+int import_records(const Options& options, Format format) {
   return with_client(options, [&](Client& client) {
     Importer importer(client);
-    std::string line;
-    for (std::uint64_t number = 1; std::getline(std::cin, line); ++number) {
-      if (line.empty()) continue;
-      if (auto taken = import_line(importer, line); !taken) {
-        Error error = taken.error();
-        error.message = "line " + std::to_string(number) + ": " + error.message;
+    const std::string what = format == Format::json ? "line " : "record ";
+    for (std::uint64_t number = 1;; ++number) {
+      const auto more = import_next(importer, format);
+      if (!more) {
+        Error error = more.error();
+        error.message = what + std::to_string(number) + ": " + error.message;
         return report(error, options.json);
       }
+      if (!*more) break;
     }
     if (auto done = importer.flush(); !done) return report(done.error(), options.json);
     if (options.json) {

@@ -30,6 +30,7 @@ struct Arguments {
   ScanOptions what;
   std::uint64_t most = UINT64_MAX;
   std::string after;
+  Format format = Format::json;
   bool plain = false;
   std::string data;
   std::uint32_t shards = 0;
@@ -98,6 +99,32 @@ void add_conditions(CLI::App& command, Condition& condition, bool may_be_missing
       "--if-missing", [&condition] { condition.kind = Kind::missing; }, "the key does not exist");
 }
 
+void add_ack(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option_function<std::string>(
+          "--ack",
+          [&arguments](const std::string& text) {
+            arguments.options.ack = text == "local" ? AckMode::local : AckMode::committed;
+          },
+          "committed (on every copy in sync before this returns: the default), or local: on the primary's "
+          "disk "
+          "alone, where a failover may lose it")
+      ->check(CLI::IsMember({"committed", "local"}))
+      ->type_name("");
+}
+
+void add_format(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option_function<std::string>(
+          "--format",
+          [&arguments](const std::string& text) {
+            arguments.format = text == "msgpack" ? Format::msgpack : Format::json;
+          },
+          "json (lines: the default) or msgpack (smaller, and faster)")
+      ->check(CLI::IsMember({"json", "msgpack"}))
+      ->type_name("");
+}
+
 void add_ttl(CLI::Option& option, Ttl& ttl) {
   option.type_name("");
   option.each([&ttl, name = option.get_name()](const std::string& text) {
@@ -129,6 +156,7 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
                                    "remove it after so long, like 30s or 7d; or keep what is left"),
           arguments.ttl);
   add_conditions(*set_command, arguments.condition, true);
+  add_ack(*set_command, arguments);
   add_cluster_options(*set_command, arguments);
   set_command->footer(
       "\nExamples:\n  distrikv set city Delhi\n  distrikv set photo.jpg - <photo.jpg\n"
@@ -143,6 +171,7 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* del_command = app.add_subcommand("del", "Removes a key.");
   add_key(*del_command, arguments);
   add_conditions(*del_command, arguments.condition, false);
+  add_ack(*del_command, arguments);
   add_cluster_options(*del_command, arguments);
   del_command->footer("\nExamples:\n  distrikv del city\n" + std::string(kExitCodes));
   del_command->callback([&] { result = del(arguments.options, arguments.key, arguments.condition); });
@@ -160,6 +189,7 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
                ->add_option("TTL", arguments.ttl_text, "from now on: 500ms, 30s, 5m, 12h, 7d, or forever")
                ->required(),
           arguments.ttl);
+  add_ack(*touch_command, arguments);
   add_cluster_options(*touch_command, arguments);
   touch_command->footer(
       "\nExamples:\n  distrikv touch session/42 30m\n  distrikv touch session/42 forever\n" +
@@ -171,6 +201,7 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   incr_command->add_option("BY", arguments.amount, "what is added; a missing key counts as 0")
       ->type_name("")
       ->capture_default_str();
+  add_ack(*incr_command, arguments);
   add_cluster_options(*incr_command, arguments);
   incr_command->footer("\nExamples:\n  distrikv incr visits\n  distrikv incr stock -- -3\n" +
                        std::string(kExitCodes));
@@ -204,22 +235,29 @@ void add_data_commands(CLI::App& app, Arguments& arguments, int& result) {
   scan_command->callback([&] { result = scan(arguments.options, arguments.what, arguments.most); });
 
   CLI::App* export_command =
-      app.add_subcommand("export", "Prints all records as lines of JSON, which `import` reads.");
+      app.add_subcommand("export", "Prints all records, as lines of JSON or msgpack, which `import` reads.");
   add_range(*export_command, arguments.what);
+  add_format(*export_command, arguments);
   add_cluster_options(*export_command, arguments);
-  export_command->footer("\nExamples:\n  distrikv export >all.jsonl\n  distrikv export user/ >users.jsonl\n" +
-                         std::string(kExitCodes));
-  export_command->callback([&] { result = export_lines(arguments.options, arguments.what); });
+  export_command->footer(
+      "\nExamples:\n  distrikv export >all.jsonl\n  distrikv export user/ >users.jsonl\n"
+      "  distrikv export --format msgpack >all.msgpack\n" +
+      std::string(kExitCodes));
+  export_command->callback(
+      [&] { result = export_records(arguments.options, arguments.what, arguments.format); });
 
-  CLI::App* import_command = app.add_subcommand("import", "Stores records from lines of JSON on stdin.");
+  CLI::App* import_command =
+      app.add_subcommand("import", "Stores records from stdin: lines of JSON, or msgpack.");
+  add_format(*import_command, arguments);
+  add_ack(*import_command, arguments);
   add_cluster_options(*import_command, arguments);
   import_command->footer(
       "\nEach line is {\"key\": ..., \"value\": ...}, or with \"key_b64\", \"value_b64\" for bytes that are "
       "no text; "
       "other\nfields are ignored. Importing the same again is safe.\n\n"
-      "Examples:\n  distrikv import <all.jsonl\n" +
+      "Examples:\n  distrikv import <all.jsonl\n  distrikv import --format msgpack <all.msgpack\n" +
       std::string(kExitCodes));
-  import_command->callback([&] { result = import_lines(arguments.options); });
+  import_command->callback([&] { result = import_records(arguments.options, arguments.format); });
 }
 
 void add_watch_command(CLI::App& app, Arguments& arguments, int& result) {

@@ -84,9 +84,33 @@ TEST(CommandLine, ScansExportsAndImports) {
   EXPECT_EQ(std::count(exported.out.begin(), exported.out.end(), '\n'), 2501);
   EXPECT_NE(exported.out.find(R"({"key_b64":"/wA=","value_b64":"AP8=","version")"), std::string::npos);
   EXPECT_EQ(ask({"import"}, exported.out).out, "imported 2501 records\n");
+  const Finished packed = ask({"export", "--format", "msgpack"});
+  EXPECT_LT(packed.out.size(), exported.out.size());
+  EXPECT_EQ(ask({"import", "--format", "msgpack", "--ack", "local"}, packed.out).out,
+            "imported 2501 records\n");
+  EXPECT_EQ(ask({"get", "row/10009"}).out, "v10009");
+  const Finished cut = ask({"import", "--format", "msgpack"}, packed.out.substr(0, packed.out.size() - 1));
+  EXPECT_EQ(cut.code, 2);
+  EXPECT_NE(cut.err.find("record 2501"), std::string::npos) << cut.err;
   const Finished wrong = ask({"import"}, lines + "not json\n");
   EXPECT_EQ(wrong.code, 2);
   EXPECT_NE(wrong.err.find("line 2501"), std::string::npos) << wrong.err;
+}
+
+TEST(CommandLine, AsksForTheAcknowledgementThatItIsTold) {
+  Cluster cluster(city());
+  ASSERT_TRUE(cluster.start_and_wait(kCity));
+  const auto ask = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--node", cluster.rpc("delhi"), "--timeout", "20"});
+    return distrikv(std::move(arguments));
+  };
+  for (const std::string ack : {"committed", "local"}) {
+    EXPECT_EQ(ask({"set", "visits", "1", "--ack", ack}).code, 0);
+    EXPECT_EQ(ask({"incr", "visits", "--ack", ack}).out, "2\n");
+    EXPECT_EQ(ask({"touch", "visits", "30m", "--ack", ack}).code, 0);
+    EXPECT_EQ(ask({"del", "visits", "--ack", ack}).code, 0);
+  }
+  EXPECT_EQ(ask({"set", "visits", "1", "--ack", "perhaps"}).code, 2);
 }
 
 TEST(CommandLine, ShowsStatusAndTopology) {
