@@ -160,7 +160,7 @@ TEST_F(WatchedCity, WhoDoesNotReadHoldsUpNobodyAndLosesNothing) {
   auto other = watch({"witness"}, "w");
   expect_open(other);
   const std::string large(std::size_t{1} << 20, 'v');
-  constexpr int kWrites = 40;
+  constexpr int kWrites = 20;  // more than sockets and the node hold for it
   for (int i = 0; i < kWrites; ++i) {
     const std::string key = "w-" + std::to_string(1000 + i);
     ASSERT_EQ(put(key, large), 201);
