@@ -31,7 +31,7 @@ class DeadPool : public testing::Test {
     threads_.clear();
   }
 
-  ClientPool pool_{{.seeds = {"127.0.0.1:1"}, .deadline = 2500ms}, 1, 1'000'000};
+  ClientPool pool_{{.seeds = {"127.0.0.1:1"}, .deadline = 5s}, 1, 1'000'000};
   std::vector<std::thread> threads_;
   std::atomic<int> refused_ = 0;
   std::atomic<int> asked_ = 0;
@@ -43,6 +43,7 @@ TEST_F(DeadPool, RefusesAtOnceWhenManyWaitAlready) {
   while (refused_ < 40 - 1 - 16 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   EXPECT_GE(refused_, 40 - 1 - 16) << "one asks, sixteen wait";
   EXPECT_EQ(asked_, 0) << "and nobody has waited for that";
+  pool_.stop();
   join();
 }
 
