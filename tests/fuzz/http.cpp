@@ -81,12 +81,12 @@ void http_conditions(std::string_view bytes) {
   if (end != std::string_view::npos) fields.if_none_match = bytes.substr(end + 1);
   write_condition(fields);
   fields.if_match.reset();
-  if (const auto version = known_version(fields); version && *version) {
+  if (const auto known = known_version(fields); known && known->version) {
     fields.if_none_match.reset();
-    const std::string tag = etag(**version);
+    const std::string tag = etag(*known->version);
     fields.if_match = tag;
     const auto again = write_condition(fields);
-    require(again.has_value() && again->version == **version, "an ETag is the same once more");
+    require(again.has_value() && again->version == *known->version, "an ETag is the same once more");
   }
 }
 
