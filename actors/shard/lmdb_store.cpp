@@ -283,8 +283,7 @@ Result<std::optional<StoredRecord>> LmdbStore::get(std::string_view key, std::si
     return std::optional(StoredRecord{head_in(*stored).version, size, {}, head_in(*stored).expires_ms});
   const auto record = decode_record(key, *stored);
   if (!record) return environment_->misread(*stored, record.error());
-  return std::optional(
-      StoredRecord{record->version, record->value.size(), std::string(record->value), record->expires_ms});
+  return std::optional(StoredRecord::of(*record, most_bytes));
 }
 
 Result<std::optional<RecordHead>> LmdbStore::head_of(std::string_view key, Check check) {

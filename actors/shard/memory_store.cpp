@@ -7,8 +7,7 @@ Result<std::optional<StoredRecord>> MemoryStore::get(std::string_view key, std::
   const auto at = records_.find(key);
   if (at == records_.end()) return std::optional<StoredRecord>{};
   const auto& [version, value, expires_ms] = at->second;
-  const bool fits = value.size() <= most_bytes;
-  return std::optional(StoredRecord{version, value.size(), fits ? value : std::string(), expires_ms});
+  return std::optional(StoredRecord::of({key, version, value, expires_ms}, most_bytes));
 }
 
 Result<std::optional<RecordHead>> MemoryStore::head_of(std::string_view key, Check) {

@@ -329,9 +329,8 @@ std::uint64_t ShardActor::expiry_of(const Ttl& ttl) const {
   return ttl.kind == Ttl::Kind::limited ? std::min(copy_.wall_ms(now_) + ttl.ms, kMaxTimeMs) : 0;
 }
 
-/// By a record that is whole: none is removed because of a flipped bit.
-bool ShardActor::is_over(std::string_view key, std::uint64_t expires_ms) {
-  if (!copy_.is_over(expires_ms, now_)) return false;
+/// Of a key whose time seems to be over. By a record that is whole: none is removed because of a flipped bit.
+bool ShardActor::is_really_over(std::string_view key) {
   const auto checked = copy_.look_up(key, Store::Check::record);
   return checked && copy_.is_over(checked->expires_ms, now_);
 }
@@ -372,7 +371,7 @@ OperationResult ShardActor::read(const Operation& operation, std::size_t& room, 
     bool expired = false;
     result = copy_.read(operation, room, now_, &expired);
     if (!expired) return result;
-    if (!is_over(operation.key, 1))
+    if (!is_really_over(operation.key))
       return OperationResult::failed(Errc::corrupt, "the record fails its check");
     if (const auto refusal = no_room()) return failed(*refusal);
     result = OperationResult::failed(Errc::not_found, "no such key");
@@ -396,7 +395,8 @@ Result<ShardCopy::Presence> ShardActor::look_up(std::string_view key, Store::Che
   const Plan::Write* write = planned(key);
   if (write == nullptr) {
     auto found = copy_.look_up(key, check);
-    if (!found || !found->version || !is_over(key, found->expires_ms)) return found;
+    if (!found || !found->version || !copy_.is_over(found->expires_ms, now_)) return found;
+    if (!is_really_over(key)) return found;
     return ShardCopy::Presence{std::nullopt, expire(key, out).seq};
   }
   const bool is_there = write->event.type == EventType::put;
@@ -409,15 +409,14 @@ Result<std::optional<StoredRecord>> ShardActor::find(std::string_view key, std::
   const Plan::Write* write = planned(key);
   if (write == nullptr) {
     auto found = copy_.get(key, most_bytes);
-    if (!found || !*found || !is_over(key, (*found)->expires_ms)) return found;
+    if (!found || !*found || !copy_.is_over((*found)->expires_ms, now_)) return found;
+    if (!is_really_over(key)) return found;
     depends_on = std::max(depends_on, expire(key, out).seq);
     return std::optional<StoredRecord>{};
   }
   if (write->event.type == EventType::remove) return std::optional<StoredRecord>{};
-  const std::string_view value = write->event.value;
-  return std::optional(StoredRecord{write->version, value.size(),
-                                    std::string(value.size() <= most_bytes ? value : ""),
-                                    write->event.expires_ms});
+  const Event& event = write->event;
+  return std::optional(StoredRecord::of({key, write->version, event.value, event.expires_ms}, most_bytes));
 }
 
 Position ShardActor::append(const Event& event, Effects& out) {

@@ -161,7 +161,7 @@ class ShardActor : public Actor {
   Result<std::optional<StoredRecord>> find(std::string_view key, std::size_t most_bytes, Seq& depends_on,
                                            Effects& out);
   std::uint64_t expiry_of(const Ttl& ttl) const;
-  bool is_over(std::string_view key, std::uint64_t expires_ms);
+  bool is_really_over(std::string_view key);
   Position expire(std::string_view key, Effects& out);
   void sweep(TimePoint now, Effects& out);
   Position write_down(const Event& event, Effects& out);

@@ -51,10 +51,8 @@ Result<std::optional<StoredRecord>> ShardCopy::get(std::string_view key, std::si
   const Record* record = find_or_recall(HashedKey(key));
   if (record == nullptr) return store_->get(key, most_bytes);
   if (record->removed) return std::optional<StoredRecord>{};
-  const std::string_view value = record->value;
-  return std::optional(StoredRecord{record->version, value.size(),
-                                    std::string(value.size() <= most_bytes ? value : ""),
-                                    record->expires_ms});
+  return std::optional(
+      StoredRecord::of({key, record->version, record->value, record->expires_ms}, most_bytes));
 }
 
 Result<ShardCopy::Presence> ShardCopy::look_up(std::string_view key, Store::Check check) {
@@ -223,8 +221,10 @@ Result<bool> ShardCopy::take_expired(TimePoint now, std::size_t most, const Take
     if (find(HashedKey(key)) == nullptr) over.emplace_back(key);
     return true;
   });
-  if (!scanned) stored_due_ = 0;
-  if (!scanned) return scanned.error();
+  if (!scanned) {
+    stored_due_ = 0;
+    return scanned.error();
+  }
   for (const std::string& key : over) {
     // Nothing is removed by an index, or by a record, that is damaged.
     const auto head = store_->head_of(key, Store::Check::record);
@@ -267,9 +267,12 @@ void ShardCopy::forget_expiries() {
   stored_due_ = 0;
 }
 
+std::size_t ShardCopy::bytes_of(const Memtable& table, const Queue& queue) {
+  return table.bytes() + queue.size() * sizeof(Due);
+}
+
 std::size_t ShardCopy::unwritten_bytes() const {
-  const std::size_t queued = (active_due_.size() + frozen_due_.size()) * sizeof(Due);
-  return active_->bytes() + (frozen_ ? frozen_->bytes() : 0) + queued;
+  return bytes_of(*active_, active_due_) + (frozen_ ? bytes_of(*frozen_, frozen_due_) : 0);
 }
 
 bool ShardCopy::full() const {
@@ -328,7 +331,7 @@ void ShardCopy::end_turn(Seq commit, TimePoint now, Effects& out, bool now_pleas
     checkpoint_per_byte_ = (now - frozen_at_) / std::max(1.0, static_cast<double>(written_->bytes()));
     frozen_at_ = kNever;
   }
-  const bool time_to_freeze = active_->bytes() + active_due_.size() * sizeof(Due) >= options_.freeze_bytes ||
+  const bool time_to_freeze = bytes_of(*active_, active_due_) >= options_.freeze_bytes ||
                               log_bytes_ >= options_.freeze_log_bytes ||
                               (now_please && last_ > store_applied_);
   if (!frozen_ && time_to_freeze) {

@@ -133,6 +133,7 @@ class ShardCopy {
   using Queue = std::priority_queue<Due>;
   void take_due(Queue& queue, const Memtable& table, TimePoint now, std::size_t& left, const Taker& take);
   void forget_expiries();
+  static std::size_t bytes_of(const Memtable& table, const Queue& queue);
 
   double room_taken() const;
   const Record* find(const HashedKey& key) const;

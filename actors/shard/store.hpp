@@ -25,6 +25,11 @@ struct StoredRecord {
   std::size_t size = 0;  // of the value
   std::string value;     // empty where it is larger than was asked for
   std::uint64_t expires_ms = 0;
+
+  static StoredRecord of(const RecordView& record, std::size_t most_bytes) {
+    const bool fits = record.value.size() <= most_bytes;
+    return {record.version, record.value.size(), std::string(fits ? record.value : ""), record.expires_ms};
+  }
 };
 
 /// All of a record but its key and value.

@@ -27,6 +27,21 @@ int report_missing(const std::string& key, bool json, const char* field) {
   return kNotFound;
 }
 
+/// Of a change to a record that must be there: `field` says whether it was.
+template <class Changed>
+int report_change(const Result<Changed>& changed, const Options& options, const std::string& key,
+                  const char* field) {
+  if (!changed && changed.error().code == Errc::not_found) return report_missing(key, options.json, field);
+  if (!changed) return report(changed.error(), options.json);
+  if (options.json) {
+    Json answer = answer_about(key);
+    answer[field] = true;
+    answer["version"] = to_string(changed->version);
+    print(answer);
+  }
+  return kOk;
+}
+
 }  // namespace
 
 int get(const Options& options, const std::string& key, bool from_replica) {
@@ -70,17 +85,7 @@ int set(const Options& options, const std::string& key, const std::string& value
 
 int del(const Options& options, const std::string& key, const Condition& condition) {
   return with_client(options, [&](Client& client) {
-    const auto removed = client.remove(key, condition);
-    if (!removed && removed.error().code == Errc::not_found)
-      return report_missing(key, options.json, "deleted");
-    if (!removed) return report(removed.error(), options.json);
-    if (options.json) {
-      Json answer = answer_about(key);
-      answer["deleted"] = true;
-      answer["version"] = to_string(removed->version);
-      print(answer);
-    }
-    return kOk;
+    return report_change(client.remove(key, condition), options, key, "deleted");
   });
 }
 
@@ -105,17 +110,7 @@ int show_ttl(const Options& options, const std::string& key) {
 
 int touch(const Options& options, const std::string& key, const Ttl& ttl) {
   return with_client(options, [&](Client& client) {
-    const auto touched = client.touch(key, ttl);
-    if (!touched && touched.error().code == Errc::not_found)
-      return report_missing(key, options.json, "touched");
-    if (!touched) return report(touched.error(), options.json);
-    if (options.json) {
-      Json answer = answer_about(key);
-      answer["touched"] = true;
-      answer["version"] = to_string(touched->version);
-      print(answer);
-    }
-    return kOk;
+    return report_change(client.touch(key, ttl), options, key, "touched");
   });
 }
 

@@ -1,6 +1,7 @@
 """What the programs behind scripts/bench do alike: one runs at a time in a run folder, its servers' data is deleted
 however it ends, and what it found goes to a table and a file."""
 
+import argparse
 import fcntl
 import json
 import os
@@ -22,6 +23,21 @@ def add_common_options(parser):
     parser.add_argument("--run-dir", required=True, help="where the servers keep their data")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: to see that it works")
     parser.add_argument("--json", help="also write everything to this file")
+
+
+def parse_rounds(program: str, arguments):
+    """The options of a bench that measures in turns over many keys."""
+    parser = argparse.ArgumentParser(prog=program, allow_abbrev=False)
+    add_common_options(parser)
+    parser.add_argument("--rounds", type=int, help="turns of each mode (default: 5; 1 with --quick)")
+    parser.add_argument("--seconds", type=float, help="of each measurement (default: 10; 1 with --quick)")
+    options = parser.parse_args(arguments)
+    options.rounds = options.rounds if options.rounds is not None else 1 if options.quick else 5
+    options.seconds = options.seconds if options.seconds is not None else 1 if options.quick else 10
+    options.keys = 20_000 if options.quick else 1_000_000
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds and --seconds take numbers above 0")
+    return options
 
 
 def conduct(options, folders: tuple[str, ...], measure: Callable[[Path], dict], table: Callable[[dict], str]) -> int:

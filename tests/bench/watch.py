@@ -4,7 +4,6 @@ of them at the shard's primary.
 
 The watchers are in this program, and only wait. Every other round takes the two modes in the opposite order."""
 
-import argparse
 import resource
 import socket
 import statistics
@@ -17,7 +16,7 @@ from pathlib import Path
 import zmq
 from cluster import PAIR, Cluster
 from servers import Failed, Load, Meter, machine, run
-from session import add_common_options, conduct, say
+from session import conduct, parse_rounds, say
 from tables import aligned, verdict
 
 FOLDER = "watch"
@@ -151,22 +150,8 @@ def measure(options, run_dir: Path) -> dict:
             "machine": machine(), "rows": [judge(row, found[row.name]) for row in ROWS]}
 
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(prog="scripts/bench watch", allow_abbrev=False)
-    add_common_options(parser)
-    parser.add_argument("--rounds", type=int, help="turns of each mode (default: 5; 1 with --quick)")
-    parser.add_argument("--seconds", type=float, help="of each measurement (default: 10; 1 with --quick)")
-    options = parser.parse_args(arguments)
-    options.rounds = options.rounds if options.rounds is not None else 1 if options.quick else 5
-    options.seconds = options.seconds if options.seconds is not None else 1 if options.quick else 10
-    options.keys = 20_000 if options.quick else 1_000_000
-    if options.rounds < 1 or options.seconds <= 0:
-        parser.error("--rounds and --seconds take numbers above 0")
-    return options
-
-
 def main(arguments) -> int:
-    options = parse(arguments)
+    options = parse_rounds("scripts/bench watch", arguments)
     return conduct(options, (FOLDER,), lambda run_dir: measure(options, run_dir), table)
 
 

@@ -227,9 +227,13 @@ class Following : public Member {
   /// Node 2 leads; node 1 is a replica of it, in sync or not.
   void SetUp() override { follow({kPrimaryNode}); }
   void follow(std::vector<NodeId> in_sync) {
+    begin_registered(kReplicaNode, kPrimaryNode, std::move(in_sync));
+  }
+  /// In an epoch that is not of its process's making.
+  void begin_registered(NodeId primary, NodeId replica, std::vector<NodeId> in_sync) {
     ShardInfo now = shard();
-    now.primary = kReplicaNode;
-    now.replicas = {kPrimaryNode};
+    now.primary = primary;
+    now.replicas = {replica};
     now.in_sync = std::move(in_sync);
     now.folders = {{kPrimaryNode, kFolder}, {kReplicaNode, kOtherFolder}};
     now.epoch = Epoch{2};
@@ -265,16 +269,9 @@ class InACrashLoop : public Following {  // R18
  protected:
   InACrashLoop() : Following(options_in_a_crash_loop()) {}
   void SetUp() override {}
-  /// The registered primary again, in an epoch that its process has not begun.
+  /// The registered primary again.
   void is_registered(std::vector<NodeId> in_sync) {
-    ShardInfo now = shard();
-    now.primary = kPrimaryNode;
-    now.replicas = {kReplicaNode};
-    now.in_sync = std::move(in_sync);
-    now.folders = {{kPrimaryNode, kFolder}, {kReplicaNode, kOtherFolder}};
-    now.epoch = Epoch{2};
-    chosen(now, 100);
-    open_log({Epoch{2}, Seq{5}});
+    begin_registered(kPrimaryNode, kReplicaNode, std::move(in_sync));
   }
 };
 
