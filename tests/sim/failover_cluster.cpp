@@ -182,7 +182,8 @@ Operation FailoverCluster::conditional(const std::string& key, const std::string
 }
 
 void FailoverCluster::put_for_a_while(std::size_t client, const std::string& key) {
-  Operation operation{OpCode::put, key, new_value(), true};
+  const std::string value = new_value();
+  Operation operation{OpCode::put, key, value, true};
   operation.ttl = {Ttl::Kind::limited, random().between(std::uint64_t{1}, std::uint64_t{3000})};
   ask(client, operation);
 }
