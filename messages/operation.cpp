@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "messages/limits.hpp"
+#include "messages/once.hpp"
 
 namespace dkv {
 
@@ -23,6 +24,11 @@ Result<void> check(const Operation& operation, std::size_t max_value_bytes) {
   if (operation.key.size() > kMaxKeyBytes) {
     return Error{Errc::too_large,
                  "the key has " + std::to_string(operation.key.size()) + " bytes: at most 480 are allowed"};
+  }
+  if (is_reserved(operation.key)) {
+    return Error{
+        Errc::bad_request,
+        "a key cannot begin with the bytes ff ff 64 6b 76 ff: they mark records that are not a user's"};
   }
   if (operation.value.size() > max_value_bytes) {
     return Error{Errc::too_large, "the value has " + std::to_string(operation.value.size()) +

@@ -65,6 +65,8 @@ struct Operation {
   Condition condition{};    // put and remove
   std::int64_t amount = 0;  // increment: what is added, to 0 where the key is missing
   Ttl ttl{};                // put and touch
+  /// Of a write that is to be done once, however often it is sent: its number at Request::client_id. 0: none.
+  std::uint64_t number = 0;
 };
 
 /// The position that to_string() writes so; leading zeros pass. Nothing for any other text.
@@ -111,9 +113,9 @@ OperationResult too_large_for_one_reply();
 /// text, and for what is out of range.
 Result<Ttl> parse_ttl(std::string_view text);
 
-/// Checks the limits that every door shares: Errc::bad_request for an empty key, Errc::too_large for a
-/// key over kMaxKeyBytes or a value over `max_value_bytes`. Also bad_request: a remove of what must be
-/// missing, a time to live out of range.
+/// Checks the limits that every door shares: Errc::bad_request for an empty key or a reserved one
+/// (messages/once.hpp), Errc::too_large for a key over kMaxKeyBytes or a value over `max_value_bytes`. Also
+/// bad_request: a remove of what must be missing, a time to live out of range.
 Result<void> check(const Operation& operation, std::size_t max_value_bytes);
 
 /// The longest number that parse_counter() takes.

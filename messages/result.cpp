@@ -41,6 +41,8 @@ std::string_view name_of(Errc code) {
       return "not_a_counter";
     case Errc::aborted:
       return "aborted";
+    case Errc::reused:
+      return "reused";
   }
   return "unknown_error";
 }

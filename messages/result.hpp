@@ -29,6 +29,7 @@ enum class Errc : std::uint16_t {
   condition_failed = 14,  ///< a write's condition does not hold: nothing was done
   not_a_counter = 15,     ///< an increment of what is no number, or beyond 64 bits: nothing was done
   aborted = 16,           ///< another operation of an atomic batch was not done: nothing of it was
+  reused = 17,  ///< another write was sent by the same name for once (messages/once.hpp): nothing was done
 };
 
 /// Done; or a missing key, which is an answer too: nothing stood in the way.

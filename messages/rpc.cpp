@@ -1,7 +1,10 @@
 #include "messages/rpc.hpp"
 
+#include <algorithm>
+
 #include "messages/limits.hpp"
 #include "messages/pack.hpp"
+#include "messages/pack_operation.hpp"
 #include "messages/pack_position.hpp"
 #include "messages/unpack.hpp"
 
@@ -10,196 +13,20 @@ namespace dkv::rpc {
 namespace {
 
 constexpr std::size_t kEnvelopeFields = 6;
+constexpr std::size_t kReplyFields = 4;
+// What a session may name; each takes a token for its array and three for its numbers.
+constexpr std::size_t kMaxSessionShards = 4096;
+constexpr std::size_t kMaxSessionTokens = 3 + 4 * kMaxSessionShards;
 // Envelope, body head, and per operation an array of at most six, with a condition of three and a time to
-// live of two in it.
-constexpr std::size_t kMaxRequestTokens = 16 + 12 * kMaxOperations;
-constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations;
+// live of two in it, and the offset of its number.
+constexpr std::size_t kMaxRequestTokens = 16 + 13 * kMaxOperations + kMaxSessionTokens;
+constexpr std::size_t kMaxReplyTokens = 64 + 8 * kMaxOperations + kMaxSessionTokens;
 static_assert(kMaxScanItems <= kMaxOperations);
-constexpr std::size_t kMaxNameBytes = 1024;
 // What an envelope takes, and the numbers beside an operation's or a result's bytes: to ask for memory once.
 constexpr std::size_t kMostEnvelopeBytes = 64;
 constexpr std::size_t kMostNumbersBytes = 48;
 constexpr std::size_t kMaxMembers = 4096;
 constexpr std::size_t kMaxKeepers = 16;
-
-Condition read_condition(Unpacker& in) {
-  Condition condition;
-  const std::size_t fields = in.array();
-  condition.kind =
-      static_cast<Condition::Kind>(in.uint(static_cast<std::uint64_t>(Condition::Kind::missing)));
-  const bool has_version = condition.kind == Condition::Kind::version;
-  if (fields != (has_version ? 3 : 1)) in.fail();
-  if (has_version) condition.version = read_position(in);
-  return condition;
-}
-
-void pack_condition(Packer& out, const Condition& condition) {
-  const bool has_version = condition.kind == Condition::Kind::version;
-  out.array(has_version ? 3 : 1).uint(static_cast<std::uint64_t>(condition.kind));
-  if (has_version) pack_position(out, condition.version);
-}
-
-Ttl read_ttl(Unpacker& in) {
-  Ttl ttl;
-  const std::size_t fields = in.array();
-  ttl.kind = static_cast<Ttl::Kind>(in.uint(static_cast<std::uint64_t>(Ttl::Kind::limited)));
-  const bool is_limited = ttl.kind == Ttl::Kind::limited;
-  if (fields != (is_limited ? 2 : 1)) in.fail();
-  if (is_limited) ttl.ms = in.uint();
-  return ttl;
-}
-
-void pack_ttl(Packer& out, const Ttl& ttl) {
-  const bool is_limited = ttl.kind == Ttl::Kind::limited;
-  out.array(is_limited ? 2 : 1).uint(static_cast<std::uint64_t>(ttl.kind));
-  if (is_limited) out.uint(ttl.ms);
-}
-
-/// The sign goes by itself: no format of ours has negative integers.
-std::int64_t read_amount(Unpacker& in) {
-  constexpr std::uint64_t kMost = INT64_MAX;
-  const bool is_negative = in.boolean();
-  const std::uint64_t size = in.uint(is_negative ? kMost + 1 : kMost);
-  return static_cast<std::int64_t>(is_negative ? 0 - size : size);
-}
-
-void pack_amount(Packer& out, std::int64_t amount) {
-  const auto bits = static_cast<std::uint64_t>(amount);
-  out.boolean(amount < 0).uint(amount < 0 ? 0 - bits : bits);
-}
-
-Operation read_operation(Unpacker& in) {
-  Operation operation;
-  const std::size_t fields = in.array();
-  operation.code = static_cast<OpCode>(in.uint(static_cast<std::uint64_t>(OpCode::touch)));
-  // Limits of keys and values are checked per operation by those who answer it, so that one bad key
-  // does not refuse its neighbours.
-  operation.key = in.bytes(kMaxRequestBytes);
-  switch (operation.code) {
-    case OpCode::get:
-      if (fields != 2) in.fail();
-      break;
-    case OpCode::put:
-      if (fields < 3 || fields > 6) in.fail();
-      operation.value = in.bytes(kMaxRequestBytes);
-      if (fields > 3) operation.report_created = in.boolean();
-      if (fields > 4) operation.condition = read_condition(in);
-      if (fields > 5) operation.ttl = read_ttl(in);
-      break;
-    case OpCode::remove:
-      if (fields != 2 && fields != 3) in.fail();
-      if (fields == 3) operation.condition = read_condition(in);
-      break;
-    case OpCode::increment:
-      if (fields != 4) in.fail();
-      operation.amount = read_amount(in);
-      break;
-    case OpCode::touch:
-      if (fields != 3) in.fail();
-      operation.ttl = read_ttl(in);
-      break;
-    default:
-      in.fail();
-  }
-  return operation;
-}
-
-void pack_operation(Packer& out, const Operation& operation) {
-  const auto begin = [&](std::size_t fields) {
-    out.array(fields).uint(static_cast<std::uint64_t>(operation.code)).bytes(operation.key);
-  };
-  const bool is_conditional = operation.condition.kind != Condition::Kind::none;
-  switch (operation.code) {
-    case OpCode::get:
-      return begin(2);
-    case OpCode::put: {
-      const std::size_t fields = operation.ttl != Ttl{}     ? 6
-                                 : is_conditional           ? 5
-                                 : operation.report_created ? 4
-                                                            : 3;
-      begin(fields);
-      out.bytes(operation.value);
-      if (fields > 3) out.boolean(operation.report_created);
-      if (fields > 4) pack_condition(out, operation.condition);
-      if (fields > 5) pack_ttl(out, operation.ttl);
-      return;
-    }
-    case OpCode::remove:
-      begin(is_conditional ? 3 : 2);
-      if (is_conditional) pack_condition(out, operation.condition);
-      return;
-    case OpCode::increment:
-      begin(4);
-      return pack_amount(out, operation.amount);
-    case OpCode::touch:
-      begin(3);
-      return pack_ttl(out, operation.ttl);
-  }
-}
-
-void pack_moved(Packer& out, const std::shared_ptr<const Moved>& to) {
-  DKV_ASSERT(to != nullptr);
-  const Moved& moved = *to;
-  out.array(7).uint(static_cast<std::uint64_t>(Errc::moved)).uint(moved.shard.value);
-  out.text(moved.shard_name).text(moved.node_name);
-  out.text(moved.rpc_endpoint).text(moved.http_endpoint).uint(moved.topology_version);
-}
-
-void pack_result(Packer& out, const OperationResult& result) {
-  const auto code = static_cast<std::uint64_t>(result.code);
-  if (result.code == Errc::moved) {
-    pack_moved(out, result.moved);
-  } else if (result.code == Errc::ok) {
-    const bool expires = result.ttl_ms != 0;
-    out.array(expires ? 6 : 5).uint(code);
-    pack_position(out, result.version);
-    out.boolean(result.created).bytes(result.value);
-    if (expires) out.uint(result.ttl_ms);
-  } else if (result.code == Errc::condition_failed) {
-    out.array(4).uint(code).text(result.message);
-    pack_position(out, result.version);
-  } else {
-    out.array(2).uint(code).text(result.message);
-  }
-}
-
-std::shared_ptr<const Moved> read_moved(Unpacker& in) {
-  auto moved = std::make_shared<Moved>();
-  moved->shard = ShardId{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
-  moved->shard_name = std::string(in.bytes(kMaxNameBytes));
-  moved->node_name = std::string(in.bytes(kMaxNameBytes));
-  moved->rpc_endpoint = std::string(in.bytes(kMaxNameBytes));
-  moved->http_endpoint = std::string(in.bytes(kMaxNameBytes));
-  moved->topology_version = in.uint();
-  return moved;
-}
-
-OperationResult read_result(Unpacker& in, OpCode asked) {
-  const std::size_t fields = in.array();
-  const auto code = static_cast<Errc>(in.uint(UINT16_MAX));
-  OperationResult result;
-  if (code == Errc::moved) {
-    if (fields != 7) in.fail();
-    result.code = code;
-    result.moved = read_moved(in);
-    return result;
-  }
-  if (code != Errc::ok) {
-    const bool has_version = code == Errc::condition_failed;
-    if (fields != (has_version ? 4 : 2)) in.fail();
-    result = OperationResult::failed(code, std::string(in.bytes(kMaxRequestBytes)));
-    if (has_version) result.version = read_position(in);
-    return result;
-  }
-  if (fields != 5 && fields != 6) in.fail();
-  result.version = read_position(in);
-  result.created = in.boolean();
-  result.value = std::string(in.bytes(kMaxValueBytes));
-  if (fields == 6) result.ttl_ms = in.uint();
-  const bool has_value = asked == OpCode::get || asked == OpCode::increment;
-  if (!has_value && !result.value.empty()) in.fail();
-  return result;
-}
 
 std::size_t most_bytes(const std::vector<OperationResult>& results) {
   std::size_t most = kMostEnvelopeBytes;
@@ -377,7 +204,9 @@ Type type_of(const ControlReply&) { return Type::control; }
 Type type_of(const ScanReply&) { return Type::scan; }
 
 /// Version and, wherever possible, the id: the part that may never change between versions.
-Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& request_id, Type& type) {
+/// `has_session`: there is one more field than need be.
+Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& request_id, Type& type,
+                           bool& has_session) {
   const std::size_t count = in.array();
   const std::uint64_t version = in.uint();
   const std::uint64_t type_number = in.uint();
@@ -388,16 +217,71 @@ Result<void> read_envelope(Unpacker& in, std::size_t fields, std::uint64_t& requ
     return Error{Errc::wrong_version, "protocol version " + std::to_string(version) +
                                           " is not spoken here: this node speaks version 1"};
   }
-  if (count != fields || type_number > static_cast<std::uint64_t>(Type::scan)) {
+  has_session = count == fields + 1;
+  if ((count != fields && !has_session) || type_number > static_cast<std::uint64_t>(Type::scan)) {
     return Error{Errc::bad_request, "the rpc envelope has an unknown type or a wrong number of fields"};
   }
   type = static_cast<Type>(type_number);
   return {};
 }
 
+bool may_have_session(Type type) { return type == Type::operations || type == Type::scan; }
+
+std::shared_ptr<const Session> read_session(Unpacker& in, Type type) {
+  auto session = std::make_shared<Session>();
+  if (!may_have_session(type)) in.fail();
+  in.array(2);
+  session->topology_version = in.uint();
+  const std::size_t shards = in.array();
+  if (shards > kMaxSessionShards) in.fail();
+  for (std::size_t i = 0; i < shards && in.ok(); ++i) {
+    in.array(3);
+    const ShardId shard{static_cast<std::uint32_t>(in.uint(UINT32_MAX))};
+    // Ascending: each once.
+    if (i > 0 && shard <= session->seen.back().first) in.fail();
+    session->seen.emplace_back(shard, read_position(in));
+  }
+  return session;
+}
+
+void pack_session(Packer& out, const Session& session) {
+  ShardPositions seen = session.seen;
+  std::sort(seen.begin(), seen.end());
+  out.array(2).uint(session.topology_version).array(seen.size());
+  for (const auto& [shard, position] : seen) {
+    out.array(3).uint(shard.value);
+    pack_position(out, position);
+  }
+}
+
+/// The least of the operations' numbers, and how far each is above it, when they do not follow on by one.
+std::uint64_t first_number(const std::vector<Operation>& operations) {
+  std::uint64_t first = UINT64_MAX;
+  for (const Operation& operation : operations) first = std::min(first, operation.number);
+  return operations.empty() ? 0 : first;
+}
+bool are_in_a_row(const std::vector<Operation>& operations) {
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    if (operations[i].number != operations.front().number + i) return false;
+  }
+  return true;
+}
+
+void read_numbers(Unpacker& in, Request& request, bool are_listed) {
+  const bool are_used = request.number != 0 && !request.atomic;
+  if (are_listed && (!are_used || in.array() != request.operations.size())) in.fail();
+  if (!are_used) return;
+  for (std::size_t i = 0; i < request.operations.size() && in.ok(); ++i) {
+    const std::uint64_t offset = are_listed ? in.uint() : i;
+    if (offset > UINT64_MAX - request.number) in.fail();
+    request.operations[i].number = request.number + offset;
+  }
+  request.number = 0;
+}
+
 void read_operations(Unpacker& in, Request& request) {
   const std::size_t fields = in.array();
-  if (fields != 3 && fields != 4) in.fail();
+  if (fields < 3 || fields > 5) in.fail();
   request.read = static_cast<ReadMode>(in.uint(static_cast<std::uint64_t>(ReadMode::replica)));
   request.ack = static_cast<AckMode>(in.uint(static_cast<std::uint64_t>(AckMode::local)));
   const std::size_t count = in.array();
@@ -405,7 +289,21 @@ void read_operations(Unpacker& in, Request& request) {
   if (!in.ok()) return;
   request.operations.reserve(count);
   for (std::size_t i = 0; i < count && in.ok(); ++i) request.operations.push_back(read_operation(in));
-  if (fields == 4) request.atomic = in.boolean();
+  if (fields > 3) request.atomic = in.boolean();
+  read_numbers(in, request, fields == 5);
+}
+
+void pack_operations(Packer& out, const Request& request, bool are_numbered) {
+  const bool are_listed = are_numbered && !are_in_a_row(request.operations);
+  out.array(are_listed ? 5 : request.atomic ? 4 : 3);
+  out.uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
+  out.array(request.operations.size());
+  for (const Operation& operation : request.operations) pack_operation(out, operation);
+  if (request.atomic || are_listed) out.boolean(request.atomic);
+  if (!are_listed) return;
+  const std::uint64_t first = first_number(request.operations);
+  out.array(request.operations.size());
+  for (const Operation& operation : request.operations) out.uint(operation.number - first);
 }
 
 void read_control(Unpacker& in, Request& request) {
@@ -443,7 +341,9 @@ void pack_scan(Packer& out, const Request& request) {
   out.bytes(scan.from).bytes(scan.to).boolean(scan.down).boolean(scan.keys_only).uint(scan.limit);
 }
 
-void pack_control(Packer& out, const Control& control) {
+void pack_control(Packer& out, const Request& request) {
+  DKV_ASSERT(request.control != nullptr);
+  const Control& control = *request.control;
   out.array(3).uint(static_cast<std::uint64_t>(control.action)).text(control.shard).text(control.node);
 }
 
@@ -451,34 +351,32 @@ void pack_control(Packer& out, const Control& control) {
 
 std::string encode(const Request& request) {
   std::string bytes;
-  Packer out(bytes);
-  out.array(kEnvelopeFields)
-      .uint(kVersion)
-      .uint(static_cast<std::uint64_t>(request.type))
-      .uint(request.request_id);
-  out.uint(request.client_id).uint(request.number);
-  if (request.type == Type::control) {
-    DKV_ASSERT(request.control != nullptr);
-    pack_control(out, *request.control);
-    return bytes;
-  }
-  if (request.type == Type::scan) {
-    pack_scan(out, request);
-    return bytes;
-  }
-  if (request.type != Type::operations) {
-    out.array(0);
-    return bytes;
-  }
   std::size_t most = kMostEnvelopeBytes;
   for (const Operation& operation : request.operations)
     most += kMostNumbersBytes + operation.key.size() + operation.value.size();
   bytes.reserve(most);
-  out.array(request.atomic ? 4 : 3);
-  out.uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
-  out.array(request.operations.size());
-  for (const Operation& operation : request.operations) pack_operation(out, operation);
-  if (request.atomic) out.boolean(true);
+  Packer out(bytes);
+  const bool has_session = request.session != nullptr && may_have_session(request.type);
+  const bool are_numbered = !request.atomic && first_number(request.operations) != 0;
+  out.array(kEnvelopeFields + (has_session ? 1 : 0))
+      .uint(kVersion)
+      .uint(static_cast<std::uint64_t>(request.type))
+      .uint(request.request_id);
+  out.uint(request.client_id).uint(are_numbered ? first_number(request.operations) : request.number);
+  switch (request.type) {
+    case Type::operations:
+      pack_operations(out, request, are_numbered);
+      break;
+    case Type::control:
+      pack_control(out, request);
+      break;
+    case Type::scan:
+      pack_scan(out, request);
+      break;
+    default:
+      out.array(0);
+  }
+  if (has_session) pack_session(out, *request.session);
   return bytes;
 }
 
@@ -488,7 +386,8 @@ Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id
   thread_local Unpacker in;
   in.parse(bytes, kMaxRequestTokens);
   Request request;
-  if (auto envelope = read_envelope(in, kEnvelopeFields, request_id, request.type); !envelope) {
+  bool has_session = false;
+  if (auto envelope = read_envelope(in, kEnvelopeFields, request_id, request.type, has_session); !envelope) {
     return envelope.error();
   }
   request.request_id = request_id;
@@ -512,6 +411,7 @@ Result<Request> decode_request(std::string_view bytes, std::uint64_t& request_id
       in.fail();
       break;
   }
+  if (has_session) request.session = read_session(in, request.type);
   if (!in.done()) return Error{Errc::bad_request, "the rpc request is malformed: see messages/README.md"};
   return request;
 }
@@ -522,19 +422,25 @@ std::string encode(const Reply& reply) {
   std::visit(
       [&](const auto& body) {
         bytes.reserve(most_bytes(body));
-        out.array(4).uint(kVersion).uint(static_cast<std::uint64_t>(type_of(body))).uint(reply.request_id);
+        const bool has_session = reply.session != nullptr && may_have_session(type_of(body));
+        out.array(kReplyFields + (has_session ? 1 : 0))
+            .uint(kVersion)
+            .uint(static_cast<std::uint64_t>(type_of(body)))
+            .uint(reply.request_id);
         pack_body(out, body);
+        if (has_session) pack_session(out, *reply.session);
       },
       reply.body);
   return bytes;
 }
 
 Result<std::uint64_t> peek_request_id(std::string_view reply_bytes) {
-  // [4, version, type, id, …: read by hand, since parsing a whole reply for its id would cost its length.
+  // [version, type, id, … of 4 or 5 fields: read by hand, since parsing a whole reply for its id would cost
+  // its length.
   const auto* at = reinterpret_cast<const unsigned char*>(reply_bytes.data());
   const std::size_t size = reply_bytes.size();
   const auto malformed = Error{Errc::bad_request, "not an rpc reply"};
-  if (size < 4 || at[0] != 0x94 || at[1] > 0x7f || at[2] > 0x7f) return malformed;
+  if (size < 4 || (at[0] != 0x94 && at[0] != 0x95) || at[1] > 0x7f || at[2] > 0x7f) return malformed;
   if (at[3] <= 0x7f) return std::uint64_t{at[3]};
   const std::size_t width = at[3] == 0xcc ? 1 : at[3] == 0xcd ? 2 : at[3] == 0xce ? 4 : at[3] == 0xcf ? 8 : 0;
   if (width == 0 || size < 4 + width) return malformed;
@@ -548,7 +454,9 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
   in.parse(bytes, kMaxReplyTokens);
   Reply reply;
   Type type = Type::error;
-  if (auto envelope = read_envelope(in, 4, reply.request_id, type); !envelope) return envelope.error();
+  bool has_session = false;
+  if (auto envelope = read_envelope(in, kReplyFields, reply.request_id, type, has_session); !envelope)
+    return envelope.error();
   switch (type) {
     case Type::error: {
       in.array(2);
@@ -585,6 +493,7 @@ Result<Reply> decode_reply(std::string_view bytes, const std::vector<OpCode>& as
       reply.body = read_page(in);
       break;
   }
+  if (has_session) reply.session = read_session(in, type);
   if (!in.done()) return Error{Errc::bad_request, "the rpc reply is malformed"};
   return reply;
 }

@@ -11,6 +11,7 @@
 
 #include "messages/limits.hpp"
 #include "messages/operation.hpp"
+#include "messages/session.hpp"
 #include "messages/status.hpp"
 
 namespace dkv::rpc {
@@ -49,8 +50,10 @@ struct Control {
 struct Request {
   Type type = Type::operations;
   std::uint64_t request_id = 0;  // the client's own; comes back in the reply
-  std::uint64_t client_id = 0;   // with `number`: who sends and its count, 0 when not used
-  std::uint64_t number = 0;
+  /// Of writes that are to be done once, however often they are sent (messages/once.hpp): who sends them.
+  /// Their numbers are the operations'; an atomic batch has one for all. 0: not used.
+  std::uint64_t client_id = 0;
+  std::uint64_t number = 0;  // of an atomic batch
   ReadMode read = ReadMode::linearizable;
   AckMode ack = AckMode::committed;
   /// All of the operations are done, as one step, or none. Their keys share a slot.
@@ -59,6 +62,9 @@ struct Request {
   // Of these types; not in place, since they would only lengthen all others.
   std::shared_ptr<const Control> control;
   std::shared_ptr<const Scan> scan;
+  /// What must be shown at least, by a replica; set, the reply says what it has shown. Of operations and
+  /// scans.
+  std::shared_ptr<const Session> session;
   std::shared_ptr<const void> owner;
 };
 
@@ -94,6 +100,7 @@ struct ScanReply {
 struct Reply {
   std::uint64_t request_id = 0;
   std::variant<Error, std::vector<OperationResult>, TopologyReply, NodeStatus, ControlReply, ScanReply> body;
+  std::shared_ptr<const Session> session{};  // where it was asked for: what this depends on
 };
 
 std::string encode(const Request& request);

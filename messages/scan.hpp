@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct ScanOptions {
   std::size_t limit = 100;  ///< records in the page, 1 to kMaxScanItems
   ReadMode read = ReadMode::linearizable;
   std::string cursor;  ///< of the page before; empty: the first page
+  /// What replicas must have come to before they answer; goes up to what the page shows.
+  std::shared_ptr<Session> session{};
 };
 
 struct ScanResult {

@@ -1,41 +1,9 @@
 #include "messages/watch.hpp"
 
-#include <algorithm>
-#include <charconv>
-
-#include "messages/operation.hpp"
 #include "messages/pack.hpp"
 #include "messages/pack_position.hpp"
 
 namespace dkv {
-
-std::string to_string(const ShardPositions& positions) {
-  std::string text;
-  for (const auto& [shard, position] : positions) {
-    if (!text.empty()) text += ',';
-    text += std::to_string(shard.value) + ':' + to_string(position);
-  }
-  return text;
-}
-
-Result<ShardPositions> parse_positions(std::string_view text) {
-  const Error wrong{Errc::bad_request, "no place that a watch was told: it reads SHARD:EPOCH-SEQ,..."};
-  ShardPositions positions;
-  while (!text.empty()) {
-    const std::string_view one = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), one.size() + 1));
-    const std::size_t colon = one.find(':');
-    if (colon == one.npos) return wrong;
-    ShardId shard;
-    const auto [at, error] = std::from_chars(one.data(), one.data() + colon, shard.value);
-    const auto position = parse_position(one.substr(colon + 1));
-    const bool is_twice = std::any_of(positions.begin(), positions.end(),
-                                      [&](const auto& other) { return other.first == shard; });
-    if (error != std::errc() || at != one.data() + colon || !position || is_twice) return wrong;
-    positions.emplace_back(shard, *position);
-  }
-  return positions;
-}
 
 namespace {
 constexpr std::uint64_t kPortVersion = 1;

@@ -11,17 +11,9 @@
 
 #include "messages/frame.hpp"
 #include "messages/ids.hpp"
-#include "messages/result.hpp"
+#include "messages/session.hpp"
 
 namespace dkv {
-
-/// A place in the histories of several shards: up to where somebody has been told.
-using ShardPositions = std::vector<std::pair<ShardId, Position>>;
-
-/// As text: "<shard>:<epoch>-<seq>", separated by commas. What SSE calls an event's id.
-std::string to_string(const ShardPositions& positions);
-/// What to_string() wrote. Errors: bad_request.
-Result<ShardPositions> parse_positions(std::string_view text);
 
 /// door -> watcher: from now on, until CloseWatch, tell `watch` of all that happens to keys that begin with
 /// `prefix`: after `from`, and in shards that are not in there from now on.

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kRequestOverhead = 64;
 constexpr std::size_t kOperationOverhead = 64;
 
-std::optional<Error> why_none(std::span<const Operation> operations) {
+std::optional<Error> why_none(std::span<const Operation> operations, bool once) {
   if (operations.size() > kMaxOperations) {
     return Error{Errc::bad_request,
                  "an atomic batch has at most " + std::to_string(kMaxOperations) + " operations"};
@@ -23,6 +23,11 @@ std::optional<Error> why_none(std::span<const Operation> operations) {
     if (slot_of(operation.key) != slot_of(operations.front().key)) {
       return Error{Errc::bad_request,
                    "the keys of an atomic batch must share a slot: give them one {hash tag}"};
+    }
+    if (once && !writes(operation)) {
+      return Error{
+          Errc::bad_request,
+          "a batch that is to be done once has no gets: its outcome, which is kept, would hold their values"};
     }
     bytes += operation.key.size() + operation.value.size() + kOperationOverhead;
   }
@@ -34,9 +39,9 @@ std::optional<Error> why_none(std::span<const Operation> operations) {
 
 }  // namespace
 
-std::vector<OperationResult> refuse_batch(std::span<const Operation> operations,
-                                          std::size_t max_value_bytes) {
-  if (const auto error = why_none(operations)) {
+std::vector<OperationResult> refuse_batch(std::span<const Operation> operations, std::size_t max_value_bytes,
+                                          bool once) {
+  if (const auto error = why_none(operations, once)) {
     return {operations.size(), OperationResult::failed(error->code, error->message)};
   }
   std::vector<OperationResult> results;

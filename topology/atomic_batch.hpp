@@ -13,6 +13,8 @@ namespace dkv {
 /// Nothing when the operations can be a batch: keys of one slot, each within its limits, at most
 /// kMaxOperations in kMaxRequestBytes. Else the result of each: bad_request or too_large of all, or of the
 /// wrong ones and aborted of the others.
-std::vector<OperationResult> refuse_batch(std::span<const Operation> operations, std::size_t max_value_bytes);
+/// One that is to be done `once` has writes alone: bad_request.
+std::vector<OperationResult> refuse_batch(std::span<const Operation> operations, std::size_t max_value_bytes,
+                                          bool once = false);
 
 }  // namespace dkv

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "messages/operation.hpp"
 #include "topology/topology.hpp"
 
 namespace dkv {
@@ -24,6 +25,13 @@ inline const MemberFolder* folder_of(const ShardInfo& shard, NodeId node) {
 inline bool knows_folder(const ShardInfo& shard, NodeId node, std::uint64_t incarnation) {
   const MemberFolder* folder = folder_of(shard, node);
   return folder != nullptr && folder->incarnation == incarnation;
+}
+
+/// Where all of a shard's keys live: what is told to who has asked another node.
+inline Moved to_primary(const Topology& topology, const ShardInfo& shard) {
+  const NodeInfo* primary = topology.find_node(shard.primary);
+  DKV_ASSERT(primary != nullptr);
+  return {shard.id, shard.name, primary->name, primary->rpc, primary->http, topology.version};
 }
 
 }  // namespace dkv

@@ -283,7 +283,7 @@ void MemberActor::lead(TimePoint now, Effects& out) {
   serves_from_ = may_serve_at(now);
   able_at_ = std::max(now, serves_from_);
   last_turn_ = awake_since_ = now;
-  Inheritance all = replica_->hand_over();
+  Inheritance all = replica_->hand_over(out);
   if (begun_empty_) {
     all.remark = "began again empty: it is volatile, and all processes that had its data had ended";
   }

@@ -32,6 +32,10 @@ constexpr std::uint64_t kCaughtUpLag = 100'000;
 // A log that takes longer for what it was given stands still, as far as a primary is concerned that waits for
 // it.
 constexpr Duration kLogPatience = 2s;
+// What a session has seen comes here with the next frame or heartbeat, if all is well.
+constexpr Duration kSessionPatience = 200ms;
+// Sessions' requests that wait at once: with more than that the primary is the better place.
+constexpr std::size_t kMaxParked = 1024;
 }  // namespace
 
 ReplicaActor::ReplicaActor(Address self, std::shared_ptr<Store> store, CopyOptions copy_options,
@@ -47,6 +51,7 @@ void ReplicaActor::on_message(Envelope envelope, TimePoint now, Effects& out) {
 
 TimePoint ReplicaActor::wake_at() const {
   TimePoint wake = copy_.wake_at();
+  if (!parked_.empty()) wake = std::min(wake, parked_.front().until);
   if (state_ == State::following || state_ == State::resetting) wake = std::min(wake, taker_.wake_at());
   if (state_ != State::following && state_ != State::diverged) return wake;
   if (may_pull()) wake = std::min(wake, pull_due_at_);
@@ -85,8 +90,13 @@ void ReplicaActor::follow(NodeId primary, Epoch epoch, TimePoint now, Effects& o
   want_pull();
 }
 
-Inheritance ReplicaActor::hand_over() {
+Inheritance ReplicaActor::hand_over(Effects& out) {
   DKV_ASSERT(can_lead());
+  for (Parked& parked : parked_) {
+    const Error refusal{Errc::unavailable, "the shard is changing hands: try again in a moment"};
+    reply(std::move(parked.asker), {parked.request.request_id, refusal}, out);
+  }
+  parked_.clear();
   Inheritance all{std::move(copy_), head_, durable_, commit_, {}, topology_};
   for (Unapplied& one : unapplied_) all.unapplied.push_back(std::move(one.bytes));
   state_ = State::failed;
@@ -400,6 +410,7 @@ void ReplicaActor::on_turn_end(TimePoint now, Effects& out) {
     if (acknowledge_wanted_ || now >= acknowledged_at_ + kAckInterval) acknowledge(now, out);
   }
   if (state_ == State::following || state_ == State::resetting) taker_.end_turn(primary_, now, out);
+  if (!parked_.empty()) answer_parked(now, out);
   // All chunks are in, and all events up to the latest: with them in the store it is whole.
   const bool completes_copy = taker_.has_all_chunks() && copy_.last() >= taker_.until();
   copy_.end_turn(commit_, now, out, completes_copy);
@@ -519,12 +530,58 @@ void ReplicaActor::handle(CheckpointFailed message, const Address&, TimePoint no
 // ---- requests
 
 void ReplicaActor::handle(ClientRequest message, const Address&, TimePoint now, Effects& out) {
-  out.send({self_.node, Role::client, {}},
-           ClientReply{std::move(message.origin), answer(message.request, now)});
+  answer_or_park(std::move(message.origin), std::move(message.request), now, out);
 }
 
 void ReplicaActor::handle(PartRequest message, const Address&, TimePoint now, Effects& out) {
-  out.send({self_.node, Role::router, {}}, PartReply{message.token, answer(message.request, now)});
+  answer_or_park(message.token, std::move(message.request), now, out);
+}
+
+/// A session sees nothing older than it has seen: it waits briefly, and then it is for the primary.
+void ReplicaActor::answer_or_park(Asker asker, rpc::Request request, TimePoint now, Effects& out) {
+  if (!answers_reads() || !is_ahead(request)) return reply(std::move(asker), answer(request, now), out);
+  if (parked_.size() >= kMaxParked) return reply(std::move(asker), send_to_primary(request), out);
+  parked_.push_back({std::move(asker), std::move(request), now + kSessionPatience});
+}
+
+/// Its session has seen what this copy, or this node's topology, has not come to.
+bool ReplicaActor::is_ahead(const rpc::Request& request) const {
+  if (!request.session) return false;
+  return copy_.last() < request.session->of(self_.shard) ||
+         topology_->version < request.session->topology_version;
+}
+
+void ReplicaActor::answer_parked(TimePoint now, Effects& out) {
+  for (Parked& parked : std::exchange(parked_, {})) {
+    if (!answers_reads() || !is_ahead(parked.request)) {
+      reply(std::move(parked.asker), answer(parked.request, now), out);
+    } else if (now >= parked.until) {
+      reply(std::move(parked.asker), send_to_primary(parked.request), out);
+    } else {
+      parked_.push_back(std::move(parked));
+    }
+  }
+}
+
+void ReplicaActor::reply(Asker asker, rpc::Reply reply, Effects& out) {
+  if (auto* origin = std::get_if<Origin>(&asker)) {
+    out.send({self_.node, Role::client, {}}, ClientReply{std::move(*origin), std::move(reply)});
+  } else {
+    out.send({self_.node, Role::router, {}}, PartReply{std::get<std::uint64_t>(asker), std::move(reply)});
+  }
+}
+
+rpc::Reply ReplicaActor::send_to_primary(const rpc::Request& request) const {
+  auto moved = std::make_shared<const Moved>(to_primary(*topology_, *topology_->find_shard(self_.shard)));
+  if (request.type == rpc::Type::scan) {
+    rpc::ScanReply page;
+    page.moved = std::move(moved);
+    return {request.request_id, std::move(page)};
+  }
+  OperationResult result;
+  result.code = Errc::moved;
+  result.moved = std::move(moved);
+  return {request.request_id, std::vector<OperationResult>(request.operations.size(), result)};
 }
 
 rpc::Reply ReplicaActor::answer(const rpc::Request& request, TimePoint now) {
@@ -537,6 +594,10 @@ rpc::Reply ReplicaActor::answer(const rpc::Request& request, TimePoint now) {
     reply.body = Error{Errc::unavailable, problem_.empty() ? "this replica is starting: try again in a moment"
                                                            : "this replica does not answer: " + problem_};
     return reply;
+  }
+  if (request.session) {
+    reply.session =
+        std::make_shared<const Session>(Session{topology_->version, {{self_.shard, copy_.last()}}});
   }
   if (request.type == rpc::Type::scan) {
     auto page = scan_page(copy_, *request.scan, now);

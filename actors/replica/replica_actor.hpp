@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <variant>
 
 #include "actors/replica/recovery_progress.hpp"
 #include "actors/runtime/actor.hpp"
@@ -52,7 +53,7 @@ class ReplicaActor : public Actor {
   /// It has opened its log, and what it has is a whole copy: it could be primary.
   bool can_lead() const { return state_ == State::following && !taker_.store_is_partial() && !foreign_; }
   /// Gives up its copy, which the caller goes on with. Requires can_lead(); this is of no use any more then.
-  Inheritance hand_over();
+  Inheritance hand_over(Effects& out);
   /// R18: events that its primary sends come to this disk, sooner or later. Else a commit that waits for this
   /// replica waits for ever: while it takes a copy, its own log does not grow, and the primary's chunks wait
   /// for commit.
@@ -92,7 +93,20 @@ class ReplicaActor : public Actor {
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
   void follow(NodeId primary, Epoch epoch, TimePoint now, Effects& out);
+  /// Whom a reply goes to: a client, or the router that put a request together from parts.
+  using Asker = std::variant<Origin, std::uint64_t>;
+  /// Reads of a session that has seen more than there is here yet.
+  struct Parked {
+    Asker asker;
+    rpc::Request request;
+    TimePoint until;
+  };
+  void answer_or_park(Asker asker, rpc::Request request, TimePoint now, Effects& out);
+  bool is_ahead(const rpc::Request& request) const;
+  void answer_parked(TimePoint now, Effects& out);
+  void reply(Asker asker, rpc::Reply reply, Effects& out);
   rpc::Reply answer(const rpc::Request& request, TimePoint now);
+  rpc::Reply send_to_primary(const rpc::Request& request) const;
   void take_live(FrameBytes bytes, const FrameView& frame, Effects& out);
   void append(FrameBytes bytes, const FrameView& frame, Effects& out);
   void append_pulled(std::string_view frames, Effects& out);
@@ -163,6 +177,7 @@ class ReplicaActor : public Actor {
   bool log_moved_ = false;
   TimePoint acknowledged_at_{};
   bool acknowledge_wanted_ = false;
+  std::deque<Parked> parked_;  // the one that has waited longest first
   std::uint64_t gaps_repaired_ = 0;
 };
 

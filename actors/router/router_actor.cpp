@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "messages/once.hpp"
 #include "topology/atomic_batch.hpp"
 #include "topology/codec.hpp"
+#include "topology/members.hpp"
 
 namespace dkv {
 
@@ -30,10 +32,7 @@ void RouterActor::handle(TopologyChanged message, Effects&) {
       place.local = Place::Local::replica;
     }
     if (place.local != Place::Local::none) local_shards_.push_back(shard.id);
-    const NodeInfo* primary = topology_->find_node(shard.primary);
-    DKV_ASSERT(primary != nullptr);
-    place.moved = std::make_shared<const Moved>(
-        Moved{shard.id, shard.name, primary->name, primary->rpc, primary->http, topology_->version});
+    place.moved = std::make_shared<const Moved>(to_primary(*topology_, shard));
   }
   place_of_slot_.resize(kSlotCount);
   for (std::size_t slot = 0; slot < kSlotCount; ++slot)
@@ -97,7 +96,8 @@ void RouterActor::route(ClientRequest message, Effects& out) {
 /// Whole to the primary, or not at all.
 void RouterActor::route_atomic(ClientRequest message, Effects& out) {
   const rpc::Request& request = message.request;
-  auto results = refuse_batch(request.operations, max_value_bytes_);
+  auto results = refuse_batch(request.operations, max_value_bytes_,
+                              static_cast<bool>(OnceId{request.client_id, request.number}));
   if (results.empty() && !request.operations.empty()) {
     const Place& place = place_of(request.operations.front());
     if (place.local == Place::Local::primary) return out.send(member(place.moved->shard), std::move(message));
@@ -127,8 +127,9 @@ void RouterActor::route_scan(ClientRequest message, Effects& out) {
 
 void RouterActor::split(ClientRequest message, Effects& out) {
   const rpc::Request& request = message.request;
-  Gathering gathering{std::move(message.origin), request.request_id, {}, 0, kMaxReplyValueBytes};
+  Gathering gathering{std::move(message.origin), request.request_id, {}, 0, kMaxReplyValueBytes, nullptr};
   gathering.results.resize(request.operations.size());
+  if (request.session) gathering.session = std::make_shared<Session>();
   std::map<ShardId, std::vector<std::size_t>> indexes_of;
   for (std::size_t i = 0; i < request.operations.size(); ++i) {
     const Operation& operation = request.operations[i];
@@ -179,9 +180,13 @@ void RouterActor::handle(PartReply message, Effects& out) {
     }
   }
   parts_.erase(part);
+  if (message.reply.session && gathering->second.session)
+    gathering->second.session->take(*message.reply.session);
   if (--gathering->second.open_parts > 0) return;
   reply(std::move(gathering->second.origin),
-        {gathering->second.request_id, std::move(gathering->second.results)}, out);
+        {gathering->second.request_id, std::move(gathering->second.results),
+         std::move(gathering->second.session)},
+        out);
   gatherings_.erase(gathering);
 }
 

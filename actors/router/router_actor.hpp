@@ -36,6 +36,7 @@ class RouterActor : public Actor {
     std::vector<OperationResult> results;
     std::size_t open_parts = 0;
     std::size_t room = kMaxReplyValueBytes;  // for values, of all parts together
+    std::shared_ptr<Session> session;        // where it was asked for: what the parts have shown
   };
   struct Part {
     std::uint64_t gathering = 0;

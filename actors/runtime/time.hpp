@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace dkv {
 
@@ -20,5 +21,9 @@ using Duration = BootClock::duration;
 using namespace std::chrono_literals;
 
 inline constexpr TimePoint kNever = TimePoint::max();
+
+inline std::uint64_t in_ms(Duration time) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
 
 }  // namespace dkv

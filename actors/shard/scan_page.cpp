@@ -1,6 +1,7 @@
 #include "actors/shard/scan_page.hpp"
 
 #include "messages/limits.hpp"
+#include "messages/once.hpp"
 
 namespace dkv {
 
@@ -20,6 +21,7 @@ class Page {
 
   bool visit(const RecordView& record) {
     if (is_beyond(record.key)) return false;
+    if (is_reserved(record.key)) return leave_out_reserved();
     bytes_read_ += record.value.size();
     if (expired_ != nullptr && copy_.is_over(record.expires_ms, now_)) {
       expired_->emplace_back(record.key);
@@ -37,6 +39,7 @@ class Page {
 
   bool pass(std::string_view key) {
     if (is_beyond(key)) return false;
+    if (is_reserved(key)) return leave_out_reserved();
     return (++keys_ < kMostKeys && bytes_read_ < kMostBytesRead) || stop_behind(key);
   }
 
@@ -45,6 +48,13 @@ class Page {
  private:
   bool is_beyond(std::string_view key) const {
     return scan_.down ? key < scan_.to : !scan_.to.empty() && key >= scan_.to;
+  }
+  /// There may be any number of them: the next page begins on their other side.
+  bool leave_out_reserved() {
+    page_.next = scan_.down ? kReservedPrefix : kReservedEnd;
+    page_.ended = is_beyond(page_.next) || (scan_.down && page_.next == scan_.to);
+    if (page_.ended) page_.next.clear();
+    return false;
   }
   bool stop_before(std::string_view key) {
     page_.ended = false;

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "actors/shard/plan.hpp"
 #include "actors/shard/shard_copy.hpp"
 #include "actors/shard/snapshot_reads.hpp"
+#include "messages/once.hpp"
 
 namespace dkv {
 
@@ -33,6 +35,8 @@ struct ShardOptions {
   std::size_t max_owed_bytes = std::size_t{64} << 20;
   /// Of its newest frames, kept in memory while watchers ask for them; what is older comes from the log.
   std::size_t max_recent_bytes = std::size_t{8} << 20;
+  /// How long the outcome of a write that is to be done once is kept for those who send it again.
+  Duration keep_outcomes = 10min;
   // What a test may break, to see that it is noticed.
   bool sync_first = true;      // R2: commit waits for this disk
   bool whole_batches = true;   // an atomic batch is in one frame
@@ -145,10 +149,12 @@ class ShardActor : public Actor {
   void answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out);
   void answer_scan(Waiting waiting, const rpc::Scan& scan, Effects& out);
   void prefetch(const std::vector<Operation>& operations);
-  std::vector<OperationResult> execute(const std::vector<Operation>& operations, Seq& depends_on,
-                                       Effects& out);
-  std::vector<OperationResult> execute_atomically(const std::vector<Operation>& operations, Seq& depends_on,
-                                                  Effects& out);
+  std::vector<OperationResult> execute(const rpc::Request& request, Seq& depends_on, Effects& out);
+  std::vector<OperationResult> execute_atomically(std::span<const Operation> operations, OnceId id,
+                                                  Seq& depends_on, Effects& out);
+  std::optional<std::vector<OperationResult>> recall(const std::string& outcome, std::uint64_t question,
+                                                     std::size_t count, Seq& depends_on);
+  std::shared_ptr<const Session> seen(Seq depends_on) const;
   OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
   std::optional<Error> no_room() const;
   OperationResult write(const Operation& operation, Seq& depends_on, Effects& out);

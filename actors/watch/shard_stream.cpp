@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "messages/limits.hpp"
+#include "messages/once.hpp"
 
 namespace dkv {
 
@@ -247,7 +248,7 @@ bool ShardStream::go_through(Cursor& cursor, std::uint64_t number, const FrameVi
     at = {frame.epoch, Seq{at.seq.value + 1}};
     if (at.seq <= cursor.at.seq) continue;
     cursor.at = at;
-    if (!event.key.empty()) {
+    if (!event.key.empty() && !is_reserved(event.key)) {
       cursor.index.visit(event.key, [&](Follower* follower) {
         if (follower->told == 0) {
           news.told.push_back({follower->watch, {}});

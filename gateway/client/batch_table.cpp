@@ -33,6 +33,7 @@ void BatchTable::end(Batch& batch) {
   (batch.younger == nullptr ? youngest_ : batch.younger->older) = batch.older;
   const std::size_t slot = slot_of(batch.ticket);
   batch.ticket = {};
+  batch.session.reset();
   const bool is_large =
       batch.order.capacity() > kMaxSpareOperations || batch.storage.capacity() > kMaxSpareBytes;
   if (is_large) {

@@ -25,6 +25,9 @@ struct Batch {
   bool atomic = false;                // all or nothing: always sent as a whole, in a frame of its own
   std::size_t value_room = SIZE_MAX;  // for what gets find
   Time deadline;
+  OnceId once;                   // its writes may be sent again; an atomic batch's name
+  std::vector<bool> unanswered;  // of those: was sent without an answer, and may have been done
+  std::shared_ptr<Session> session;
   std::vector<std::uint32_t> order;  // places of operations, share by share; each try adds its own
   std::uint32_t setbacks = 0;        // so far: the pause grows with them
   std::uint32_t moves = 0;

@@ -40,6 +40,7 @@ rpc::Request scan_of(ShardId shard, const ScanOptions& options, const KeyRange& 
   request.type = rpc::Type::scan;
   request.read = options.read;
   request.scan = std::move(scan);
+  if (options.session) request.session = std::make_shared<const Session>(*options.session);
   return request;
 }
 
@@ -57,36 +58,37 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-OperationResult Client::run(const Operation& operation, ReadMode read) {
-  return std::move(execute({&operation, 1}, read).front());
+OperationResult Client::run(const Operation& operation, CallOptions options) {
+  return std::move(execute({&operation, 1}, std::move(options)).front());
 }
 
-Result<GetResult> Client::get(std::string_view key, ReadMode read) {
-  OperationResult result = run({OpCode::get, key, {}}, read);
+Result<GetResult> Client::get(std::string_view key, CallOptions options) {
+  OperationResult result = run({OpCode::get, key, {}}, std::move(options));
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return GetResult{std::move(result.value), result.version, result.ttl_ms};
 }
 
-Result<PutResult> Client::put(std::string_view key, std::string_view value, Condition condition, Ttl ttl) {
-  OperationResult result = run({OpCode::put, key, value, true, condition, 0, ttl}, ReadMode::linearizable);
+Result<PutResult> Client::put(std::string_view key, std::string_view value, Condition condition, Ttl ttl,
+                              CallOptions options) {
+  OperationResult result = run({OpCode::put, key, value, true, condition, 0, ttl}, std::move(options));
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return PutResult{result.version, result.created};
 }
 
-Result<RemoveResult> Client::remove(std::string_view key, Condition condition) {
-  OperationResult result = run({OpCode::remove, key, {}, false, condition}, ReadMode::linearizable);
+Result<RemoveResult> Client::remove(std::string_view key, Condition condition, CallOptions options) {
+  OperationResult result = run({OpCode::remove, key, {}, false, condition}, std::move(options));
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return RemoveResult{result.version};
 }
 
-Result<TouchResult> Client::touch(std::string_view key, Ttl ttl) {
-  OperationResult result = run({OpCode::touch, key, {}, false, {}, 0, ttl}, ReadMode::linearizable);
+Result<TouchResult> Client::touch(std::string_view key, Ttl ttl, CallOptions options) {
+  OperationResult result = run({OpCode::touch, key, {}, false, {}, 0, ttl}, std::move(options));
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   return TouchResult{result.version};
 }
 
-Result<IncrementResult> Client::increment(std::string_view key, std::int64_t amount) {
-  OperationResult result = run({OpCode::increment, key, {}, false, {}, amount}, ReadMode::linearizable);
+Result<IncrementResult> Client::increment(std::string_view key, std::int64_t amount, CallOptions options) {
+  OperationResult result = run({OpCode::increment, key, {}, false, {}, amount}, std::move(options));
   if (result.code != Errc::ok) return Error{result.code, std::move(result.message)};
   const auto number = parse_counter(result.value);
   if (!number) return Error{Errc::unknown_outcome, "the node answered an increment with no number"};
@@ -94,33 +96,37 @@ Result<IncrementResult> Client::increment(std::string_view key, std::int64_t amo
 }
 
 std::vector<OperationResult> Client::execute(std::span<const Operation> operations, CallOptions options) {
-  auto completion = wait(submit(operations, options));
+  auto completion = wait(submit(operations, std::move(options)));
   DKV_ASSERT(completion.has_value());
   return std::move(completion->results);
 }
 
 std::vector<OperationResult> Client::execute_atomically(std::span<const Operation> operations,
                                                         CallOptions options) {
-  auto completion = wait(submit_atomically(operations, options));
+  auto completion = wait(submit_atomically(operations, std::move(options)));
   DKV_ASSERT(completion.has_value());
   return std::move(completion->results);
 }
 
 std::vector<OperationResult> Client::execute_request(const rpc::Request& request,
+                                                     std::shared_ptr<Session> session,
                                                      std::size_t most_value_bytes) {
   CallOptions options(request.read);
   options.most_value_bytes = most_value_bytes;
   options.ack = request.ack;
-  return request.atomic ? execute_atomically(request.operations, options)
-                        : execute(request.operations, options);
+  options.session = std::move(session);
+  if (request.client_id != 0 && !request.operations.empty())
+    options.once = {request.client_id, request.atomic ? request.number : request.operations.front().number};
+  return request.atomic ? execute_atomically(request.operations, std::move(options))
+                        : execute(request.operations, std::move(options));
 }
 
 Ticket Client::submit_atomically(std::span<const Operation> operations, CallOptions options) {
-  return dispatcher_->submit(operations, options, true);
+  return dispatcher_->submit(operations, std::move(options), true);
 }
 
 Ticket Client::submit(std::span<const Operation> operations, CallOptions options) {
-  return dispatcher_->submit(operations, options);
+  return dispatcher_->submit(operations, std::move(options));
 }
 
 void Client::flush() { dispatcher_->flush(); }
@@ -216,6 +222,7 @@ Result<std::vector<rpc::ScanReply>> Client::pages_of(const ScanOptions& options,
     std::optional<Error> problem;
     auto answers = dispatcher_->ask_each(std::move(questions), std::min(until, Clock::now() + kScanTry));
     for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (options.session && answers[i] && answers[i]->session) options.session->take(*answers[i]->session);
       auto page = body_of<rpc::ScanReply>(std::move(answers[i]));
       if (page && !page->moved) {
         pages.emplace(asked[i], std::move(*page));

@@ -9,7 +9,8 @@
 // - unavailable: no node could be asked within the deadline, and nothing was done;
 // - unknown_outcome: a write was sent and not answered in time, or its connection was lost. It may have
 // happened,
-//   or may yet: it is never repeated here. Read the key before you decide.
+//   or may yet: it is never repeated here. Read the key before you decide. (With exactly_once it is repeated
+//   until the deadline first.)
 //
 // Not thread-safe, and without a thread of its own: make one Client per thread. Progress happens only inside
 // its calls; a batch that was submitted waits for its answer, and for its retries, until the next wait. Not
@@ -67,17 +68,18 @@ class Client {
   Client& operator=(Client&&) noexcept;
 
   /// Errors: not_found for a missing key.
-  Result<GetResult> get(std::string_view key, ReadMode read = ReadMode::linearizable);
+  Result<GetResult> get(std::string_view key, CallOptions options = {});
   /// Errors: condition_failed. (Who wants to know what is there instead: execute().)
-  Result<PutResult> put(std::string_view key, std::string_view value, Condition condition = {}, Ttl ttl = {});
+  Result<PutResult> put(std::string_view key, std::string_view value, Condition condition = {}, Ttl ttl = {},
+                        CallOptions options = {});
   /// Errors: not_found for a missing key; with a condition it is condition_failed.
-  Result<RemoveResult> remove(std::string_view key, Condition condition = {});
+  Result<RemoveResult> remove(std::string_view key, Condition condition = {}, CallOptions options = {});
   /// Adds to the number that the key holds in decimal, 0 when it is missing. Errors: not_a_counter when it
   /// holds none, or the sum does not fit into 64 bits.
-  Result<IncrementResult> increment(std::string_view key, std::int64_t amount = 1);
+  Result<IncrementResult> increment(std::string_view key, std::int64_t amount = 1, CallOptions options = {});
 
   /// Gives the record that is there another time to live, or none. Errors: not_found for a missing key.
-  Result<TouchResult> touch(std::string_view key, Ttl ttl);
+  Result<TouchResult> touch(std::string_view key, Ttl ttl, CallOptions options = {});
 
   /// Any number of operations on any keys, together; one result each, in their order. Each is answered
   /// for itself: some may fail where others succeed. Those of one shard run in their order as long as none
@@ -91,8 +93,9 @@ class Client {
   std::vector<OperationResult> execute_atomically(std::span<const Operation> operations,
                                                   CallOptions options = {});
 
-  /// What a request of operations asks for, in its modes: execute_atomically() or execute().
+  /// What a request of operations asks for, in its modes and by its names: execute_atomically() or execute().
   std::vector<OperationResult> execute_request(const rpc::Request& request,
+                                               std::shared_ptr<Session> session = nullptr,
                                                std::size_t most_value_bytes = SIZE_MAX);
 
   /// One page of the cluster's records, in the order of their keys. A page may be shorter than its limit, as
@@ -137,7 +140,7 @@ class Client {
   Result<std::vector<rpc::ScanReply>> pages_of(const ScanOptions& options, const KeyRange& range,
                                                std::size_t wanted,
                                                std::chrono::steady_clock::time_point until);
-  OperationResult run(const Operation& operation, ReadMode read);
+  OperationResult run(const Operation& operation, CallOptions options);
   Result<rpc::Reply> ask(const std::string& endpoint, rpc::Type type,
                          std::shared_ptr<const rpc::Control> control = nullptr);
 

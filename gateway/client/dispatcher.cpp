@@ -1,6 +1,7 @@
 #include "gateway/client/dispatcher.hpp"
 
 #include <algorithm>
+#include <random>
 
 #include "messages/limits.hpp"
 #include "topology/atomic_batch.hpp"
@@ -38,8 +39,21 @@ constexpr std::size_t kGatheredBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxSpares = 4096;
 constexpr std::size_t kMaxSpareResults = 64;
 
+OperationResult unknown_outcome(const Batch& batch, const std::string& why) {
+  return OperationResult::failed(
+      Errc::unknown_outcome,
+      why + ": the write may have happened, or may yet; " +
+          (batch.once ? "it may be sent again by the same name" : "read the key before deciding"));
+}
+
 bool nothing_was_done(Errc code) {
   return code == Errc::moved || code == Errc::unavailable || code == Errc::overloaded;
+}
+
+/// Of no other client: twice by chance in 2^63.
+OnceId first_once() {
+  std::random_device random;
+  return {(std::uint64_t{random()} << 32 | random()) | 1, 1};
 }
 
 std::chrono::milliseconds try_time_of(std::chrono::milliseconds deadline) {
@@ -55,6 +69,7 @@ Dispatcher::Dispatcher(ClientOptions options)
       transport_(static_cast<int>(options_.max_in_flight) + 1024),
       last_problem_("no node was named"),
       // Spreads pauses and first choices of many clients; nothing depends on how random it is.
+      next_once_(options_.exactly_once ? first_once() : OnceId{}),
       random_(static_cast<std::uint64_t>(Clock::now().time_since_epoch().count()) ^
               reinterpret_cast<std::uintptr_t>(this)) {
   for (const std::string& seed : options_.seeds) {
@@ -77,8 +92,10 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, CallOptions how
   batch.atomic = atomic;
   batch.value_room = atomic ? SIZE_MAX : how.most_value_bytes;
   batch.operations.assign(operations.begin(), operations.end());
+  batch.session = std::move(how.session);
+  name(batch, how.once);
   if (atomic) {
-    auto refused = refuse_batch(operations, kMaxValueBytes);
+    auto refused = refuse_batch(operations, kMaxValueBytes, static_cast<bool>(batch.once));
     for (std::uint32_t place = 0; place < refused.size(); ++place)
       finish(batch, place, std::move(refused[place]));
   }
@@ -105,6 +122,20 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, CallOptions how
     dispatch(batch, {ticket, 0, static_cast<std::uint32_t>(batch.order.size()), {}});
   }
   return ticket;
+}
+
+/// Its writes may be sent again, if they have a name.
+void Dispatcher::name(Batch& batch, OnceId once) {
+  batch.once = once;
+  const bool has_writes = std::any_of(batch.operations.begin(), batch.operations.end(), writes);
+  const bool has_gets = !std::all_of(batch.operations.begin(), batch.operations.end(), writes);
+  if (!once && next_once_ && has_writes && !(batch.atomic && has_gets)) {
+    batch.once = next_once_;
+    next_once_.number += batch.operations.size();
+  }
+  batch.unanswered.assign(batch.once ? batch.operations.size() : 0, false);
+  for (std::size_t i = 0; i < batch.operations.size(); ++i)
+    batch.operations[i].number = batch.once && !batch.atomic ? batch.once.number + i : 0;
 }
 
 /// An empty batch with room for so much.
@@ -178,14 +209,18 @@ Dispatcher::Target Dispatcher::target_of(const Batch& batch, std::uint32_t place
 Dispatcher::Gathering& Dispatcher::gathering_for(const Target& target, bool writes, const Batch& batch) {
   for (Gathering& open : gathering_) {
     if (open.target != target) continue;
-    if (open.writes == writes && open.read == batch.read && open.ack == batch.ack) return open;
+    const bool is_alike = open.writes == writes && open.read == batch.read && open.ack == batch.ack &&
+                          open.once.client_id == batch.once.client_id;
+    if (is_alike) return open;
     send(open);
     open.writes = writes;
     open.read = batch.read;
     open.ack = batch.ack;
+    open.once = batch.once;
     return open;
   }
-  return gathering_.emplace_back(Gathering{target, writes, batch.read, batch.ack, {}, 0, 0, {}});
+  return gathering_.emplace_back(
+      Gathering{target, writes, batch.read, batch.ack, {}, 0, 0, {}, false, batch.once});
 }
 
 /// In a frame of its own, behind what was gathered for the same shard before.
@@ -193,7 +228,8 @@ void Dispatcher::send_atomic(const Batch& batch, const Share& share, bool has_wr
   for (Gathering& open : gathering_) {
     if (open.target == *share.target) send(open);
   }
-  Gathering alone{*share.target, has_writes, batch.read, batch.ack, {share}, share.count, 0, {}, true};
+  Gathering alone{*share.target, has_writes, batch.read, batch.ack, {share},
+                  share.count,   0,          {},         true,      batch.once};
   send(alone);
 }
 
@@ -257,7 +293,11 @@ void Dispatcher::send(Gathering& open) {
   request.read = open.read;
   request.ack = open.ack;
   request.atomic = open.atomic;
-  Flight flight{Kind::operations, open.target.peer, Clock::now() + try_time_, open.writes, {}, {}, 0};
+  request.client_id = open.once.client_id;
+  if (open.atomic) request.number = open.once.number;
+  request.session = session_of(open);
+  const bool once = static_cast<bool>(open.once);
+  Flight flight{Kind::operations, open.target.peer, Clock::now() + try_time_, open.writes, once, {}, {}, 0};
   request.operations.reserve(open.operations);
   flight.codes.reserve(open.operations);
   flight.shares.reserve(open.shares.size());
@@ -279,6 +319,19 @@ void Dispatcher::send(Gathering& open) {
   } else {
     retry_all(flight, last_problem_, false);
   }
+}
+
+/// What the sessions of its batches have seen, together; nothing where none has one.
+std::shared_ptr<const Session> Dispatcher::session_of(const Gathering& gathering) {
+  std::shared_ptr<Session> all;
+  for (const Share& share : gathering.shares) {
+    const Batch* batch = batches_.find(share.ticket);
+    if (batch == nullptr || !batch->session) continue;
+    if (!all) all = std::make_shared<Session>();
+    const ShardId shard = gathering.target.shard;
+    all->take({batch->session->topology_version, {{shard, batch->session->of(shard)}}});
+  }
+  return all;
 }
 
 bool Dispatcher::fly(Peer peer, std::uint64_t id, std::string bytes) {
@@ -332,7 +385,7 @@ void Dispatcher::ask_for_topology(Time now) {
   rpc::Request request;
   request.type = rpc::Type::topology;
   request.request_id = ++last_request_;
-  Flight flight{Kind::topology, peer, now + try_time_, false, {}, {}, 0};
+  Flight flight{Kind::topology, peer, now + try_time_, false, false, {}, {}, 0};
   if (fly(peer, request.request_id, rpc::encode(request))) {
     flights_.emplace_hint(flights_.end(), request.request_id, std::move(flight));
   }
@@ -346,7 +399,7 @@ std::vector<Result<rpc::Reply>> Dispatcher::ask_each(std::vector<Question> quest
     const auto peer = transport_.peer(question.endpoint);
     question.request.request_id = ++last_request_;
     ids.push_back(last_request_);
-    Flight flight{Kind::direct, peer ? *peer : Peer{}, deadline, false, {}, {}, place};
+    Flight flight{Kind::direct, peer ? *peer : Peer{}, deadline, false, false, {}, {}, place};
     if (!peer || !fly(*peer, last_request_, rpc::encode(question.request))) {
       answers_[place] = Error{Errc::unavailable, peer ? last_problem_ : peer.error().message};
     } else {
@@ -434,6 +487,10 @@ void Dispatcher::on_reply(const Flight& flight, rpc::Reply reply) {
     return;
   }
   if (auto* results = std::get_if<std::vector<OperationResult>>(&reply.body)) {
+    for (const Share& share : flight.shares) {
+      const Batch* batch = batches_.find(share.ticket);
+      if (batch != nullptr && batch->session && reply.session) batch->session->take(*reply.session);
+    }
     if (flight.kind == Kind::operations) return on_results(flight, *results);
   } else if (const auto* topology = std::get_if<rpc::TopologyReply>(&reply.body)) {
     if (flight.kind == Kind::topology) return on_topology(*topology);
@@ -481,16 +538,17 @@ void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationRe
       crowded_out.push_back(place);
       continue;
     }
-    // A read that was given up together with a write, when its primary stepped down.
-    const bool is_open_read =
-        result.code == Errc::unknown_outcome && !writes(batch.operations[place]) && !batch.atomic;
-    if (!nothing_was_done(result.code) && !is_open_read) {
+    // A read that was given up together with a write, when its primary stepped down; or a write with a name.
+    const bool is_read = !writes(batch.operations[place]) && !batch.atomic;
+    const bool is_open = result.code == Errc::unknown_outcome && (is_read || batch.once);
+    if (is_open && batch.once) batch.unanswered[place] = true;
+    if (!nothing_was_done(result.code) && !is_open) {
       finish(batch, place, std::move(result));
       continue;
     }
     std::optional<Target> target;
     if (result.code == Errc::moved) target = follow(*result.moved, teller);
-    if (result.code == Errc::unavailable) refused = true;
+    if (result.code == Errc::unavailable || is_open) refused = true;
     batch.results[place] = std::move(result);
     (target ? elsewhere[*target] : later).push_back(place);
   }
@@ -551,9 +609,10 @@ void Dispatcher::reroute() {
     const auto flight = at++;
     if (flight->second.kind != Kind::operations) continue;
     const bool unsent = transport_.withdraw(flight->second.peer, flight->first);
-    if (!unsent && (flight->second.writes || is_well_placed(flight->second))) continue;
+    const bool is_sent_once = flight->second.writes && !flight->second.once;
+    if (!unsent && (is_sent_once || is_well_placed(flight->second))) continue;
     const Flight lost = std::move(flights_.extract(flight).mapped());
-    retry_all(lost, last_problem_, true);
+    retry_unanswered(lost, unsent);
   }
 }
 
@@ -580,10 +639,10 @@ void Dispatcher::expire_flights(Time now) {
     last_problem_ = (unsent ? "no connection to " : "no answer from ") + endpoint;
     if (flight.kind != Kind::operations) continue;
     want_topology();
-    if (!unsent && flight.writes) {
+    if (!unsent && flight.writes && !flight.once) {
       overdue_.insert(std::move(node));
     } else {
-      retry_all(flight, last_problem_, true);
+      retry_unanswered(flight, unsent);
     }
   }
 }
@@ -605,8 +664,8 @@ void Dispatcher::give_up_lost(Flights& flights, Time now) {
     const Flight lost = std::move(flights.extract(here).mapped());
     last_problem_ =
         (unsent ? "no connection to " : "the connection was lost to ") + transport_.endpoint(peer);
-    if (unsent || !lost.writes) {
-      retry_all(lost, last_problem_, true);
+    if (unsent || !lost.writes || lost.once) {
+      retry_unanswered(lost, unsent);
       continue;
     }
     for (const Share& share : lost.shares) {
@@ -682,6 +741,10 @@ void Dispatcher::fail_unfinished(Ticket ticket, Batch& batch) {
             ? (routes_ ? "it was not sent in time" : "no node told us the topology: " + last_problem_)
         : last.code == Errc::moved ? "the key kept being moved, last to " + last.moved->node_name
                                    : std::move(last.message);
+    if (batch.once && batch.unanswered[place]) {
+      finish(batch, place, unknown_outcome(batch, why));
+      continue;
+    }
     const Errc code = last.code == Errc::overloaded ? Errc::overloaded : Errc::unavailable;
     finish(batch, place, OperationResult::failed(code, std::move(why)));
   }
@@ -716,16 +779,26 @@ void Dispatcher::finish_unanswered(Batch& batch, const Share& share, const std::
   const bool unknown_as_one =
       batch.atomic && std::any_of(batch.operations.begin(), batch.operations.end(), writes);
   for (const std::uint32_t place : places_of(batch, share)) {
-    const bool unknown = !unsent && (unknown_as_one || writes(batch.operations[place]));
+    const bool was_sent = !unsent || (batch.once && batch.unanswered[place]);
+    const bool unknown = was_sent && (unknown_as_one || writes(batch.operations[place]));
     finish(batch, place,
-           unknown ? OperationResult::failed(
-                         Errc::unknown_outcome,
-                         why + ": the write may have happened, or may yet; read the key before deciding")
-                   : OperationResult::failed(Errc::unavailable, why));
+           unknown ? unknown_outcome(batch, why) : OperationResult::failed(Errc::unavailable, why));
   }
 }
 
-/// Nothing of this flight was done, or only reads were.
+/// Sent without an answer, unless it was not sent at all; and it may be sent again.
+void Dispatcher::retry_unanswered(const Flight& flight, bool unsent) {
+  for (const Share& share : flight.shares) {
+    Batch* batch = batches_.find(share.ticket);
+    if (unsent || batch == nullptr || !batch->once) continue;
+    for (const std::uint32_t place : places_of(*batch, share)) {
+      if (writes(batch->operations[place])) batch->unanswered[place] = true;
+    }
+  }
+  retry_all(flight, last_problem_, true);
+}
+
+/// Nothing of this flight was done, or only reads were, or it is done once.
 void Dispatcher::retry_all(const Flight& flight, const std::string& problem, bool at_once) {
   for (const Share& share : flight.shares) {
     Batch* batch = batches_.find(share.ticket);

@@ -6,6 +6,10 @@
 // - A frame of reads alone that is not answered within the try time is sent again, by a fresh topology.
 // - A frame that holds a write is sent once. Without an answer by the deadline its writes are
 //   unknown_outcome; only a frame that never left this process may go elsewhere.
+// - But a frame of writes that have names (CallOptions::once, exactly_once) is sent again like one of reads:
+// the shard
+//   does them once. What may have been done by a try that was not answered is unknown_outcome at the
+//   deadline, whatever later tries were told.
 // - What was sent on a connection that is lost will not be answered: its writes are unknown_outcome as soon
 //   as that is noticed, its reads are sent again.
 // - While an operation waits for its answer for long, or is refused, the topology is asked for, of all nodes
@@ -97,6 +101,7 @@ class Dispatcher {
     std::size_t bytes = 0;
     Time since;  // its first operation
     bool atomic = false;
+    OnceId once{};  // of an atomic batch its name; else of all its operations the client id
   };
   enum class Kind : std::uint8_t { operations, topology, direct };
   struct Flight {
@@ -104,6 +109,7 @@ class Dispatcher {
     Peer peer;
     Time expires;  // end of its try
     bool writes = false;
+    bool once = false;  // and may be sent again
     std::vector<Share> shares;
     std::vector<OpCode> codes;  // of their operations
     std::size_t answer = 0;     // of ask_each(): its place in answers_
@@ -122,6 +128,8 @@ class Dispatcher {
   void send(Gathering& gathering);
   void send_due(Time now);
   bool is_flying(const Gathering& gathering) const;
+  void name(Batch& batch, OnceId once);
+  std::shared_ptr<const Session> session_of(const Gathering& gathering);
   void ask_for_topology(Time now);
   Time doubt_at() const;
   Time next_ask() const;
@@ -154,6 +162,7 @@ class Dispatcher {
   void abandon(Flights& flights, Ticket ticket, Batch& batch);
   void finish_unanswered(Batch& batch, const Share& share, const std::string& why, bool unsent);
   void retry_all(const Flight& flight, const std::string& problem, bool at_once);
+  void retry_unanswered(const Flight& flight, bool unsent);
   void complete_if_done(Batch& batch);
   void retry_later(Batch& batch, const Share& share, bool at_once);
   static std::span<const std::uint32_t> places_of(const Batch& batch, const Share& share);
@@ -181,6 +190,7 @@ class Dispatcher {
   std::vector<std::optional<Result<rpc::Reply>>> answers_;  // of ask_each()
 
   std::uint64_t last_request_ = 0;
+  OnceId next_once_;            // of exactly_once
   std::uint64_t rotation_ = 0;  // takes turns among nodes, replicas
   std::uint64_t random_;
   std::size_t asks_left_ = 0;      // nodes still to be asked for a topology

@@ -3,11 +3,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "messages/once.hpp"
 #include "messages/operation.hpp"
+#include "messages/session.hpp"
 
 namespace dkv {
 
@@ -18,6 +21,10 @@ struct ClientOptions {
   std::chrono::milliseconds deadline{5000};
   /// When a write's answer may leave.
   AckMode ack = AckMode::committed;
+  /// Each write has a name of its own, by which it is done once however often it is sent: one that is not
+  /// answered is sent again until its deadline, where it would have ended as unknown_outcome. It costs the
+  /// node a second, short record, which is kept for ten minutes.
+  bool exactly_once = false;
   /// Frames on their way at once; submit() waits while there are more.
   std::size_t max_in_flight = 4096;
 };
@@ -30,6 +37,12 @@ struct CallOptions {
   /// Of what its gets find, together; further ones are too_large. An atomic batch's fit into one reply
   /// anyway.
   std::size_t most_value_bytes = SIZE_MAX;
+  /// A name of the caller's for the writes, OnceId::of("order-17") say: whoever sends the same batch by it
+  /// again within ten minutes, from another process too, is told the first outcome. Operation i has its
+  /// number + i; an atomic batch, which then holds no gets, has one.
+  OnceId once{};
+  /// What replicas must have come to before they answer; goes up to what this batch's answers have shown.
+  std::shared_ptr<Session> session{};
 };
 
 /// Names a batch that submit() started.

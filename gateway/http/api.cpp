@@ -86,6 +86,19 @@ Result<std::int64_t> amount(const std::string* value) {
 
 Result<void> no_parameters(const Target& target) { return Parameters().add(target.query, {}); }
 
+/// Each of its writes is to be done once; an atomic batch as a whole.
+void set_once(rpc::Request& request, OnceId id) {
+  request.client_id = id.client_id;
+  if (request.atomic) request.number = id.number;
+  for (std::size_t i = 0; i < request.operations.size() && !request.atomic; ++i)
+    request.operations[i].number = id.number + i;
+}
+
+Answer with_session(Answer answer, const std::shared_ptr<Session>& session) {
+  if (session) answer.headers.emplace_back("X-Session", to_string(*session));
+  return answer;
+}
+
 /// What the bytes of one operation live in until the backend is done with them.
 struct Owned {
   std::string key;
@@ -112,6 +125,8 @@ int http_status(Errc code) {
       return 409;
     case Errc::too_large:
       return 413;
+    case Errc::reused:
+      return 422;
     case Errc::overloaded:
       return 429;
     case Errc::unavailable:
@@ -156,10 +171,15 @@ struct Api::KeyRequest {
   std::int64_t amount = 0;
   Ttl ttl{};
   Known known{};  // by the reader, who wants another
+  OnceId once{};
+  std::shared_ptr<Session> session{};  // goes up to what the answer shows
   std::shared_ptr<Owned> owned = std::make_shared<Owned>();
 
   /// Takes `read` of a read and `ack` of a write, and what the fields ask for.
   Result<void> take_mode(const Parameters& parameters, const Fields& fields) {
+    auto of_fields = session_of(fields);
+    if (!of_fields) return of_fields.error();
+    session = std::move(*of_fields);
     if (code == OpCode::get) {
       const auto mode = parse_read_mode(parameters.find("read"));
       if (!mode) return mode.error();
@@ -174,6 +194,9 @@ struct Api::KeyRequest {
       const auto wanted = write_condition(fields);
       if (!wanted) return wanted.error();
       condition = *wanted;
+      const auto name = once_id(fields);
+      if (!name) return name.error();
+      once = *name;
       if ((code == OpCode::increment || code == OpCode::touch) && condition != Condition{})
         return Error{Errc::bad_request, "an increment or a touch takes no condition"};
       if (const std::string* text = parameters.find("ttl")) {
@@ -187,7 +210,7 @@ struct Api::KeyRequest {
     return {};
   }
   Operation operation() const {
-    return {code, owned->key, owned->value, report_created, condition, amount, ttl};
+    return {code, owned->key, owned->value, report_created, condition, amount, ttl, once.number};
   }
 };
 
@@ -381,10 +404,15 @@ Answer Api::simple_delete(const Request& request, const Target& target) {
 
 Answer Api::batch(const Request& request, const Target& target) {
   if (const auto none = no_parameters(target); !none) return answer_to(none.error());
-  const auto asked = read_batch(request.body);
+  auto asked = read_batch(request.body);
   if (!asked) return answer_to(asked.error());
-  const auto results = backend_.execute(*asked);
-  auto answer = json(batch_json(asked->operations, results));
+  const auto name = once_id(request.fields);
+  if (!name) return answer_to(name.error());
+  const auto session = session_of(request.fields);
+  if (!session) return answer_to(session.error());
+  if (*name) set_once(*asked, *name);
+  const auto results = backend_.execute(*asked, *session);
+  auto answer = with_session(json(batch_json(asked->operations, results)), *session);
   if (!asked->atomic) return answer;
   // As a whole it has one outcome: that of the operation that was in the way.
   for (const OperationResult& result : results) {
@@ -398,10 +426,14 @@ Answer Api::batch(const Request& request, const Target& target) {
 
 Answer Api::scan(const Request& request, const Target& target) {
   if (!request.body.empty()) return answer_to(no_body_expected());
-  const auto options = read_scan(target);
+  auto options = read_scan(target);
   if (!options) return answer_to(options.error());
+  auto session = session_of(request.fields);
+  if (!session) return answer_to(session.error());
+  options->session = *session;
   const auto page = backend_.scan(*options);
-  return page ? json(page_json(*page, options->keys_only)) : answer_to(page.error());
+  if (!page) return answer_to(page.error());
+  return with_session(json(page_json(*page, options->keys_only)), *session);
 }
 
 // ---- /v1/watch ----
@@ -421,12 +453,15 @@ OperationResult Api::perform(const KeyRequest& asked) {
   rpc::Request request;
   request.read = asked.read;
   request.ack = asked.ack;
+  request.client_id = asked.once.client_id;
   request.operations.push_back(asked.operation());
+  request.session = asked.session;
   request.owner = asked.owned;
   if (const auto fits = check(request.operations.front(), options_.max_value_bytes); !fits) {
     return OperationResult::failed(fits.error().code, fits.error().message);
   }
   auto reply = backend_.call(std::move(request), options_.call_timeout);
+  if (asked.session && reply.session) asked.session->take(*reply.session);
   if (auto* error = std::get_if<Error>(&reply.body)) {
     return OperationResult::failed(error->code, std::move(error->message));
   }
@@ -462,7 +497,7 @@ Answer Api::failure(const OperationResult& result, const KeyRequest& asked) {
 Answer Api::with_shard(Answer answer, const KeyRequest& asked) {
   auto name = shard_names_.of(asked.owned->key);
   if (!name.empty()) answer.headers.emplace_back("X-Shard", std::move(name));
-  return answer;
+  return with_session(std::move(answer), asked.session);
 }
 
 Answer Api::redirect(const Moved& moved, const KeyRequest& asked) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <vector>
 
 #include "messages/rpc.hpp"
@@ -19,8 +20,10 @@ class Backend {
   /// unknown_outcome when an operation writes, unavailable otherwise.
   virtual rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) = 0;
   /// Operations on keys of any shards, each carried out by its owner, on whichever node that is; of an atomic
-  /// request all by one. One result for each, in their order, within some seconds. From any thread.
-  virtual std::vector<OperationResult> execute(const rpc::Request& request) = 0;
+  /// request all by one. One result for each, in their order, within some seconds. From any thread. A session
+  /// goes up to what they have shown.
+  virtual std::vector<OperationResult> execute(const rpc::Request& request,
+                                               std::shared_ptr<Session> session) = 0;
   /// A page of the whole cluster's records. Errors: those of Client::scan(); overloaded.
   virtual Result<ScanResult> scan(const ScanOptions& options) = 0;
   /// For the node's watcher, from any thread. What it answers comes to HttpServer::tell().

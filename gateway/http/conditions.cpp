@@ -5,6 +5,7 @@ namespace dkv::http {
 namespace {
 
 constexpr std::string_view kAny = "*";
+constexpr std::string_view kNew = "new";  // X-Session
 
 Result<Position> version_in(std::string_view name, std::string_view tag) {
   const bool is_quoted = tag.size() >= 2 && tag.front() == '"' && tag.back() == '"';
@@ -42,6 +43,23 @@ Result<Known> known_version(const Fields& fields) {
   const auto version = version_in("If-None-Match", tag);
   if (!version) return version.error();
   return Known{false, *version};
+}
+
+Result<std::shared_ptr<Session>> session_of(const Fields& fields) {
+  if (!fields.session) return std::shared_ptr<Session>();
+  auto session = parse_session(*fields.session == kNew ? "" : *fields.session);
+  if (session) return std::make_shared<Session>(std::move(*session));
+  return Error{Errc::bad_request,
+               "X-Session must be as an answer of a node had it, like 12;1:7-1042, or new where one begins"};
+}
+
+Result<OnceId> once_id(const Fields& fields) {
+  if (!fields.idempotency_key) return OnceId{};
+  std::string_view name = *fields.idempotency_key;
+  const bool is_quoted = name.size() >= 2 && name.front() == '"' && name.back() == '"';
+  if (is_quoted) name = name.substr(1, name.size() - 2);
+  if (!name.empty() && name.size() <= kMaxIdempotencyKeyBytes) return OnceId::of(name);
+  return Error{Errc::bad_request, "Idempotency-Key must have 1 to 255 characters"};
 }
 
 }  // namespace dkv::http

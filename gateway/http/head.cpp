@@ -146,6 +146,10 @@ std::optional<Refusal> HeadParser::known_header(std::string_view name, std::stri
     return once(name, value, head_.fields.if_none_match);
   } else if (same_name(name, "Last-Event-ID")) {
     return once(name, value, head_.fields.last_event_id);
+  } else if (same_name(name, "X-Session")) {
+    return once(name, value, head_.fields.session);
+  } else if (same_name(name, "Idempotency-Key")) {
+    return once(name, value, head_.fields.idempotency_key);
   }
   return std::nullopt;
 }

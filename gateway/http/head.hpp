@@ -27,6 +27,8 @@ struct Fields {
   std::optional<std::string_view> if_match;
   std::optional<std::string_view> if_none_match;
   std::optional<std::string_view> last_event_id;
+  std::optional<std::string_view> session;
+  std::optional<std::string_view> idempotency_key;
 };
 
 /// What the server needs of a head. Views point into the bytes that were read.

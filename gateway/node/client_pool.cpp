@@ -23,9 +23,10 @@ auto ClientPool::with_client(const Call& call) -> std::optional<decltype(call(st
   }
 }
 
-std::vector<OperationResult> ClientPool::execute(const rpc::Request& request) {
-  auto results =
-      with_client([&](Client& client) { return client.execute_request(request, most_value_bytes_); });
+std::vector<OperationResult> ClientPool::execute(const rpc::Request& request,
+                                                 std::shared_ptr<Session> session) {
+  auto results = with_client(
+      [&](Client& client) { return client.execute_request(request, session, most_value_bytes_); });
   if (results) return std::move(*results);
   const Error error = none_is_free();
   return {request.operations.size(), OperationResult::failed(error.code, error.message)};

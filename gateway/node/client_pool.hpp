@@ -18,7 +18,7 @@ class ClientPool {
 
   /// One result for each operation; overloaded when no client becomes free within the deadline, or too many
   /// wait for one already: nothing was done then. From any thread, many at once.
-  std::vector<OperationResult> execute(const rpc::Request& request);
+  std::vector<OperationResult> execute(const rpc::Request& request, std::shared_ptr<Session> session);
   Result<ScanResult> scan(const ScanOptions& options);
   /// Nobody waits for a client any more.
   void stop();

@@ -42,8 +42,9 @@ class NodeBackend final : public Backend {
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override {
     return world_.call(std::move(request), timeout);
   }
-  std::vector<OperationResult> execute(const rpc::Request& request) override {
-    return clients_.execute(request);
+  std::vector<OperationResult> execute(const rpc::Request& request,
+                                       std::shared_ptr<Session> session) override {
+    return clients_.execute(request, std::move(session));
   }
   Result<ScanResult> scan(const ScanOptions& options) override { return clients_.scan(options); }
   void stop() { clients_.stop(); }

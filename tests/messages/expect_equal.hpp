@@ -8,7 +8,16 @@
 
 namespace dkv::test {
 
+inline void expect_equal(const std::shared_ptr<const Session>& got,
+                         const std::shared_ptr<const Session>& wanted) {
+  ASSERT_EQ(got == nullptr, wanted == nullptr);
+  if (wanted) {
+    EXPECT_EQ(*got, *wanted);
+  }
+}
+
 inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
+  expect_equal(got.session, wanted.session);
   EXPECT_EQ(got.type, wanted.type);
   EXPECT_EQ(got.request_id, wanted.request_id);
   EXPECT_EQ(got.client_id, wanted.client_id);
@@ -35,6 +44,7 @@ inline void expect_equal(const rpc::Request& got, const rpc::Request& wanted) {
         << "operation " << i;
     EXPECT_EQ(got.operations[i].amount, wanted.operations[i].amount) << "operation " << i;
     EXPECT_EQ(got.operations[i].ttl, wanted.operations[i].ttl) << "operation " << i;
+    EXPECT_EQ(got.operations[i].number, wanted.operations[i].number) << "operation " << i;
   }
 }
 
@@ -73,6 +83,7 @@ inline void expect_equal(const Error& got, const Error& wanted) {
 }
 
 inline void expect_equal(const rpc::Reply& got, const rpc::Reply& wanted) {
+  expect_equal(got.session, wanted.session);
   EXPECT_EQ(got.request_id, wanted.request_id);
   ASSERT_EQ(got.body.index(), wanted.body.index());
   std::visit(

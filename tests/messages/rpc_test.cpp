@@ -48,7 +48,7 @@ OperationResult random_result(OpCode asked) {
                 *rc::gen::arbitrary<std::string>(), *rc::gen::arbitrary<std::uint64_t>()});
       return result;
     default:
-      result = OperationResult::failed(static_cast<Errc>(*rc::gen::inRange(3, 17)),
+      result = OperationResult::failed(static_cast<Errc>(*rc::gen::inRange(3, 18)),
                                        *rc::gen::arbitrary<std::string>());
       if (result.code == Errc::condition_failed) result.version = random_version();
       return result;
@@ -75,17 +75,39 @@ Operation random_operation(std::string_view key, std::string_view value) {
   return operation;
 }
 
+/// Numbers of writes that are to be done once: none, in a row, or any.
+void number(rpc::Request& request) {
+  if (request.atomic) {
+    request.number = *rc::gen::arbitrary<std::uint64_t>();
+    return;
+  }
+  const int kind = *rc::gen::inRange(0, 3);
+  for (std::size_t i = 0; i < request.operations.size() && kind > 0; ++i) {
+    const std::uint64_t any = *rc::gen::inRange<std::uint64_t>(1, UINT64_MAX);
+    request.operations[i].number = kind == 1 ? 1000 + i : any;
+  }
+}
+
+std::shared_ptr<const Session> random_session() {
+  if (*rc::gen::arbitrary<bool>()) return nullptr;
+  auto session = std::make_shared<Session>(Session{*rc::gen::arbitrary<std::uint64_t>(), {}});
+  for (std::uint32_t shard = 0; *rc::gen::inRange(0, 4) > 0; shard += *rc::gen::inRange(1U, 9U))
+    session->seen.push_back({ShardId{shard}, random_version()});
+  return session;
+}
+
 TEST(RpcRequest, DecodesToWhatWasEncoded) {
   EXPECT_TRUE(rc::check([] {
     const auto texts = *rc::gen::nonEmpty<std::vector<std::pair<std::string, std::string>>>();
     rpc::Request request;
     request.request_id = *rc::gen::arbitrary<std::uint64_t>();
     request.client_id = *rc::gen::arbitrary<std::uint64_t>();
-    request.number = *rc::gen::arbitrary<std::uint64_t>();
     request.read = *rc::gen::element(ReadMode::linearizable, ReadMode::replica);
     request.ack = *rc::gen::element(AckMode::committed, AckMode::local);
     request.atomic = *rc::gen::arbitrary<bool>();
     for (const auto& [key, value] : texts) request.operations.push_back(random_operation(key, value));
+    number(request);
+    request.session = random_session();
     const std::string bytes = rpc::encode(request);
     const auto decoded = decode_request(bytes);
     RC_ASSERT(decoded.has_value());
@@ -106,6 +128,7 @@ TEST(RpcReply, DecodesToWhatWasEncoded) {
       results.push_back(random_result(asked.back()));
     }
     reply.body = results;
+    reply.session = random_session();
     const std::string bytes = rpc::encode(reply);
     const auto decoded = rpc::decode_reply(bytes, asked);
     RC_ASSERT(decoded.has_value());

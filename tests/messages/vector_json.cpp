@@ -271,8 +271,18 @@ std::vector<OpCode> asked_of(const json& asked) {
   return codes;
 }
 
+std::shared_ptr<const Session> session_of(const json& meaning) {
+  if (!meaning.contains("session")) return nullptr;
+  const json& session = meaning.at("session");
+  auto all = std::make_shared<Session>(Session{session.at("topology_version"), {}});
+  for (const json& place : session.at("seen"))
+    all->seen.push_back({ShardId{place.at(0)}, {Epoch{place.at(1)}, Seq{place.at(2)}}});
+  return all;
+}
+
 rpc::Request request_of(const json& meaning, std::deque<std::string>& storage) {
   rpc::Request request;
+  request.session = session_of(meaning);
   request.request_id = meaning.at("request_id");
   request.client_id = meaning.at("client_id");
   request.number = meaning.at("number");
@@ -301,14 +311,19 @@ rpc::Request request_of(const json& meaning, std::deque<std::string>& storage) {
   request.read = read_mode_of(meaning);
   request.ack = meaning.at("ack") == "local" ? AckMode::local : AckMode::committed;
   request.atomic = meaning.value("atomic", false);
-  for (const json& operation : meaning.at("operations"))
+  const std::uint64_t first = request.atomic ? 0 : std::exchange(request.number, 0);
+  for (const json& operation : meaning.at("operations")) {
     request.operations.push_back(operation_of(operation, storage));
+    if (first != 0)
+      request.operations.back().number = operation.value("number", first + request.operations.size() - 1);
+  }
   return request;
 }
 
 rpc::Reply reply_of(const json& meaning) {
   rpc::Reply reply;
   reply.request_id = meaning.at("request_id");
+  reply.session = session_of(meaning);
   if (meaning.contains("error")) {
     const json& error = meaning.at("error");
     reply.body = Error{static_cast<Errc>(error.at("code").get<std::uint16_t>()), error.at("message")};

@@ -3,14 +3,15 @@
 from .client import (Client, Condition, Item, Operation, Record, Result, delete, get, if_exists, if_missing,
                      if_version, increment, put, touch)
 from .errors import (BadRequest, ConditionFailed, Corrupt, DiskFull, DistriKVError, InternalError, IoError,
-                     NotACounter, Overloaded, TooLarge, Unavailable, UnknownOutcome, Version, WrongVersion)
+                     NotACounter, Overloaded, Reused, TooLarge, Unavailable, UnknownOutcome, Version, WrongVersion)
+from .session import Session
 from .slots import SLOT_COUNT, slot_of
 from .watch import WatchEvent
 
 __all__ = [
-    "Client", "WatchEvent", "Record", "Item", "Version", "Operation", "Result", "get", "put", "delete", "increment",
+    "Client", "Session", "WatchEvent", "Record", "Item", "Version", "Operation", "Result", "get", "put", "delete", "increment",
     "touch",
     "Condition", "if_version", "if_exists", "if_missing", "slot_of", "SLOT_COUNT",
     "DistriKVError", "BadRequest", "TooLarge", "WrongVersion", "Overloaded", "Unavailable",
-    "UnknownOutcome", "DiskFull", "IoError", "Corrupt", "InternalError", "ConditionFailed", "NotACounter",
+    "UnknownOutcome", "DiskFull", "IoError", "Corrupt", "InternalError", "ConditionFailed", "NotACounter", "Reused",
 ]

@@ -6,14 +6,16 @@ import itertools
 import os
 import random
 import time
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
+import xxhash
 import zmq
 
 from . import protocol
 from .errors import (ABORTED, MOVED, NOT_FOUND, OK, DistriKVError, InternalError, Overloaded, Unavailable,
                      UnknownOutcome, Version, error_of)
 from .protocol import Condition, Item, Malformed, Operation, Page, Refusal, Result, Scan, Topology, TopologyReply
+from .session import Session
 from .slots import slot_of
 from .watch import WatchEvent, watch
 
@@ -128,16 +130,25 @@ def increment(key: Bytes, amount: int = 1) -> Operation:
     return Operation(protocol.INCREMENT, _bytes_of("key", key), amount=amount)
 
 
+def _once_id(name: str) -> Tuple[int, int]:
+    """The client id and number that stand for an idempotency key, as HTTP's Idempotency-Key has them."""
+    data = _bytes_of("idempotency key", name)
+    if not 0 < len(data) <= protocol.MAX_IDEMPOTENCY_KEY_BYTES:
+        raise ValueError("an idempotency key has 1 to 255 bytes")
+    number = xxhash.xxh3_128_intdigest(data)
+    return (number >> 64) | 1, ((number & (2**64 - 1)) >> 1) + 1
+
+
 class _Flight:
-    """One request frame on its way."""
+    """One request frame on its way. `writes`: it must not be sent twice."""
 
     __slots__ = ("endpoint", "places", "codes", "writes", "sent", "expires")
 
-    def __init__(self, endpoint: str, places: List[int], codes: List[int], expires: float) -> None:
+    def __init__(self, endpoint: str, places: List[int], codes: List[int], expires: float, once: bool) -> None:
         self.endpoint = endpoint
         self.places = places
         self.codes = codes
-        self.writes = any(code != protocol.GET for code in codes)
+        self.writes = not once and any(code != protocol.GET for code in codes)
         self.sent = time.monotonic()
         self.expires = expires
 
@@ -154,13 +165,19 @@ class Client:
     A write with a `condition` is done if that holds when the write's turn comes, in one step with it; otherwise it
     is ConditionFailed, and nothing was done.
 
-    A write that was sent and not answered in time raises UnknownOutcome. It is never sent twice.
+    A write that was sent and not answered in time raises UnknownOutcome. It is never sent twice; but with
+    `exactly_once` every write has a name of its own, by which it is done once however often it is sent: then one that
+    is not answered is sent again until the timeout. `once` gives a call a name of yours (1 to 255 bytes), for who may
+    have to repeat it in another process: for ten minutes the first outcome is the answer.
+
+    A `session` (Session) makes reads of replicas show what its calls have written and seen.
 
     `ack` says when a write's answer may come: "committed", once it is on the disk of the primary and of every replica
     in sync, or "local", once it is on the primary's own, where a failover may lose it.
     """
 
-    def __init__(self, nodes: Optional[Iterable[str]] = None, timeout: float = 5.0, *, ack: str = "committed") -> None:
+    def __init__(self, nodes: Optional[Iterable[str]] = None, timeout: float = 5.0, *, ack: str = "committed",
+                 exactly_once: bool = False) -> None:
         if nodes is None:
             nodes = os.environ.get("DISTRIKV_NODES", "127.0.0.2:7001").split(",")
         self._seeds = [node.strip() for node in nodes if node.strip()]
@@ -168,6 +185,8 @@ class Client:
             raise ValueError("name at least one node, as HOST:PORT")
         self._timeout = timeout
         self._ack = _ack_mode(ack)
+        self._once_id = random.SystemRandom().getrandbits(64) | 1 if exactly_once else 0
+        self._last_number = 0
         self._try_time = min(max(timeout / 4, 0.02), 1.0)
         self._context = zmq.Context()
         self._sockets: Dict[str, zmq.Socket] = {}
@@ -191,74 +210,87 @@ class Client:
 
     # ---- what it can do ----
 
-    def get(self, key: Bytes, from_replica: bool = False) -> Optional[bytes]:
+    def get(self, key: Bytes, from_replica: bool = False, *, session: Optional[Session] = None) -> Optional[bytes]:
         """The value, or None for a missing key.
 
         With `from_replica` any copy may answer: a state that was committed, but perhaps not the newest.
         """
-        record = self.get_record(key, from_replica)
+        record = self.get_record(key, from_replica, session=session)
         return None if record is None else record.value
 
-    def get_record(self, key: Bytes, from_replica: bool = False) -> Optional[Record]:
+    def get_record(self, key: Bytes, from_replica: bool = False, *,
+                   session: Optional[Session] = None) -> Optional[Record]:
         """As get(), and which version of the value that is."""
-        result = self.execute([get(key)], from_replica)[0]
+        result = self.execute([get(key)], from_replica, session=session)[0]
         if result.code == NOT_FOUND:
             return None
         return Record(result.value, _version_of(result), result.ttl_ms)
 
     def put(self, key: Bytes, value: Bytes, *, condition: Optional[Condition] = None,
-            ttl: Optional[float] = None, keep_ttl: bool = False) -> Version:
+            ttl: Optional[float] = None, keep_ttl: bool = False, once: Optional[str] = None,
+            session: Optional[Session] = None) -> Version:
         """Stores the value durably; returns the record's version, (epoch, seq).
 
         After `ttl` seconds it is removed; without, it stays for ever, or, with `keep_ttl`, as long as the record
         that it replaces would have.
         """
-        return _version_of(self.execute([put(key, value, condition=condition, ttl=ttl, keep_ttl=keep_ttl)])[0])
+        operation = put(key, value, condition=condition, ttl=ttl, keep_ttl=keep_ttl)
+        return _version_of(self.execute([operation], once=once, session=session)[0])
 
-    def touch(self, key: Bytes, ttl: Optional[float]) -> bool:
+    def touch(self, key: Bytes, ttl: Optional[float], *, once: Optional[str] = None,
+              session: Optional[Session] = None) -> bool:
         """Gives the record another time to live, in seconds from now; None: for ever. False when there is none."""
-        result = self.execute([touch(key, ttl)])[0]
+        result = self.execute([touch(key, ttl)], once=once, session=session)[0]
         if result.code == NOT_FOUND:
             return False
         _raise_unless_ok(result)
         return True
 
-    def delete(self, key: Bytes, *, condition: Optional[Condition] = None) -> bool:
+    def delete(self, key: Bytes, *, condition: Optional[Condition] = None, once: Optional[str] = None,
+               session: Optional[Session] = None) -> bool:
         """Removes the key; False when there was none. With a condition a missing key is ConditionFailed."""
-        result = self.execute([delete(key, condition=condition)])[0]
+        result = self.execute([delete(key, condition=condition)], once=once, session=session)[0]
         if result.code == NOT_FOUND:
             return False
         _raise_unless_ok(result)
         return True
 
-    def increment(self, key: Bytes, amount: int = 1) -> int:
+    def increment(self, key: Bytes, amount: int = 1, *, once: Optional[str] = None,
+                  session: Optional[Session] = None) -> int:
         """Adds to the number that the key holds, in one step; returns the sum.
 
         The number is a signed 64-bit integer, kept as decimal text (so get() says b"42"); a missing key counts
         as 0. Raises NotACounter when the key holds anything else, or the sum would not fit. After
-        UnknownOutcome it may have been added, or may yet: who repeats it may count twice.
+        UnknownOutcome it may have been added, or may yet: who repeats it without `once` may count twice.
         """
-        result = self.execute([increment(key, amount)])[0]
+        result = self.execute([increment(key, amount)], once=once, session=session)[0]
         _raise_unless_ok(result)
         try:
             return int(result.value)
         except ValueError:
             raise UnknownOutcome(f"the node answered an increment with {result.value!r}") from None
 
-    def execute(self, operations: Sequence[Operation], from_replica: bool = False, *,
-                ack: Optional[str] = None) -> List[Result]:
-        """Many operations on any keys at once; one Result each, in their order. Raises nothing of theirs."""
-        return _Call(self, operations, from_replica, time.monotonic() + self._timeout, ack=ack).run()
+    def execute(self, operations: Sequence[Operation], from_replica: bool = False, *, ack: Optional[str] = None,
+                once: Optional[str] = None, session: Optional[Session] = None) -> List[Result]:
+        """Many operations on any keys at once; one Result each, in their order. Raises nothing of theirs.
 
-    def execute_atomically(self, operations: Sequence[Operation], *, ack: Optional[str] = None) -> List[Result]:
+        With `once` each write has a name of its own, by its place: who repeats them keeps their order.
+        """
+        deadline = time.monotonic() + self._timeout
+        return _Call(self, operations, from_replica, deadline, ack=ack, once=once, session=session).run()
+
+    def execute_atomically(self, operations: Sequence[Operation], *, ack: Optional[str] = None,
+                           once: Optional[str] = None, session: Optional[Session] = None) -> List[Result]:
         """Many operations as one step: all of them are done, or none.
 
         Each sees what those before it did, and nothing of others comes in between. All keys share a slot: give
         them one {hash tag}. At most 4,096 operations and 17 MiB. Returns one Result each; a missing key is an
         answer, of a get and of a delete without a condition. When one cannot be done, its error is raised (whose
         `operation` says which it was), and nothing was done; after UnknownOutcome all of it may have been done, or none, or may yet be.
+        What is to be done `once` holds no gets.
         """
-        results = _Call(self, operations, False, time.monotonic() + self._timeout, atomic=True, ack=ack).run()
+        deadline = time.monotonic() + self._timeout
+        results = _Call(self, operations, False, deadline, atomic=True, ack=ack, once=once, session=session).run()
         failed = [place for place, result in enumerate(results) if result.code not in (OK, NOT_FOUND)]
         if failed:
             in_the_way = next((place for place in failed if results[place].code != ABORTED), failed[0])
@@ -270,7 +302,8 @@ class Client:
         return results
 
     def scan(self, prefix: Bytes = b"", *, start: Bytes = b"", end: Bytes = b"", reverse: bool = False,
-             keys_only: bool = False, from_replica: bool = False, limit: Optional[int] = None) -> Iterator[Item]:
+             keys_only: bool = False, from_replica: bool = False, limit: Optional[int] = None,
+             session: Optional[Session] = None) -> Iterator[Item]:
         """The records whose keys begin with `prefix`, from `start` to before `end` (empty: no end), in the order of
         their keys; `reverse` begins with the last. At most `limit` of them.
 
@@ -284,7 +317,7 @@ class Client:
             return iter(())
         page = protocol.MAX_SCAN_ITEMS if limit is None else min(limit, protocol.MAX_SCAN_ITEMS)
         first, last = (high, low) if reverse else (low, high)
-        records = [self._scan_shard(Scan(shard, first, last, reverse, keys_only, page), from_replica)
+        records = [self._scan_shard(Scan(shard, first, last, reverse, keys_only, page), from_replica, session)
                    for shard in self.topology().shards]
         merged = heapq.merge(*records, key=lambda item: item.key, reverse=reverse)
         return itertools.islice(merged, limit)
@@ -376,9 +409,15 @@ class Client:
 
     # ---- scans ----
 
-    def _scan_shard(self, scan: Scan, from_replica: bool) -> Iterator[Item]:
+    def _numbers(self, count: int) -> Tuple[int, int]:
+        """This client's id, and the first of so many numbers that it has not used."""
+        first = self._last_number + 1
+        self._last_number += count
+        return self._once_id, first
+
+    def _scan_shard(self, scan: Scan, from_replica: bool, session: Optional[Session]) -> Iterator[Item]:
         while True:
-            page = self._page(scan, from_replica)
+            page = self._page(scan, from_replica, session)
             yield from page.items
             if not page.next:
                 return
@@ -387,19 +426,23 @@ class Client:
                 raise InternalError("the next page of a scan does not lie behind this one")
             scan = dataclasses.replace(scan, start=page.next)
 
-    def _page(self, scan: Scan, from_replica: bool) -> Page:
+    def _page(self, scan: Scan, from_replica: bool, session: Optional[Session]) -> Page:
         """From whoever can give it within the timeout."""
         deadline = time.monotonic() + self._timeout
         read = protocol.REPLICA if from_replica else protocol.LINEARIZABLE
+        told: Optional[str] = None  # where to, by a replica that has not come to what the session has seen
         while True:
-            endpoint = self._member(scan.shard, from_replica)
+            endpoint = told or self._member(scan.shard, from_replica)
+            told = None
             problem: DistriKVError = Unavailable(f"no answer from {endpoint}")
             try:
                 page = self._ask(endpoint, protocol.TYPE_SCAN, min(deadline, time.monotonic() + self._try_time),
-                                 read, scan)
+                                 read, scan, session)
                 if isinstance(page, Page):
                     if page.moved is None:
                         return page
+                    if from_replica:
+                        told = page.moved.rpc
                     problem = Unavailable("the shard kept being moved")
                 elif page is not None:
                     raise InternalError(f"{endpoint}: not what was asked")
@@ -420,20 +463,24 @@ class Client:
     # ---- topology ----
 
     def _ask(self, endpoint: str, type_: int, until: float, read: int = protocol.LINEARIZABLE,
-             scan: Optional[Scan] = None) -> object:
+             scan: Optional[Scan] = None, session: Optional[Session] = None) -> object:
         """The body of the answer to a request without operations, None without one. Raises on a refusal.
 
         Not during a _Call: what else comes is taken for late.
         """
         request_id = self._next_id()
-        if not self._send(endpoint, protocol.encode_request(type_, request_id, read=read, scan=scan), until):
+        request = protocol.encode_request(type_, request_id, read=read, scan=scan, session=session)
+        if not self._send(endpoint, request, until):
             return None
         answer: object = None
         while answer is None and time.monotonic() < until:
             for sender, data in self._receive(until):
                 try:
                     if sender == endpoint and protocol.peek_request_id(data) == request_id:
-                        answer = protocol.decode_reply(data, []).body
+                        reply = protocol.decode_reply(data, [])
+                        answer = reply.body
+                        if session is not None:
+                            session.take(reply.session)
                 except Malformed:
                     pass
         if isinstance(answer, Refusal):
@@ -515,8 +562,17 @@ class _Call:
     """
 
     def __init__(self, client: Client, operations: Sequence[Operation], from_replica: bool, deadline: float,
-                 atomic: bool = False, ack: Optional[str] = None) -> None:
+                 atomic: bool = False, ack: Optional[str] = None, once: Optional[str] = None,
+                 session: Optional[Session] = None) -> None:
         self.client = client
+        self.session = session
+        # By these its writes are done once: the client's id, and the number of the first.
+        self.once: Optional[Tuple[int, int]] = None
+        if once is not None:
+            self.once = _once_id(once)
+        elif client._once_id and any(one.code != protocol.GET for one in operations):
+            self.once = client._numbers(len(operations))
+        self.unanswered: Set[int] = set()  # places of writes that have been sent, and may have been done
         self.ack = client._ack if ack is None else _ack_mode(ack)
         self.operations = operations
         self.from_replica = from_replica
@@ -533,7 +589,8 @@ class _Call:
         self.asked_at = 0.0  # the topology, in doubt
 
     def run(self) -> List[Result]:
-        self.results = _refused_batch(self.operations) if self.atomic else list(map(_illegal, self.operations))
+        self.results = _refused_batch(self.operations, self.once is not None) if self.atomic else list(
+            map(_illegal, self.operations))
         self.to_send = [(place, None) for place, result in enumerate(self.results) if result is None]
         while self.flights or self.to_send:
             now = time.monotonic()
@@ -596,8 +653,10 @@ class _Call:
         operations = [self.operations[place] for place in places]
         request_id = self.client._next_id()
         read = protocol.REPLICA if self.from_replica else protocol.LINEARIZABLE
-        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read, self.ack,
-                                       atomic=self.atomic)
+        client_id, first = self.once or (0, 0)
+        numbers = [first + place for place in places] if first and not self.atomic else []
+        data = protocol.encode_request(protocol.TYPE_OPERATIONS, request_id, operations, read, self.ack, client_id,
+                                       first, atomic=self.atomic, numbers=numbers, session=self.session)
         try_ends = min(self.deadline, time.monotonic() + min(self.client._try_time, _CONNECT_TIME))
         problem = f"no connection to {endpoint}"
         try:
@@ -606,7 +665,8 @@ class _Call:
             sent, problem = False, str(error)
         if sent:
             expires = time.monotonic() + self.client._try_time
-            self.flights[request_id] = _Flight(endpoint, places, [one.code for one in operations], expires)
+            codes = [one.code for one in operations]
+            self.flights[request_id] = _Flight(endpoint, places, codes, expires, self.once is not None)
             return
         for place in places:
             self._again(place, Result(_UNAVAILABLE, message=problem), None)
@@ -630,10 +690,13 @@ class _Call:
                 flight = self.flights.get(request_id)
                 if flight is None or flight.endpoint != endpoint:
                     continue
-                body = protocol.decode_reply(data, flight.codes).body
+                reply = protocol.decode_reply(data, flight.codes)
+                body = reply.body
             except Malformed:
                 continue
             del self.flights[request_id]
+            if self.session is not None:
+                self.session.take(reply.session)
             if isinstance(body, list):
                 self._take(flight, body)
             else:
@@ -641,7 +704,10 @@ class _Call:
                 self._take(flight, [Result(code, message=f"{endpoint}: {text}")] * len(flight.places))
 
     def _take(self, flight: _Flight, results: List[Result]) -> None:
-        if self.atomic and any(result.code not in _NOTHING_WAS_DONE for result in results):
+        if self.once is not None and any(result.code == _UNKNOWN_OUTCOME for result in results):
+            self.unanswered.update(flight.places)
+        if self.atomic and any(result.code not in _NOTHING_WAS_DONE for result in results) and \
+                not (self.once is not None and any(result.code == _UNKNOWN_OUTCOME for result in results)):
             for place, result in zip(flight.places, results):
                 self.results[place] = result
             return
@@ -652,8 +718,8 @@ class _Call:
             if overflow and result.code == _TOO_LARGE and code == protocol.GET:
                 self._again(place, result, None)
                 continue
-            # A read that was given up together with a write, when its primary stepped down.
-            open_read = result.code == _UNKNOWN_OUTCOME and code == protocol.GET
+            # A read that was given up together with a write, when its primary stepped down, or one that may come again.
+            open_read = result.code == _UNKNOWN_OUTCOME and (code == protocol.GET or self.once is not None)
             if result.code not in _NOTHING_WAS_DONE and not open_read:
                 self.results[place] = result
                 continue
@@ -698,8 +764,13 @@ class _Call:
                 continue
             del self.flights[request_id]
             self.refresh = True
-            for place in flight.places:
-                self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+            self._ask_again(flight)
+
+    def _ask_again(self, flight: _Flight) -> None:
+        """It was not answered: what it holds may have been done, and may be sent again."""
+        self.unanswered.update(place for place, code in zip(flight.places, flight.codes) if code != protocol.GET)
+        for place in flight.places:
+            self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
 
     def _doubt_at(self) -> float:
         """When an answer has been so long in coming that the shard may have another primary."""
@@ -727,16 +798,16 @@ class _Call:
                     self._finish_unanswered(flight, f"the connection to {flight.endpoint} was lost")
             elif is_lost or (target != flight.endpoint and not self.from_replica):
                 del self.flights[request_id]
-                for place in flight.places:
-                    self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+                self._ask_again(flight)
 
     def _finish_unanswered(self, flight: _Flight, why: str) -> None:
         for place, code in zip(flight.places, flight.codes):
             unknown = code != protocol.GET or (self.atomic and flight.writes)
-            self.results[place] = Result(
-                _UNKNOWN_OUTCOME if unknown else _UNAVAILABLE,
-                message=why +
-                (": the write may have happened, or may yet; read the key before deciding" if unknown else ""))
+            self.results[place] = self._unknown(why) if unknown else Result(_UNAVAILABLE, message=why)
+
+    def _unknown(self, why: str) -> Result:
+        decide = "read the key before deciding" if self.once is None else "it may be sent again by the same name"
+        return Result(_UNKNOWN_OUTCOME, message=f"{why}: the write may have happened, or may yet; {decide}")
 
     def _give_up(self) -> None:
         """Gives every operation without a result the one that is true at the deadline."""
@@ -747,7 +818,8 @@ class _Call:
                 last = self.last.get(place, Result(_UNAVAILABLE, message="no time was left to send it"))
                 message = last.message if last.moved is None else "the key kept being moved"
                 code = _OVERLOADED if last.code == _OVERLOADED else _UNAVAILABLE
-                self.results[place] = Result(code, message=message)
+                maybe = place in self.unanswered
+                self.results[place] = self._unknown(message) if maybe else Result(code, message=message)
 
 
 def _range(prefix: bytes, start: bytes, end: bytes) -> Tuple[bytes, bytes]:
@@ -763,6 +835,9 @@ def _illegal(operation: Operation) -> Optional[Result]:
         return Result(3, message="the key is empty: it must have 1 to 480 bytes")
     if len(operation.key) > protocol.MAX_KEY_BYTES:
         return Result(4, message=f"the key has {len(operation.key)} bytes: at most 480 are allowed")
+    if operation.key.startswith(protocol.RESERVED_PREFIX):
+        return Result(3, message="a key cannot begin with the bytes ff ff 64 6b 76 ff: they mark records that are no "
+                      "user's")
     if len(operation.value) > protocol.MAX_VALUE_BYTES:
         return Result(4, message=f"the value has {len(operation.value)} bytes: at most 16 MiB are allowed")
     if operation.code == protocol.REMOVE and operation.condition == if_missing():
@@ -772,7 +847,7 @@ def _illegal(operation: Operation) -> Optional[Result]:
     return None
 
 
-def _refused_batch(operations: Sequence[Operation]) -> List[Optional[Result]]:
+def _refused_batch(operations: Sequence[Operation], once: bool) -> List[Optional[Result]]:
     """Of an atomic one: what is wrong with it, or None for each."""
     problems = list(map(_illegal, operations))
     if any(problems):
@@ -783,6 +858,8 @@ def _refused_batch(operations: Sequence[Operation]) -> List[Optional[Result]]:
         problem = Result(3, message=f"an atomic batch has at most {protocol.MAX_OPERATIONS} operations")
     elif size > protocol.MAX_REQUEST_BYTES:
         problem = Result(4, message="the batch is too large: keys and values of at most 17 MiB together")
+    elif once and any(one.code == protocol.GET for one in operations):
+        problem = Result(3, message="a batch that is to be done once has no gets")
     elif len({slot_of(one.key) for one in operations}) > 1:
         problem = Result(3, message="the keys of an atomic batch must share a slot: give them one {hash tag}")
     return [problem] * len(operations)

@@ -95,6 +95,12 @@ class NotACounter(DistriKVError):
     code = 15
 
 
+class Reused(DistriKVError):
+    """Another write was sent by the same name for once (`once`). Nothing was done."""
+
+    code = 17
+
+
 OK = 0
 NOT_FOUND = 1
 MOVED = 2
@@ -104,7 +110,7 @@ ABORTED = 16
 _BY_CODE: Dict[int, Type[DistriKVError]] = {
     kind.code: kind
     for kind in (BadRequest, TooLarge, WrongVersion, Overloaded, Unavailable, UnknownOutcome, DiskFull, IoError,
-                 Corrupt, InternalError, ConditionFailed, NotACounter)
+                 Corrupt, InternalError, ConditionFailed, NotACounter, Reused)
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 import msgpack
 
 from .errors import CONDITION_FAILED, MOVED, OK, Version
+from .session import Session
 from .slots import SLOT_COUNT
 
 VERSION = 1
@@ -23,6 +24,9 @@ MIN_AMOUNT, MAX_AMOUNT = -2**63, 2**63 - 1
 MAX_TTL_MS = 36525 * 24 * 60 * 60 * 1000
 MAX_OPERATIONS = 4096
 MAX_SCAN_ITEMS = 1000
+# What a key of a record that is no user's begins with.
+RESERVED_PREFIX = b"\xff\xffdkv\xff"
+MAX_IDEMPOTENCY_KEY_BYTES = 255
 MAX_REQUEST_BYTES = MAX_VALUE_BYTES + (1 << 20)
 MAX_MESSAGE_BYTES = 19005440
 
@@ -98,6 +102,7 @@ class Reply:
 
     request_id: int
     body: Any
+    session: Optional[Session] = None  # where it was asked for: what the answer has shown
 
 
 @dataclass(frozen=True)
@@ -220,15 +225,26 @@ def _packable_condition(condition: Condition) -> List[int]:
 
 def encode_request(type_: int, request_id: int, operations: Sequence[Operation] = (), read: int = LINEARIZABLE,
                    ack: int = COMMITTED, client_id: int = 0, number: int = 0,
-                   control: Optional[Control] = None, atomic: bool = False, scan: Optional[Scan] = None) -> bytes:
+                   control: Optional[Control] = None, atomic: bool = False, scan: Optional[Scan] = None,
+                   numbers: Sequence[int] = (), session: Optional[Session] = None) -> bytes:
+    """`numbers`: of the operations, at `client_id`, which are to be done once; `number`: of an atomic batch."""
     body: List[Any] = []
     if type_ == TYPE_OPERATIONS:
         body = [read, ack, [_packable(op) for op in operations], *([True] if atomic else [])]
+        if numbers:
+            number = min(numbers)
+            offsets = [one - number for one in numbers]
+            if offsets != list(range(len(numbers))):
+                body += [False, offsets]
     elif control is not None:
         body = [control.action, control.shard, control.node]
     elif scan is not None:
         body = [read, scan.shard, scan.start, scan.end, scan.down, scan.keys_only, scan.limit]
-    return msgpack.packb([VERSION, type_, request_id, client_id, number, body], use_bin_type=True)
+    seen: List[Any] = []
+    if session is not None:
+        shards = [[shard, *version] for shard, version in sorted(session.seen.items())]
+        seen = [[session.topology_version, shards]]
+    return msgpack.packb([VERSION, type_, request_id, client_id, number, body, *seen], use_bin_type=True)
 
 
 # ---- replies ----
@@ -271,13 +287,19 @@ def _text(value: Any) -> str:
 
 def peek_request_id(data: bytes) -> int:
     """The id of a reply. Raises Malformed for what is no reply."""
-    fields = _array(_unpack(data), 4)
-    return _uint(fields[2])
+    return _uint(_envelope(data)[2])
+
+
+def _envelope(data: bytes) -> list:
+    fields = _array(_unpack(data))
+    if len(fields) not in (4, 5):
+        raise Malformed("not the envelope of a reply")
+    return fields
 
 
 def decode_reply(data: bytes, asked: Sequence[int]) -> Reply:
     """`asked`: the codes of the request's operations, in order. Raises Malformed."""
-    version, type_, request_id, body = _array(_unpack(data), 4)
+    version, type_, request_id, body, *rest = _envelope(data)
     request_id = _uint(request_id)
     if _uint(version) != VERSION:
         # The envelope and an error's body are the same in every version.
@@ -298,7 +320,19 @@ def decode_reply(data: bytes, asked: Sequence[int]) -> Reply:
         decoded = _page(body)
     else:
         raise Malformed("an unknown type of reply")
-    return Reply(request_id, decoded)
+    if rest and type_ not in (TYPE_OPERATIONS, TYPE_SCAN):
+        raise Malformed("a session of what has none")
+    return Reply(request_id, decoded, _session(rest[0]) if rest else None)
+
+
+def _session(body: Any) -> Session:
+    session = Session()
+    version, shards = _array(body, 2)
+    session.topology_version = _uint(version)
+    for one in _array(shards):
+        shard, epoch, seq = (_uint(number) for number in _array(one, 3))
+        session.seen[shard] = (epoch, seq)
+    return session
 
 
 def _refusal(body: Any) -> Refusal:

@@ -362,6 +362,71 @@ TEST_F(Replica, IsReadyOnceLevelWithItsPrimaryAndWhileItHearsIt) {
   EXPECT_FALSE(ready());
 }
 
+rpc::Request in_session(const std::string& key, Position seen, std::uint64_t topology_version = 0) {
+  rpc::Request request = get(key);
+  request.read = ReadMode::replica;
+  request.session = std::make_shared<const Session>(Session{topology_version, {{kShard, seen}}});
+  return request;
+}
+
+TEST_F(Replica, ASessionWaitsForWhatItHasSeen) {
+  align();
+  world_.tell(ClientRequest{{0, "reader"}, in_session("k", {Epoch{1}, Seq{1}})});
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(EventFrame{frame_of(Epoch{1}, {}, Seq{1}, {{"k", "v"}})});
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(Durable{world_.said<AppendFrame>().last});
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply).value, "v");
+  ASSERT_NE(reply.reply.session, nullptr);
+  EXPECT_EQ(reply.reply.session->of(kShard), (Position{Epoch{1}, Seq{1}}));
+  // What has been seen in an earlier epoch is older than anything of this one.
+  world_.tell(ClientRequest{{0, "reader"}, in_session("k", {Epoch{0}, Seq{9}})});
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).value, "v");
+}
+
+TEST_F(Replica, ASessionIsSentToThePrimaryWhenItHasWaitedForLong) {
+  align();
+  for (const auto& [seen, version] : {std::pair{Position{Epoch{1}, Seq{1}}, 0}, std::pair{Position{}, 9}}) {
+    world_.tell(ClientRequest{{0, "reader"}, in_session("k", seen, static_cast<std::uint64_t>(version))});
+    world_.pass(199ms);
+    EXPECT_FALSE(world_.has_said<ClientReply>());
+    world_.pass(1ms);
+    const auto result = result_of(world_.said<ClientReply>());
+    ASSERT_EQ(result.code, Errc::moved);
+    EXPECT_EQ(result.moved->node_name, "alpha");
+  }
+}
+
+TEST_F(Replica, NoMoreSessionsWaitThanItHasRoomFor) {
+  align();
+  for (int i = 0; i < 1'024; ++i)
+    world_.tell(ClientRequest{{0, "reader"}, in_session("k", {Epoch{1}, Seq{1}})});
+  EXPECT_FALSE(world_.has_said<ClientReply>());
+  world_.tell(ClientRequest{{0, "reader"}, in_session("k", {Epoch{1}, Seq{1}})});
+  EXPECT_EQ(result_of(world_.said<ClientReply>()).code, Errc::moved);
+}
+
+TEST_F(Replica, ASessionsScanWaitsToo) {
+  align();
+  rpc::Request request = in_session("k", {Epoch{1}, Seq{1}});
+  request.type = rpc::Type::scan;
+  request.operations.clear();
+  request.scan = std::make_shared<rpc::Scan>(rpc::Scan{kShard, "", "", false, false, 10});
+  world_.tell(ClientRequest{{0, "reader"}, request});
+  world_.pass(200ms);
+  EXPECT_NE(std::get<rpc::ScanReply>(world_.said<ClientReply>().reply.body).moved, nullptr);
+}
+
+TEST_F(Replica, SessionsThatWaitAreToldWhenItBecomesPrimary) {
+  align();
+  world_.tell(ClientRequest{{0, "reader"}, in_session("k", {Epoch{1}, Seq{1}})});
+  Effects said;
+  replica_.hand_over(said);
+  ASSERT_EQ(said.sends.size(), 1U);
+  EXPECT_EQ(error_of(std::get<ClientReply>(said.sends[0].second)), Errc::unavailable);
+}
+
 TEST_F(Replica, AnswersReadsOnly) {
   align();
   world_.tell(ClientRequest{{0, "writer"}, put("k", "v")});

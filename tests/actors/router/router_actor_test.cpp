@@ -152,6 +152,27 @@ TEST_F(Router, PutsResultsTogetherInTheOrderAsked) {
   EXPECT_EQ(result_of(reply, 4).version.seq, Seq{11});
 }
 
+TEST_F(Router, PutsTogetherWhatASessionHasSeenOfSeveralShards) {
+  rpc::Request request =
+      request_of({{OpCode::get, {key_of(kShard), ""}}, {OpCode::get, {key_of(kNear), ""}}});
+  request.session = std::make_shared<const Session>(Session{3, {{kNear, {Epoch{1}, Seq{5}}}}});
+  ask(request);
+  for (std::uint64_t i = 1; i <= 2; ++i) {
+    const auto part = world_.said<PartRequest>();
+    ASSERT_NE(part.request.session, nullptr);
+    EXPECT_EQ(*part.request.session, *request.session);
+    rpc::Reply answer = versions({i});
+    answer.session =
+        std::make_shared<const Session>(Session{i, {{world_.last_to().shard, {Epoch{2}, Seq{i}}}}});
+    world_.tell(PartReply{part.token, std::move(answer)});
+  }
+  const auto reply = world_.said<ClientReply>();
+  ASSERT_NE(reply.reply.session, nullptr);
+  EXPECT_EQ(reply.reply.session->topology_version, 2U);
+  EXPECT_NE(reply.reply.session->of(kShard), Position{});
+  EXPECT_NE(reply.reply.session->of(kNear), Position{});
+}
+
 TEST_F(Router, AReplyOverSeveralShardsFitsIntoAMessage) {
   ask(request_of({{OpCode::get, {key_of(kNear), ""}}, {OpCode::get, {key_of(kShard), ""}}}));
   const auto city = world_.said<PartRequest>();

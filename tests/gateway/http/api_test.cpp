@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "gateway/http/target.hpp"
+#include "messages/once.hpp"
 #include "tests/gateway/http/fixture.hpp"
 
 namespace dkv::testing {
@@ -76,6 +77,62 @@ TEST_F(Api, RefusesConditionsThatSayLessThanAVersion) {
   EXPECT_EQ(ask("GET", path, "", "If-Match: *\r\n").status, 400);
   EXPECT_EQ(ask("POST", path + "/incr", "", "If-Match: *\r\n").status, 400);
   EXPECT_EQ(backend.operations(), 0u);
+}
+
+TEST_F(Api, GivesAWriteTheNameThatItIsToBeDoneOnceBy) {
+  const auto named = [&](const std::string& method, const std::string& target, const std::string& field,
+                         const std::string& body = "") {
+    EXPECT_LT(ask(method, target, body, field + "\r\n").status, 500);
+    const rpc::Request asked = backend.last();
+    return OnceId{asked.client_id, asked.atomic ? asked.number : asked.operations.at(0).number};
+  };
+  const OnceId id = OnceId::of("order-17");
+  EXPECT_EQ(named("PUT", path, "Idempotency-Key: order-17", "v"), id);
+  EXPECT_EQ(named("PUT", path, "Idempotency-Key: \"order-17\"", "v"), id);
+  EXPECT_EQ(named("POST", path + "/incr", "Idempotency-Key: order-17"), id);
+  EXPECT_EQ(named("GET", "/set?value=1&key=" + key, "Idempotency-Key: order-17"), id);
+  EXPECT_EQ(named("DELETE", path, "Idempotency-Key: order-18"), OnceId::of("order-18"));
+  EXPECT_EQ(named("PUT", path, "Accept: *", "v"), OnceId{});
+  EXPECT_EQ(named("GET", path, "Idempotency-Key: order-17"), OnceId{});
+  const std::string body = R"({"operations":[{"op":"put","key":")" + key + R"(","value":"v"},)" +
+                           R"({"op":"delete","key":")" + foreign + R"("}],"atomic":)";
+  EXPECT_EQ(named("POST", "/v1/batch", "Idempotency-Key: order-17", body + "true}"), id);
+  EXPECT_EQ(named("POST", "/v1/batch", "Idempotency-Key: order-17", body + "false}"), id);
+  EXPECT_EQ(backend.last().operations.at(1).number, id.number + 1);
+  for (const std::string& wrong : {""s, "\"\""s, std::string(256, 'x')}) {
+    const auto refused = ask("PUT", path, "v", "Idempotency-Key: " + wrong + "\r\n");
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(code_of(refused), "bad_request");
+  }
+  backend.answers_all = OperationResult::failed(Errc::reused, "another write");
+  const auto reused = ask("PUT", path, "v", "Idempotency-Key: order-17\r\n");
+  EXPECT_EQ(reused.status, 422);
+  EXPECT_EQ(code_of(reused), "reused");
+}
+
+TEST_F(Api, CarriesASessionFromAnswerToRequest) {
+  backend.shows = {3, {{ShardId{1}, {Epoch{7}, Seq{42}}}}};
+  const auto begun = ask("PUT", path, "v", "X-Session: new\r\n");
+  EXPECT_EQ(begun.header("x-session"), "3;1:7-42");
+  EXPECT_EQ(*backend.last().session, Session{});
+  const std::string field = "X-Session: 4;1:7-50,2:1-9\r\n";
+  const Session seen{4, {{ShardId{1}, {Epoch{7}, Seq{50}}}, {ShardId{2}, {Epoch{1}, Seq{9}}}}};
+  for (const auto* target : {"?read=replica", "-missing"}) {
+    const auto read = ask("GET", path + target, "", field);
+    EXPECT_EQ(read.header("x-session"), "4;1:7-50,2:1-9");
+    EXPECT_EQ(*backend.last().session, seen);
+  }
+  EXPECT_EQ(ask("GET", "/v1/kv", "", field).header("x-session"), "4;1:7-50,2:1-9");
+  EXPECT_EQ(*backend.last_scan.session, seen);
+  const std::string body = R"({"operations":[{"op":"get","key":")" + key + R"("}]})";
+  EXPECT_EQ(ask("POST", "/v1/batch", body, field).header("x-session"), "4;1:7-50,2:1-9");
+  EXPECT_EQ(*backend.last().session, seen);
+  EXPECT_EQ(ask("GET", path).header("x-session"), "");
+  EXPECT_EQ(backend.last().session, nullptr);
+  for (const auto* wrong : {"12", "new;", "4;1:7", "4;1:7-50;"}) {
+    for (const auto* target : {"/v1/kv", "/v1/kv/k"})
+      EXPECT_EQ(ask("GET", target, "", "X-Session: "s + wrong + "\r\n").status, 400) << wrong;
+  }
 }
 
 TEST_F(Api, TellsWhatIsThereWhenAConditionFails) {

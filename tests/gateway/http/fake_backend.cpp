@@ -51,12 +51,19 @@ rpc::Reply FakeBackend::call(rpc::Request request, std::chrono::milliseconds) {
   std::vector<OperationResult> results;
   for (const auto& operation : request.operations) results.push_back(perform(operation));
   last_ = request;
-  return {0, std::move(results)};
+  if (!request.session) return {0, std::move(results)};
+  last_.session = std::make_shared<const Session>(*request.session);
+  return {0, std::move(results), std::make_shared<const Session>(shows)};
 }
 
-std::vector<OperationResult> FakeBackend::execute(const rpc::Request& request) {
+std::vector<OperationResult> FakeBackend::execute(const rpc::Request& request,
+                                                  std::shared_ptr<Session> session) {
   const std::lock_guard lock(mutex_);
   last_ = request;
+  if (session) {
+    last_.session = std::make_shared<const Session>(*session);
+    session->take(shows);
+  }
   std::vector<OperationResult> results;
   for (const auto& operation : request.operations) {
     ++operations_;
@@ -67,6 +74,10 @@ std::vector<OperationResult> FakeBackend::execute(const rpc::Request& request) {
 
 Result<ScanResult> FakeBackend::scan(const ScanOptions& options) {
   last_scan = options;
+  if (options.session) {
+    last_scan.session = std::make_shared<Session>(*options.session);
+    options.session->take(shows);
+  }
   if (refuses_all) return *refuses_all;
   return page;
 }

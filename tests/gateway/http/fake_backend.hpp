@@ -22,7 +22,8 @@ class FakeBackend : public Backend {
  public:
   rpc::Reply call(rpc::Request request, std::chrono::milliseconds timeout) override;
   /// Takes keys of the other shard too.
-  std::vector<OperationResult> execute(const rpc::Request& request) override;
+  std::vector<OperationResult> execute(const rpc::Request& request,
+                                       std::shared_ptr<Session> session) override;
   Result<ScanResult> scan(const ScanOptions& options) override;
   void tell_watcher(WatchCommand command) override;
 
@@ -35,6 +36,7 @@ class FakeBackend : public Backend {
   NodeStatus status;
   ScanOptions last_scan;
   ScanResult page;
+  Session shows;  // by each answer to a session
 
   /// From here on operations wait, until release().
   void hold();

@@ -21,7 +21,7 @@ class DeadPool : public testing::Test {
   void ask(int threads) {
     for (int i = 0; i < threads; ++i) {
       threads_.emplace_back([this] {
-        const Errc code = pool_.execute(increment()).front().code;
+        const Errc code = pool_.execute(increment(), nullptr).front().code;
         ++(code == Errc::overloaded ? refused_ : asked_);
       });
     }

@@ -27,6 +27,8 @@ class FakeNode:
         self.largest = 0  # request, in bytes
         self.atomic = False  # the request that is being answered
         self.acks = []  # what requests asked for
+        self.names = []  # client id and number of each
+        self.sessions = []
         self.scan_script = self.serve_scan
         self.scans = []  # what was asked
         self._stop = threading.Event()
@@ -49,7 +51,9 @@ class FakeNode:
             if not self._socket.poll(10):
                 continue
             sender, data = self._socket.recv_multipart()
-            _, type_, request_id, _, _, body = msgpack.unpackb(data, raw=True)
+            _, type_, request_id, client_id, number, body, *session = msgpack.unpackb(data, raw=True)
+            self.names.append((client_id, number))
+            self.sessions.append(session)
             self.largest = max(self.largest, len(data))
             if type_ == protocol.TYPE_TOPOLOGY:
                 replies = [msgpack.packb([1, type_, request_id, [1, self.topology]])]
@@ -58,7 +62,7 @@ class FakeNode:
                 replies = self.scan_script(body, request_id)
             else:
                 self.requests += 1
-                self.atomic = body[3:] == [True]
+                self.atomic = body[3:4] == [True]
                 self.acks.append(body[1])
                 replies = self.script(body[2], request_id)
             for reply in replies:
@@ -463,6 +467,91 @@ class ClientTest(unittest.TestCase):
             with self.assertRaises(distrikv.UnknownOutcome):
                 write(self.client(node, timeout=0.4))
             self.assertEqual(node.requests, 1)
+
+    def test_a_write_that_is_to_be_done_once_is_sent_again_by_the_same_name(self):
+        for silence in ([], [lambda request_id: msgpack.packb([1, 0, request_id, [8, "stepping down"]])]):
+            node = self.node()
+            node.script = self.after(
+                2, lambda operations, request_id, say=silence: [one(request_id) for one in say], node.serve)
+            client = self.client(node, timeout=8.0, exactly_once=True)
+            client.topology()
+            node.names.clear()
+            self.assertEqual(client.increment("n"), 1)
+            names = [name for name in node.names if name != (0, 0)]  # those of the topology are asked for without
+            self.assertEqual(len(names), 3)
+            self.assertEqual(len(set(names)), 1)
+            self.assertEqual(client.increment("n"), 2)
+            self.assertNotEqual(node.names[-1], names[0])
+            client.get("n")
+            self.assertEqual(node.names[-1], (0, 0))
+
+    def test_a_name_of_the_callers_is_the_same_in_every_process(self):
+        node = self.node()
+        for _ in range(2):
+            self.client(node).put("k", "v", once="order-17")
+            # As the C++ client and HTTP have it.
+            self.assertEqual(node.names[-1], (3347835856509036235, 1409400257874381373))
+        with self.assertRaises(ValueError):
+            self.client(node).put("k", "v", once="")
+        with self.assertRaises(distrikv.Reused):
+            self.client(self.node(refuse(17))).put("k", "v", once="order-17")
+
+    def test_what_was_sent_once_and_then_refused_is_unknown(self):
+        node = self.node()
+        node.script = self.after(1, lambda operations, request_id: [], refuse(7))
+        with self.assertRaises(distrikv.UnknownOutcome):
+            self.client(node, timeout=1.0).put("k", "v", once="order-17")
+        self.assertGreater(node.requests, 1)
+
+    def test_an_atomic_batch_that_is_to_be_done_once_has_one_name(self):
+        node = self.node()
+        node.script = self.after(1, lambda operations, request_id: [], node.serve)
+        client = self.client(node, timeout=8.0)
+        client.execute_atomically([distrikv.put("k", "v"), distrikv.increment("{k}n")], once="order-17")
+        self.assertEqual(node.names[-1], (3347835856509036235, 1409400257874381373))
+        self.assertTrue(node.atomic)
+        self.assertEqual(node.records, {b"k": b"v", b"{k}n": b"1"})
+        with self.assertRaises(distrikv.BadRequest):
+            client.execute_atomically([distrikv.get("k")], once="order-17")
+
+    def test_a_session_carries_what_it_has_seen(self):
+        node = self.node()
+        answers = []
+
+        def script(operations, request_id):
+            answer = msgpack.unpackb(node.serve(operations, request_id)[0], raw=True, use_list=True)
+            return [msgpack.packb([*answer, [12, [[1, 7, 10 + len(answers)]]]])]
+        node.script = script
+        session = distrikv.Session()
+        client = self.client(node)
+        client.put("k", "v", session=session)
+        self.assertEqual(str(session), "12;1:7-10")
+        answers.append(1)
+        client.get("k", from_replica=True, session=session)
+        self.assertEqual(node.sessions[-1], [[12, [[1, 7, 10]]]])
+        self.assertEqual(str(session), "12;1:7-11")
+        self.assertEqual(distrikv.Session(str(session)), session)
+        for wrong in ("12", "12;1", "x;", "12;1:7-+1"):
+            with self.assertRaises(ValueError):
+                distrikv.Session(wrong)
+
+    def test_a_scan_of_a_session_follows_to_where_it_can_be_answered(self):
+        node = self.node()
+        node.records, node.versions = {b"a": b"1"}, {b"a": (1, 1)}
+        moved = [2, 1, "a", "a", node.endpoint, "127.0.1.1:8080", 1]
+        turns = []
+
+        def script(scan, request_id):
+            turns.append(scan)
+            if len(turns) == 1:
+                return [msgpack.packb([1, protocol.TYPE_SCAN, request_id, moved])]
+            answer = msgpack.unpackb(node.serve_scan(scan, request_id)[0], raw=True, use_list=True)
+            return [msgpack.packb([*answer, [1, [[1, 7, 10]]]])]
+        node.scan_script = script
+        session = distrikv.Session("1;1:7-10")
+        found = list(self.client(node).scan(from_replica=True, session=session))
+        self.assertEqual([item.key for item in found], [b"a"])
+        self.assertEqual(len(turns), 2)
 
     def test_a_read_without_an_answer_is_tried_again(self):
         node = self.node()

@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from distrikv import protocol, slot_of
+from distrikv import Session, protocol, slot_of
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 TYPES = {"operations": protocol.TYPE_OPERATIONS, "topology": protocol.TYPE_TOPOLOGY, "status": protocol.TYPE_STATUS,
@@ -59,6 +59,22 @@ def expected_scan(meaning):
                          scan["keys_only"], scan["limit"])
 
 
+def session_of(meaning):
+    if "session" not in meaning:
+        return None
+    session = Session()
+    session.topology_version = meaning["session"]["topology_version"]
+    session.seen = {shard: (epoch, seq) for shard, epoch, seq in meaning["session"]["seen"]}
+    return session
+
+
+def numbers_of(meaning):
+    """Of operations that are to be done once, in no atomic batch."""
+    if not meaning["number"] or meaning.get("atomic") or meaning["type"] != "operations":
+        return []
+    return [one.get("number", meaning["number"] + place) for place, one in enumerate(meaning["operations"])]
+
+
 def expected_result(meaning):
     if meaning["code"] == 0:
         return protocol.Result(0, (meaning["epoch"], meaning["seq"]), meaning["created"],
@@ -106,7 +122,8 @@ class Vectors(unittest.TestCase):
                     read=["linearizable", "replica"].index(meaning.get("scan", meaning).get("read", "linearizable")),
                     ack=["committed", "local"].index(meaning.get("ack", "committed")),
                     client_id=meaning["client_id"], number=meaning["number"], control=expected_control(meaning),
-                    atomic=meaning.get("atomic", False), scan=expected_scan(meaning))
+                    atomic=meaning.get("atomic", False), scan=expected_scan(meaning), numbers=numbers_of(meaning),
+                    session=session_of(meaning))
                 self.assertEqual(data.hex(), vector["hex"])
 
     def test_replies_are_decoded_to_exactly_this_meaning(self):
@@ -117,6 +134,7 @@ class Vectors(unittest.TestCase):
                 reply = protocol.decode_reply(data, [CODES[name] for name in vector["asked"]])
                 self.assertEqual(reply.request_id, vector["reply"]["request_id"])
                 self.assertEqual(reply.body, expected_body(vector["reply"]))
+                self.assertEqual(reply.session, session_of(vector["reply"]))
                 self.assertEqual(protocol.peek_request_id(data), reply.request_id)
 
     def test_bad_replies_are_refused(self):
