@@ -546,7 +546,7 @@ void ReplicaActor::answer_or_park(Asker asker, rpc::Request request, TimePoint n
 
 /// Its session has seen what this copy, or this node's topology, has not come to.
 bool ReplicaActor::is_ahead(const rpc::Request& request) const {
-  if (!request.session) return false;
+  if (!request.session || !options_.rules.sessions_wait) return false;
   return copy_.last() < request.session->of(self_.shard) ||
          topology_->version < request.session->topology_version;
 }

@@ -32,6 +32,7 @@ struct ReplicaRules {
   bool align_first = true;     // R3: nothing of an epoch is taken before a pull in it
   bool cut_safe = true;        // R5: an answer counts only for the question and the process that it names
   bool committed_only = true;  // R17: readers see only what is committed
+  bool sessions_wait = true;   // R20: nothing older than a reader's session has seen
 };
 
 struct ReplicaOptions {

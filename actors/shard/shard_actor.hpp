@@ -38,9 +38,10 @@ struct ShardOptions {
   /// How long the outcome of a write that is to be done once is kept for those who send it again.
   Duration keep_outcomes = 10min;
   // What a test may break, to see that it is noticed.
-  bool sync_first = true;      // R2: commit waits for this disk
-  bool whole_batches = true;   // an atomic batch is in one frame
-  bool committed_only = true;  // R17: watchers are told what is committed
+  bool sync_first = true;       // R2: commit waits for this disk
+  bool whole_batches = true;    // an atomic batch is in one frame
+  bool committed_only = true;   // R17: watchers are told what is committed
+  bool outcomes_of_all = true;  // R19: of what was not done too
 };
 
 /// What a replica that becomes primary has: its copy, and what follows it in its log, committed or not. All

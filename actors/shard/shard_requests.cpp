@@ -175,7 +175,7 @@ std::vector<OperationResult> ShardActor::execute_atomically(std::span<const Oper
     for (std::size_t i = 0; i + 1 < results.size(); ++i) results[i] = aborted();
     results.resize(operations.size(), aborted());
   }
-  if (id && is_decided) {
+  if (id && is_decided && (is_done || options_.outcomes_of_all)) {
     // Of what was not done too: an attempt that is on its way yet must not be done after its sender was told
     // so.
     const std::string kept = encode(Outcome{question, results});

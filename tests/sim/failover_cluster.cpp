@@ -451,6 +451,7 @@ void FailoverCluster::finish(Duration rest) {
   run_for(kLastReadsBefore);
   check_final_state();
   if (watchers_) judge_watchers();
+  if (repeaters_) judge_repeaters();
   check_alarms();
   add_expiries();
   judge_history();
@@ -461,6 +462,19 @@ void FailoverCluster::start_watchers(std::size_t watchers, std::uint64_t seed) {
   watchers_ = std::make_unique<Watchers>(
       world_, prefixes_, watchers, seed, [this](ShardId shard) { return is_weak(shard); },
       [this](std::string what) { violated(std::move(what)); });
+}
+
+void FailoverCluster::start_repeaters(std::size_t repeaters, std::uint64_t seed, TimePoint until) {
+  repeaters_ = std::make_unique<Repeaters>(
+      world_, repeaters, seed, until, [this](ShardId shard) { return is_weak(shard); },
+      [this](std::string what) { violated(std::move(what)); });
+}
+
+void FailoverCluster::judge_repeaters() {
+  repeaters_->finish();
+  result_.named_writes = repeaters_->writes();
+  result_.repeated = repeaters_->repeated();
+  result_.session_reads = repeaters_->session_reads();
 }
 
 void FailoverCluster::judge_watchers() {

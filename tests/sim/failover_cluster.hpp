@@ -13,6 +13,7 @@
 
 #include "tests/linearizability/history.hpp"
 #include "tests/sim/prefix_check.hpp"
+#include "tests/sim/repeaters.hpp"
 #include "tests/sim/replica_reads.hpp"
 #include "tests/sim/sim_world.hpp"
 #include "tests/sim/watchers.hpp"
@@ -34,14 +35,17 @@ struct FailoverResult {
   std::uint64_t unknown_outcomes = 0;
   std::uint64_t refused_for_room = 0;  // writes, while a disk was full
   std::uint64_t faults = 0;
-  std::uint64_t epochs = 0;      // begun
-  std::uint64_t take_overs = 0;  // of them, by another node
-  std::uint64_t hand_overs = 0;  // asked for by an operator, and done
-  std::uint64_t wiped = 0;       // nodes that lost their folders
-  std::uint64_t copies = 0;      // of whole shards, begun by a replica
-  std::uint64_t watched = 0;     // events that watchers were told of
-  std::uint64_t resumed = 0;     // watches
-  std::uint64_t gaps = 0;        // that watchers were told of
+  std::uint64_t epochs = 0;         // begun
+  std::uint64_t take_overs = 0;     // of them, by another node
+  std::uint64_t hand_overs = 0;     // asked for by an operator, and done
+  std::uint64_t wiped = 0;          // nodes that lost their folders
+  std::uint64_t copies = 0;         // of whole shards, begun by a replica
+  std::uint64_t watched = 0;        // events that watchers were told of
+  std::uint64_t resumed = 0;        // watches
+  std::uint64_t gaps = 0;           // that watchers were told of
+  std::uint64_t named_writes = 0;   // by repeaters
+  std::uint64_t repeated = 0;       // their attempts beyond the first
+  std::uint64_t session_reads = 0;  // answered
   std::vector<std::string> violations;
 };
 
@@ -72,6 +76,8 @@ class FailoverCluster {
   void start_clients(std::size_t clients, std::size_t keys, TimePoint until);
   /// Clients who watch, until the end.
   void start_watchers(std::size_t watchers, std::uint64_t seed);
+  /// Clients who send their writes until they are answered, until then.
+  void start_repeaters(std::size_t repeaters, std::uint64_t seed, TimePoint until);
   /// One operation at one node, whose outcome counts as any client's.
   void put(NodeId node, const std::string& key, const std::string& value);
   void get(NodeId node, const std::string& key);
@@ -114,6 +120,7 @@ class FailoverCluster {
   void read_in_the_end(const std::string& key);
   void check_final_state();
   void judge_watchers();
+  void judge_repeaters();
   void check_replica(NodeId node, ReplicaActor& replica, ShardActor& primary, NodeId leader,
                      const std::string& name);
   void check_alarms();
@@ -128,6 +135,7 @@ class FailoverCluster {
   ReplicaReads weak_reads_;
   PrefixCheck prefixes_;
   std::unique_ptr<Watchers> watchers_;
+  std::unique_ptr<Repeaters> repeaters_;
   FailoverResult result_;
   std::map<std::string, Position> told_;  // the version of each key that any client was told last
   std::map<std::size_t, Duration> ttls_;  // of puts, by their place in the history

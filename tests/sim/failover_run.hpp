@@ -16,6 +16,7 @@ struct FailoverOptions {
   Duration length = 60s;
   bool causes_faults = true;
   bool watches = false;                        // with clients who watch, too
+  bool repeats = false;                        // with clients who send writes again, and read by sessions
   std::function<void(NodeOptions&)> breaks{};  // a rule, to see that it would be noticed
 };
 

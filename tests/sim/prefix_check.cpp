@@ -1,5 +1,7 @@
 #include "tests/sim/prefix_check.hpp"
 
+#include "messages/once.hpp"
+
 namespace dkv::sim {
 
 void PrefixCheck::appended(ShardId shard, const FrameBytes& bytes) {
@@ -64,7 +66,8 @@ std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, cons
       return name + " was told of " + to_string(upto) + " after " + to_string(from) +
              ", which it does not follow";
     const Change& what = change->second;
-    const bool concerns = what.type != EventType::epoch_start && what.key.starts_with(prefix);
+    const bool concerns =
+        what.type != EventType::epoch_start && what.key.starts_with(prefix) && !is_reserved(what.key);
     const bool is_told = told != events.rend() && told->position == at;
     if (concerns != is_told)
       return name + (is_told ? " was told of " : " was not told of ") + to_string(at) + " of " + what.key;
