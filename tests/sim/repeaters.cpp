@@ -190,7 +190,9 @@ void Repeaters::read_somewhere(std::size_t index) {
     act_later(index);
   });
   world_.at(world_.now() + kTry, [this, index, asked] {
-    if (repeaters_[index].asked == asked) act_later(index);
+    if (repeaters_[index].asked != asked) return;
+    ++repeaters_[index].asked;  // an answer that comes yet is too late
+    act_later(index);
   });
 }
 
