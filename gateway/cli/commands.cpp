@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <sstream>
+#include <unistd.h>
 
 #include "topology/endpoint.hpp"
 #include "topology/toml.hpp"
@@ -91,6 +93,7 @@ int exit_code_of(Errc code) {
       return kNotFound;
     case Errc::bad_request:
     case Errc::too_large:
+    case Errc::reused:
       return kUsage;
     default:
       return kUnavailable;
@@ -107,6 +110,31 @@ int report(const Error& error, bool json) {
 void print(const Json& json) {
   const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
   std::printf("%s\n", text.c_str());
+}
+
+Result<CallOptions> call_options(const Options& options, ReadMode read) {
+  CallOptions call(read);
+  if (!options.once.empty()) call.once = OnceId::of(options.once);
+  if (options.session_file.empty()) return call;
+  std::ifstream file(options.session_file);
+  std::string token;
+  std::getline(file, token);
+  auto session = parse_session(token);
+  if (!session) return Error{Errc::bad_request, options.session_file + ": " + session.error().message};
+  call.session = std::make_shared<Session>(std::move(*session));
+  return call;
+}
+
+Result<void> keep_session(const Options& options, const CallOptions& call) {
+  if (!call.session) return {};
+  // Renamed into its place, so that another command never reads half of it.
+  const std::string next = options.session_file + ".next-" + std::to_string(getpid());
+  std::ofstream file(next);
+  file << to_string(*call.session) << '\n';
+  file.close();
+  if (file && std::rename(next.c_str(), options.session_file.c_str()) == 0) return {};
+  std::remove(next.c_str());
+  return Error{Errc::io_error, options.session_file + ": the session cannot be written"};
 }
 
 }  // namespace dkv::cli

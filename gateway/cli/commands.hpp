@@ -26,6 +26,8 @@ struct Options {
   std::string topology_file;       // or the file that names them
   double timeout_seconds = 5;
   AckMode ack = AckMode::committed;  // of writes
+  std::string once;                  // a name that a write is done once by; empty: none
+  std::string session_file;          // holds a session's token; empty: none
   bool json = false;
 };
 
@@ -94,6 +96,24 @@ int with_client(const Options& options, Command command) {
   if (!made) return report(made.error(), options.json);
   Client client(std::move(*made));
   return command(client);
+}
+
+/// What a call is to carry: the name and the session of the options. Errors: bad_request, of a file that
+/// holds no token.
+Result<CallOptions> call_options(const Options& options, ReadMode read);
+/// Where it was read from, for the next command. Errors: io_error.
+Result<void> keep_session(const Options& options, const CallOptions& call);
+
+/// The same for commands whose calls carry something.
+template <class Command>
+int with_call(const Options& options, ReadMode read, Command command) {
+  const auto call = call_options(options, read);
+  if (!call) return report(call.error(), options.json);
+  return with_client(options, [&](Client& client) {
+    const int code = command(client, *call);
+    const auto kept = keep_session(options, *call);
+    return kept ? code : report(kept.error(), options.json);
+  });
 }
 
 }  // namespace dkv::cli

@@ -177,7 +177,8 @@ Result<bool> import_next(Importer& importer, Format format) {
 
 int scan(const Options& options, ScanOptions what, std::uint64_t most) {
   what.limit = static_cast<std::size_t>(std::min<std::uint64_t>(most, kMaxScanItems));
-  return with_client(options, [&](Client& client) {
+  return with_call(options, what.read, [&](Client& client, const CallOptions& call) {
+    what.session = call.session;
     std::uint64_t left = most;
     const auto done = for_each_page(client, what, [&](const ScanResult& page) {
       for (const rpc::ScanItem& item : page.items) {
@@ -239,10 +240,11 @@ int batch(const Options& options) {
   if (!text) return report(text.error(), options.json);
   if (text->size() > 2 * kMaxRequestBytes)
     return report({Errc::too_large, "stdin holds more than a batch can"}, options.json);
-  const auto request = http::read_batch(*text);
+  auto request = http::read_batch(*text);
   if (!request) return report(request.error(), options.json);
-  return with_client(options, [&](Client& client) {
-    const auto results = client.execute_request(*request);
+  return with_call(options, request->read, [&](Client& client, const CallOptions& call) {
+    http::set_once(*request, call.once);
+    const auto results = client.execute_request(*request, call.session);
     std::fputs(http::batch_json(request->operations, results).c_str(), stdout);
     int code = kOk;
     for (const OperationResult& result : results) {

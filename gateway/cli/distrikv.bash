@@ -10,8 +10,8 @@ _distrikv() {
     --format) choices='json msgpack' ;;
     --store) choices='lmdb memory' ;;
     --failover) choices='standard fast' ;;
-    --node | --timeout | --start | --end | --limit | --to | --ttl | --if-version | --shards | --replicas | --base) return ;;
-    --topology) return ;;  # a file: bash does that
+    --node | --timeout | --once | --start | --end | --limit | --to | --ttl | --if-version | --shards | --replicas | --base) return ;;
+    --topology | --session) return ;;  # a file: bash does that
   esac
   if [[ -z $choices ]]; then
     help=$("$program" --help 2>/dev/null) || return

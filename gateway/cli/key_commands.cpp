@@ -45,8 +45,9 @@ int report_change(const Result<Changed>& changed, const Options& options, const 
 }  // namespace
 
 int get(const Options& options, const std::string& key, bool from_replica) {
-  return with_client(options, [&](Client& client) {
-    const auto got = client.get(key, from_replica ? ReadMode::replica : ReadMode::linearizable);
+  const ReadMode read = from_replica ? ReadMode::replica : ReadMode::linearizable;
+  return with_call(options, read, [&](Client& client, const CallOptions& call) {
+    const auto got = client.get(key, call);
     if (!got && got.error().code == Errc::not_found) return report_missing(key, options.json, "found");
     if (!got) return report(got.error(), options.json);
     if (options.json) {
@@ -70,8 +71,8 @@ int set(const Options& options, const std::string& key, const std::string& value
   // Before there is a client, whose first socket would be stdin where that was closed.
   const Result<std::string> bytes = value == "-" ? read_stdin(kMaxValueBytes) : value;
   if (!bytes) return report(bytes.error(), options.json);
-  return with_client(options, [&](Client& client) {
-    const auto put = client.put(key, *bytes, condition, ttl);
+  return with_call(options, {}, [&](Client& client, const CallOptions& call) {
+    const auto put = client.put(key, *bytes, condition, ttl, call);
     if (!put) return report(put.error(), options.json);
     if (options.json) {
       Json answer = answer_about(key);
@@ -84,8 +85,8 @@ int set(const Options& options, const std::string& key, const std::string& value
 }
 
 int del(const Options& options, const std::string& key, const Condition& condition) {
-  return with_client(options, [&](Client& client) {
-    return report_change(client.remove(key, condition), options, key, "deleted");
+  return with_call(options, {}, [&](Client& client, const CallOptions& call) {
+    return report_change(client.remove(key, condition, call), options, key, "deleted");
   });
 }
 
@@ -109,14 +110,14 @@ int show_ttl(const Options& options, const std::string& key) {
 }
 
 int touch(const Options& options, const std::string& key, const Ttl& ttl) {
-  return with_client(options, [&](Client& client) {
-    return report_change(client.touch(key, ttl), options, key, "touched");
+  return with_call(options, {}, [&](Client& client, const CallOptions& call) {
+    return report_change(client.touch(key, ttl, call), options, key, "touched");
   });
 }
 
 int incr(const Options& options, const std::string& key, std::int64_t amount) {
-  return with_client(options, [&](Client& client) {
-    const auto counted = client.increment(key, amount);
+  return with_call(options, {}, [&](Client& client, const CallOptions& call) {
+    const auto counted = client.increment(key, amount, call);
     if (!counted) return report(counted.error(), options.json);
     if (options.json) {
       Json answer = answer_about(key);

@@ -113,6 +113,28 @@ void add_ack(CLI::App& command, Arguments& arguments) {
       ->type_name("");
 }
 
+void add_once(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option(
+          "--once", arguments.options.once,
+          "a name, by which this is done once however often it is sent: for ten minutes it is answered with "
+          "its first outcome")
+      ->check([](const std::string& text) {
+        const bool fits = !text.empty() && text.size() <= kMaxIdempotencyKeyBytes;
+        return std::string(fits ? "" : "it must have 1 to 255 characters");
+      })
+      ->type_name("NAME");
+}
+
+void add_session(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option(
+          "--session", arguments.options.session_file,
+          "go on with the session in this file (a new one where there is none): --replica then shows nothing "
+          "older than it has seen")
+      ->type_name("FILE");
+}
+
 void add_format(CLI::App& command, Arguments& arguments) {
   command
       .add_option_function<std::string>(
@@ -139,6 +161,7 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   add_key(*get_command, arguments);
   get_command->add_flag("--replica", arguments.from_replica,
                         "let any copy answer: something committed, perhaps not the newest");
+  add_session(*get_command, arguments);
   add_cluster_options(*get_command, arguments);
   get_command->footer(
       "\nExamples:\n  distrikv get city\n  distrikv get photo.jpg >photo.jpg\n"
@@ -157,11 +180,14 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
           arguments.ttl);
   add_conditions(*set_command, arguments.condition, true);
   add_ack(*set_command, arguments);
+  add_once(*set_command, arguments);
+  add_session(*set_command, arguments);
   add_cluster_options(*set_command, arguments);
   set_command->footer(
       "\nExamples:\n  distrikv set city Delhi\n  distrikv set photo.jpg - <photo.jpg\n"
       "  distrikv set leader me --if-missing\n  distrikv set city Mumbai --if-version 7-1042\n"
       "  distrikv set session/42 data --ttl 30m\n"
+      "  distrikv set city Delhi --session mine && distrikv get city --replica --session mine\n"
       "  distrikv set number -- -5\n" +
       std::string(kExitCodes));
   set_command->callback([&] {
@@ -172,6 +198,8 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
   add_key(*del_command, arguments);
   add_conditions(*del_command, arguments.condition, false);
   add_ack(*del_command, arguments);
+  add_once(*del_command, arguments);
+  add_session(*del_command, arguments);
   add_cluster_options(*del_command, arguments);
   del_command->footer("\nExamples:\n  distrikv del city\n" + std::string(kExitCodes));
   del_command->callback([&] { result = del(arguments.options, arguments.key, arguments.condition); });
@@ -190,6 +218,8 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
                ->required(),
           arguments.ttl);
   add_ack(*touch_command, arguments);
+  add_once(*touch_command, arguments);
+  add_session(*touch_command, arguments);
   add_cluster_options(*touch_command, arguments);
   touch_command->footer(
       "\nExamples:\n  distrikv touch session/42 30m\n  distrikv touch session/42 forever\n" +
@@ -202,9 +232,13 @@ void add_key_commands(CLI::App& app, Arguments& arguments, int& result) {
       ->type_name("")
       ->capture_default_str();
   add_ack(*incr_command, arguments);
+  add_once(*incr_command, arguments);
+  add_session(*incr_command, arguments);
   add_cluster_options(*incr_command, arguments);
-  incr_command->footer("\nExamples:\n  distrikv incr visits\n  distrikv incr stock -- -3\n" +
-                       std::string(kExitCodes));
+  incr_command->footer(
+      "\nExamples:\n  distrikv incr visits\n  distrikv incr stock -- -3\n"
+      "  distrikv incr stock --once order-17 -- -3\n" +
+      std::string(kExitCodes));
   incr_command->callback([&] { result = incr(arguments.options, arguments.key, arguments.amount); });
 }
 
@@ -226,6 +260,7 @@ void add_data_commands(CLI::App& app, Arguments& arguments, int& result) {
   scan_command->add_flag_callback(
       "--replica", [&arguments] { arguments.what.read = ReadMode::replica; },
       "let any copy answer: something committed, perhaps not the newest");
+  add_session(*scan_command, arguments);
   add_cluster_options(*scan_command, arguments);
   scan_command->footer(
       "\nWith --json a line of JSON for each record.\n\n"
@@ -292,6 +327,8 @@ void add_watch_command(CLI::App& app, Arguments& arguments, int& result) {
 
 void add_batch_command(CLI::App& app, Arguments& arguments, int& result) {
   CLI::App* command = app.add_subcommand("batch", "Does many operations at once, from JSON on stdin.");
+  add_once(*command, arguments);
+  add_session(*command, arguments);
   add_cluster_options(*command, arguments);
   command->footer(
       "\nThe JSON is that of POST /v1/batch (gateway/http/README.md), and so is what it "

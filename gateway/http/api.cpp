@@ -86,14 +86,6 @@ Result<std::int64_t> amount(const std::string* value) {
 
 Result<void> no_parameters(const Target& target) { return Parameters().add(target.query, {}); }
 
-/// Each of its writes is to be done once; an atomic batch as a whole.
-void set_once(rpc::Request& request, OnceId id) {
-  request.client_id = id.client_id;
-  if (request.atomic) request.number = id.number;
-  for (std::size_t i = 0; i < request.operations.size() && !request.atomic; ++i)
-    request.operations[i].number = id.number + i;
-}
-
 Answer with_session(Answer answer, const std::shared_ptr<Session>& session) {
   if (session) answer.headers.emplace_back("X-Session", to_string(*session));
   return answer;
@@ -410,7 +402,7 @@ Answer Api::batch(const Request& request, const Target& target) {
   if (!name) return answer_to(name.error());
   const auto session = session_of(request.fields);
   if (!session) return answer_to(session.error());
-  if (*name) set_once(*asked, *name);
+  set_once(*asked, *name);
   const auto results = backend_.execute(*asked, *session);
   auto answer = with_session(json(batch_json(asked->operations, results)), *session);
   if (!asked->atomic) return answer;

@@ -195,6 +195,14 @@ Result<rpc::Request> read_batch(std::string_view body) {
   return request;
 }
 
+void set_once(rpc::Request& request, OnceId id) {
+  if (!id) return;
+  request.client_id = id.client_id;
+  if (request.atomic) request.number = id.number;
+  for (std::size_t i = 0; i < request.operations.size() && !request.atomic; ++i)
+    request.operations[i].number = id.number + i;
+}
+
 std::string batch_json(const std::vector<Operation>& operations, std::span<const OperationResult> results) {
   Json json;
   json["done"] = std::all_of(results.begin(), results.end(),

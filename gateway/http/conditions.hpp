@@ -1,6 +1,6 @@
-// What header fields ask for beside the target. Conditions (RFC 9110, 13): one strong tag, or *; a list, or a write's weak
-// tag, says less than a version does, and is refused. A session, and the name of a write that is to be done once
-// (as in draft-ietf-httpapi-idempotency-key-header).
+// What header fields ask for beside the target. Conditions (RFC 9110, 13): one strong tag, or *; a list, or a
+// write's weak tag, says less than a version does, and is refused. A session, and the name of a write that is
+// to be done once (as in draft-ietf-httpapi-idempotency-key-header).
 #pragma once
 
 #include <memory>

@@ -1,13 +1,16 @@
 """The ways into a cluster, each made to look the same: an operation in, an Answer out.
 
 Operations are dictionaries: {"op": "get" | "put" | "delete" | "increment" | "touch", "key": bytes, "value": bytes,
-"by": int, "condition": None | "exists" | "missing" | (epoch, seq), "ttl": None | "forever" | "keep" | seconds}.
+"by": int, "condition": None | "exists" | "missing" | (epoch, seq), "ttl": None | "forever" | "keep" | seconds,
+"once": a name by which it is done once, "session": whether it is of the door's session, "replica": of a get}.
 """
 
 import base64
 import http.client
 import json
+import os
 import subprocess
+import tempfile
 import urllib.parse
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -15,10 +18,11 @@ import zmq
 
 import distrikv
 from distrikv import protocol
+from distrikv.client import _once_id
 
 Version = Tuple[int, int]
 NAMES = {0: "ok", 1: "not_found", 3: "bad_request", 4: "too_large", 14: "condition_failed", 15: "not_a_counter",
-         16: "aborted"}
+         16: "aborted", 17: "reused"}
 
 
 class Answer(NamedTuple):
@@ -71,7 +75,7 @@ def ttl_text(ttl: Any) -> str:
     return ttl if isinstance(ttl, str) else f"{round(ttl * 1000)}ms"
 
 
-def batch_json(operations: List[Dict[str, Any]], atomic: bool) -> str:
+def batch_json(operations: List[Dict[str, Any]], atomic: bool, **more: Any) -> str:
     all_ = []
     for operation in operations:
         one: Dict[str, Any] = {"op": operation["op"]}
@@ -84,7 +88,7 @@ def batch_json(operations: List[Dict[str, Any]], atomic: bool) -> str:
             one["ttl"] = ttl_text(operation["ttl"])
         one.update(condition_fields(operation.get("condition")))
         all_.append(one)
-    return json.dumps({"operations": all_, "atomic": atomic})
+    return json.dumps({"operations": all_, "atomic": atomic, **more})
 
 
 def batch_answers(text: str, operations: List[Dict[str, Any]]) -> List[Answer]:
@@ -109,7 +113,7 @@ class Door:
     def one(self, operation: Dict[str, Any]) -> Answer:
         raise NotImplementedError
 
-    def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
+    def batch(self, operations: List[Dict[str, Any]], atomic: bool, once: Optional[str] = None) -> List[Answer]:
         raise NotImplementedError
 
     def scan(self, **options: Any) -> List[Tuple[bytes, bytes]]:
@@ -122,6 +126,7 @@ class Http(Door):
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        self.session = "new"
 
     def _ask(self, method: str, target: str, body: Optional[bytes] = None,
              headers: Optional[Dict[str, str]] = None) -> http.client.HTTPResponse:
@@ -143,14 +148,20 @@ class Http(Door):
         op = operation["op"]
         names = {"if_match": "If-Match", "if_none_match": "If-None-Match"}
         headers = {names[name]: value for name, value in condition_fields(operation.get("condition")).items()}
+        if "once" in operation:
+            headers["Idempotency-Key"] = operation["once"]
+        if "session" in operation:
+            headers["X-Session"] = self.session
         if op == "increment":
-            response = self._ask("POST", f"{path}/incr?by={operation['by']}", b"")
+            response = self._ask("POST", f"{path}/incr?by={operation['by']}", b"", headers)
         elif op == "touch":
-            response = self._ask("POST", f"{path}/touch?ttl={ttl_text(operation['ttl'])}", b"")
+            response = self._ask("POST", f"{path}/touch?ttl={ttl_text(operation['ttl'])}", b"", headers)
         else:
             method = {"get": "GET", "put": "PUT", "delete": "DELETE"}[op]
-            ttl = "" if operation.get("ttl") is None else "?ttl=" + ttl_text(operation["ttl"])
-            response = self._ask(method, path + ttl, operation.get("value"), headers)
+            how = "" if operation.get("ttl") is None else "?ttl=" + ttl_text(operation["ttl"])
+            how += "?read=replica" if "replica" in operation else ""
+            response = self._ask(method, path + how, operation.get("value"), headers)
+        self.session = response.headers.get("X-Session", self.session)
         version = version_of(response.headers.get("ETag"))
         if response.status >= 400:
             return Answer(json.loads(response.content)["error"]["code"], None, version)
@@ -160,8 +171,9 @@ class Http(Door):
         return Answer("ok", response.content if op in ("get", "increment") else None, version,
                       ttl_ms=None if left is None else int(left))
 
-    def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
-        response = self._ask("POST", "/v1/batch", batch_json(operations, atomic).encode())
+    def batch(self, operations: List[Dict[str, Any]], atomic: bool, once: Optional[str] = None) -> List[Answer]:
+        headers = {} if once is None else {"Idempotency-Key": once}
+        response = self._ask("POST", "/v1/batch", batch_json(operations, atomic).encode(), headers)
         return batch_answers(response.content.decode(), operations)
 
     def scan(self, **options: Any) -> List[Tuple[bytes, bytes]]:
@@ -215,17 +227,21 @@ class Python(Door):
 
     def __init__(self, endpoint: str) -> None:
         self.client = distrikv.Client([endpoint], timeout=20.0)
+        self.session = distrikv.Session()
 
     def close(self) -> None:
         self.client.close()
 
     def one(self, operation: Dict[str, Any]) -> Answer:
-        return self.batch([operation], False)[0]
+        session = self.session if "session" in operation else None
+        results = self.client.execute([python_operation(operation)], "replica" in operation,
+                                      once=operation.get("once"), session=session)
+        return python_answer(operation, results[0])
 
-    def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
+    def batch(self, operations: List[Dict[str, Any]], atomic: bool, once: Optional[str] = None) -> List[Answer]:
         execute = self.client.execute_atomically if atomic else self.client.execute
         try:
-            results = execute([python_operation(operation) for operation in operations])
+            results = execute([python_operation(operation) for operation in operations], once=once)
         except distrikv.DistriKVError as error:
             code = NAMES[error.code]
             return [Answer("aborted" if error.operation not in (None, place) else code)
@@ -247,6 +263,7 @@ class Rpc(Door):
         self.sockets: Dict[str, zmq.Socket] = {}
         self.endpoint = endpoint
         self.last_id = 0
+        self.session = distrikv.Session()
 
     def close(self) -> None:
         for socket in self.sockets.values():
@@ -262,17 +279,26 @@ class Rpc(Door):
         socket.send(protocol.encode_request(type_, self.last_id, operations, **more))
         if not socket.poll(20_000):
             raise RuntimeError(f"no answer from {endpoint}")
-        return protocol.decode_reply(socket.recv(), [operation.code for operation in operations]).body
+        reply = protocol.decode_reply(socket.recv(), [operation.code for operation in operations])
+        self.session.take(reply.session)
+        return reply.body
 
     def one(self, operation: Dict[str, Any]) -> Answer:
-        return self.batch([operation], False)[0]
+        more: Dict[str, Any] = {"session": self.session} if "session" in operation else {}
+        if "replica" in operation:
+            more["read"] = protocol.REPLICA
+        return self.batch([operation], False, operation.get("once"), **more)[0]
 
-    def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
+    def batch(self, operations: List[Dict[str, Any]], atomic: bool, once: Optional[str] = None,
+              **more: Any) -> List[Answer]:
+        client_id, number = _once_id(once) if once is not None else (0, 0)
         packed = [python_operation(operation) for operation in operations]
         endpoint, answers = self.endpoint, [None] * len(packed)
         todo = list(range(len(packed)))
         for _ in range(20):
-            body = self._ask(endpoint, protocol.TYPE_OPERATIONS, [packed[i] for i in todo], atomic=atomic)
+            numbers = [number + i for i in todo] if number and not atomic else []
+            body = self._ask(endpoint, protocol.TYPE_OPERATIONS, [packed[i] for i in todo], atomic=atomic,
+                             client_id=client_id, number=number, numbers=numbers, **more)
             if isinstance(body, protocol.Refusal):
                 return [Answer(NAMES.get(body.code, str(body.code)))] * len(packed)
             moved = []
@@ -308,10 +334,14 @@ class Cpp(Door):
         return self.process.stdout.readline().decode()
 
     def one(self, operation: Dict[str, Any]) -> Answer:
-        return self.batch([operation], False)[0]
+        more = {name: operation[name] for name in ("once", "session") if name in operation}
+        if "replica" in operation:
+            more["read"] = "replica"
+        return batch_answers(self._ask(batch_json([operation], False, **more)), [operation])[0]
 
-    def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
-        return batch_answers(self._ask(batch_json(operations, atomic)), operations)
+    def batch(self, operations: List[Dict[str, Any]], atomic: bool, once: Optional[str] = None) -> List[Answer]:
+        more = {} if once is None else {"once": once}
+        return batch_answers(self._ask(batch_json(operations, atomic, **more)), operations)
 
     def scan(self, **options: Any) -> List[Tuple[bytes, bytes]]:
         asked: Dict[str, Any] = {}
@@ -326,6 +356,10 @@ class CommandLine(Door):
 
     def __init__(self, endpoint: str, program: str) -> None:
         self.program, self.endpoint = program, endpoint
+        self.folder = tempfile.TemporaryDirectory()
+
+    def close(self) -> None:
+        self.folder.cleanup()
 
     def _run(self, command: str, arguments: List[bytes], stdin: bytes = b"") -> subprocess.CompletedProcess:
         words: List[Any] = [self.program, command, "--json", "--node", self.endpoint, *arguments]
@@ -342,6 +376,12 @@ class CommandLine(Door):
                 b"--if-version", etag(condition).strip('"').encode()]
         if op == "put" and operation.get("ttl") is not None:
             words += [b"--ttl", ttl_text(operation["ttl"]).encode()]
+        if "once" in operation:
+            words += [b"--once", operation["once"].encode()]
+        if "session" in operation:
+            words += [b"--session", os.path.join(self.folder.name, "session").encode()]
+        if "replica" in operation:
+            words.append(b"--replica")
         words += [b"--", key]
         if op == "put":
             words.append(b"-")
@@ -361,8 +401,9 @@ class CommandLine(Door):
         return Answer("ok", value if op in ("get", "increment") else None, version_of(body["version"]),
                       body["created"] if op == "put" else None, body.get("ttl_ms"))
 
-    def batch(self, operations: List[Dict[str, Any]], atomic: bool) -> List[Answer]:
-        done = self._run("batch", [], batch_json(operations, atomic).encode())
+    def batch(self, operations: List[Dict[str, Any]], atomic: bool, once: Optional[str] = None) -> List[Answer]:
+        words = [] if once is None else [b"--once", once.encode()]
+        done = self._run("batch", words, batch_json(operations, atomic).encode())
         return batch_answers(done.stdout.decode(), operations)
 
     def scan(self, **options: Any) -> List[Tuple[bytes, bytes]]:

@@ -1,5 +1,6 @@
-// The C++ client behind lines of JSON, for run.py: a batch, as POST /v1/batch takes it, or {"scan": {...}}; a
-// line of answer for each.
+// The C++ client behind lines of JSON, for run.py: a batch, as POST /v1/batch takes it, beside which there
+// may be "once", a name, and "session", whether it is of this process's session; or {"scan": {...}}. A line
+// of answer for each.
 #include <cstdio>
 #include <iostream>
 
@@ -35,10 +36,16 @@ std::string scan(Client& client, nlohmann::json& json) {
   return http::page_json(all, false);
 }
 
-std::string batch(Client& client, const std::string& line) {
-  const auto request = http::read_batch(line);
+std::string batch(Client& client, nlohmann::json& json, const std::shared_ptr<Session>& session) {
+  const std::string once = json.value("once", "");
+  const bool is_of_session = json.value("session", false);
+  json.erase("once");
+  json.erase("session");
+  auto request = http::read_batch(json.dump());
   if (!request) return error_line(request.error());
-  return http::batch_json(request->operations, client.execute_request(*request));
+  if (!once.empty()) http::set_once(*request, OnceId::of(once));
+  const auto results = client.execute_request(*request, is_of_session ? session : nullptr);
+  return http::batch_json(request->operations, results);
 }
 
 }  // namespace
@@ -47,10 +54,12 @@ std::string batch(Client& client, const std::string& line) {
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   dkv::Client client({.seeds = {argv[1]}});
+  const auto session = std::make_shared<dkv::Session>();
   for (std::string line; std::getline(std::cin, line);) {
     auto json = nlohmann::json::parse(line, nullptr, false);
     const bool is_scan = json.is_object() && json.contains("scan");
-    std::fputs((is_scan ? dkv::scan(client, json["scan"]) : dkv::batch(client, line)).c_str(), stdout);
+    std::fputs((is_scan ? dkv::scan(client, json["scan"]) : dkv::batch(client, json, session)).c_str(),
+               stdout);
     std::fflush(stdout);
   }
   return 0;

@@ -46,10 +46,13 @@ class Keys:
     def increment(self, name: bytes, by: int = 1) -> Answer:
         return self._one("increment", name, by=by)
 
-    def batch(self, *operations: Dict[str, Any], atomic: bool = True) -> List[Answer]:
+    def batch(self, *operations: Dict[str, Any], atomic: bool = True, once: Optional[str] = None) -> List[Answer]:
         self.calls += 1
         tag = b"{" + self.prefix + b"}" if atomic else self.prefix
-        return self.door.batch([{**operation, "key": tag + operation["key"]} for operation in operations], atomic)
+        return self.door.batch([{**operation, "key": tag + operation["key"]} for operation in operations], atomic, once)
+
+    def once(self, op: str, name: bytes, once: str, **more: Any) -> Answer:
+        return self._one(op, name, once=self.prefix.decode() + once, **more)
 
     def tagged(self, name: bytes) -> Answer:
         """get() of a key that an atomic batch has named so."""
@@ -257,13 +260,80 @@ def a_scan_is_in_order(keys: Keys) -> None:
     assert scan(prefix=keys.prefix + b"nothing") == []
 
 
+def a_write_with_a_name_is_done_once(keys: Keys) -> None:
+    first = expect(keys.once("increment", b"n", "one", by=5), "ok", b"5")
+    again = expect(keys.once("increment", b"n", "one", by=5), "ok", b"5")
+    assert again.version == first.version, (first, again)
+    expect(keys.get(b"n"), "ok", b"5", version=first.version)
+    expect(keys.once("increment", b"n", "two", by=5), "ok", b"10")
+    expect(keys.once("increment", b"n", "one", by=6), "reused")
+    expect(keys.increment(b"n", 5), "ok", b"15")
+    expect(keys.once("increment", b"n", "one", by=5), "ok", b"5")
+    expect(keys.get(b"n"), "ok", b"15")
+    expect(keys.once("put", b"k", "three", value=b"1"), "ok", created=True)
+    expect(keys.put(b"k", b"2"), "ok")
+    expect(keys.once("put", b"k", "three", value=b"1"), "ok", created=True)
+    expect(keys.get(b"k"), "ok", b"2")
+
+
+def a_write_that_was_not_done_stays_so_by_its_name(keys: Keys) -> None:
+    there = expect(keys.put(b"k", b"1"), "ok").version
+    for _ in range(2):
+        expect(keys.once("put", b"k", "one", value=b"2", condition="missing"), "condition_failed", version=there)
+        expect(keys.delete(b"k"), "ok" if _ == 0 else "not_found")
+        expect(keys.get(b"k"), "not_found")
+    expect(keys.once("delete", b"k", "two"), "not_found")
+    expect(keys.put(b"k", b"3"), "ok")
+    expect(keys.once("delete", b"k", "two"), "not_found")
+    expect(keys.get(b"k"), "ok", b"3")
+
+
+def a_batch_with_a_name_is_done_once(keys: Keys) -> None:
+    name = keys.prefix.decode()
+    add = {"op": "increment", "key": b"n", "by": 1}
+    for _ in range(2):
+        done = keys.batch(add, {"op": "put", "key": b"k", "value": b"1"}, once=name + "one")
+        expect(done[0], "ok", b"1")
+        expect(done[1], "ok", created=True)
+    expect(keys.tagged(b"n"), "ok", b"1")
+    for answer in keys.batch(add, once=name + "one"):
+        expect(answer, "reused")
+    for answer in keys.batch(add, {"op": "get", "key": b"n"}, once=name + "two"):
+        expect(answer, "bad_request")
+    names = [b"each-%d" % i for i in range(20)]
+    for _ in range(2):
+        for answer in keys.batch(*({"op": "increment", "key": one, "by": 1} for one in names), atomic=False,
+                                 once=name + "three"):
+            expect(answer, "ok", b"1")
+
+
+def a_session_sees_what_it_wrote_at_any_copy(keys: Keys) -> None:
+    for i in range(8):
+        value = b"%d" % i
+        expect(keys._one("put", b"k", value=value, session=True), "ok")
+        expect(keys._one("get", b"k", session=True, replica=True), "ok", value)
+    expect(keys._one("delete", b"k", session=True), "ok")
+    expect(keys._one("get", b"k", session=True, replica=True), "not_found")
+
+
+def a_reserved_key_is_refused(keys: Keys) -> None:
+    keys.prefix = b"\xff\xffdkv\xff"
+    for answer in (keys.put(b"k", b"v"), keys.get(b"k"), keys.delete(b"k"), keys.increment(b"k")):
+        expect(answer, "bad_request")
+    keys.prefix = b"\xff\xffdkv"
+    expect(keys.put(b"", b"v"), "ok")
+    expect(keys.delete(b""), "ok")
+
+
 CASES: List[Callable[[Keys], None]] = [
     a_value_comes_back, an_empty_value_is_one, any_bytes_are_a_value, any_bytes_but_nul_are_a_key,
     nul_is_a_byte_of_a_key, a_key_has_1_to_480_bytes, a_condition_is_a_version,
     a_condition_is_that_there_is_a_record_or_none, a_counter_counts, what_is_no_number_stays,
     a_record_lives_as_long_as_it_was_given, a_record_whose_time_is_over_is_gone,
     an_atomic_batch_is_done_as_a_whole, an_atomic_batch_that_fails_leaves_nothing, an_atomic_batch_is_of_one_slot,
-    a_batch_is_of_any_keys, a_scan_is_in_order]
+    a_batch_is_of_any_keys, a_scan_is_in_order, a_write_with_a_name_is_done_once,
+    a_write_that_was_not_done_stays_so_by_its_name, a_batch_with_a_name_is_done_once,
+    a_session_sees_what_it_wrote_at_any_copy, a_reserved_key_is_refused]
 
 
 def run(case: Callable[[Keys], None], door: Door) -> str:

@@ -10,7 +10,7 @@ namespace dkv::sim {
 namespace {
 
 TEST(RepeatSeeds, AWriteWithANameIsDoneOnceAndASessionSeesIt) {  // R19, R20
-  const std::uint64_t seeds = std::max<std::uint64_t>(seed_count() / 8, 4);
+  const std::uint64_t seeds = std::max<std::uint64_t>(seed_count() / 16, 4);
   FailoverResult total;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const FailoverResult result = run_failover({.seed = seed, .repeats = true});
