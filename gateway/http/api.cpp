@@ -34,6 +34,10 @@ constexpr std::string_view kIndex = R"(distri-kv: a sharded, replicated key-valu
   curl -L -X PUT -H 'If-None-Match: *' ...              only when the key is missing, or
   curl -L -X PUT -H 'If-Match: "7-1042"' ...            only over the record with this ETag; else 412
 
+  curl -L -X POST -H 'Idempotency-Key: order-17' ...    may be sent again: it is done once
+  curl -L -H 'X-Session: new' ...                       with what X-Session the answer has, a read of a replica
+                                                        shows nothing older than that
+
   curl 'HOST/v1/kv?prefix=user/&limit=100'              records in the order of their keys, from any node;
                                                         &cursor= of one page for the next
 
