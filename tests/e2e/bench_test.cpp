@@ -132,7 +132,7 @@ TEST_F(Bench, CalmLoadsTheClusterAndKillsNobody) {
   EXPECT_GT(calm["operations_per_second"], 100.0);
 }
 
-TEST_F(Bench, ReplicationComparesBothAcknowledgements) {
+TEST_F(Bench, ReplicationComparesBothAcknowledgementsAndDoneOnce) {
   const Finished done =
       run({std::string(DKV_SOURCE) + "/scripts/bench", "replication", "--quick", "--no-build", "--run-dir",
            run_dir(), "--json", json_file()},
@@ -142,7 +142,7 @@ TEST_F(Bench, ReplicationComparesBothAcknowledgements) {
   ASSERT_EQ(rows.size(), 2U);
   for (const Json& row : rows) {
     SCOPED_TRACE(row.dump());
-    for (const char* mode : {"committed", "local"}) {
+    for (const char* mode : {"committed", "local", "once"}) {
       EXPECT_GT(row[mode]["ops_per_second"], 100.0);
       EXPECT_GT(row[mode]["p50_ms"], 0.0);
     }

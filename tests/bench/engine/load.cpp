@@ -20,9 +20,11 @@ constexpr auto kDeadline = 120s;
 constexpr std::size_t kFillBatch = 1000;
 constexpr std::size_t kFillCallers = 16;
 
-ClientOptions options_for(const std::string& endpoint, AckMode ack = AckMode::committed) {
+ClientOptions options_for(const std::string& endpoint, AckMode ack = AckMode::committed,
+                          bool exactly_once = false) {
   ClientOptions options;
   options.ack = ack;
+  options.exactly_once = exactly_once;
   options.seeds = {endpoint};
   options.deadline = kDeadline;
   return options;
@@ -96,8 +98,8 @@ class Starts {
 class Driver {
  public:
   /// Each result is to have a value of so many bytes: none of a put.
-  Driver(const std::string& endpoint, AckMode ack, std::size_t value_bytes)
-      : client_(options_for(endpoint, ack)), value_bytes_(value_bytes) {}
+  Driver(const std::string& endpoint, AckMode ack, bool exactly_once, std::size_t value_bytes)
+      : client_(options_for(endpoint, ack, exactly_once)), value_bytes_(value_bytes) {}
 
   /// Keeps `callers` batches of `next()` under way until it gives an empty one, and waits for the rest.
   template <class Next>
@@ -197,7 +199,7 @@ Result<Outcome> run_load(const Load& load) {
   const Meter meter;
   for (std::size_t i = 0; i < clients; ++i) {
     threads.emplace_back([&, i] {
-      Driver driver(load.endpoint, load.ack, load.gets ? load.space.value_bytes : 0);
+      Driver driver(load.endpoint, load.ack, load.exactly_once, load.gets ? load.space.value_bytes : 0);
       Feed feed(load.space, load.gets, load.batch, std::random_device{}() + i);
       parts[i] =
           driver.run(callers_of_each, [&] { return stop ? std::span<const Operation>{} : feed.random(); });
@@ -220,7 +222,7 @@ Result<Outcome> run_load(const Load& load) {
 }
 
 Result<Outcome> fill(const std::string& endpoint, const KeySpace& space) {
-  Driver driver(endpoint, AckMode::committed, 0);
+  Driver driver(endpoint, AckMode::committed, false, 0);
   Feed feed(space, false, kFillBatch, 1);
   const Meter meter;
   auto outcome = driver.run(kFillCallers, [&] { return feed.in_order(); });

@@ -18,6 +18,7 @@ struct Load {
   KeySpace space;
   bool gets = false;
   AckMode ack = AckMode::committed;
+  bool exactly_once = false;
   bool separate = false;  // a connection per caller
   std::size_t callers = 32;
   std::size_t batch = 1;  // operations in a frame

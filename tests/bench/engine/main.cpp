@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   CLI::App* loads = app.add_subcommand("load", "random operations on a node");
   loads->add_option("--endpoint", load.endpoint, "the node's rpc endpoint, HOST:PORT")->required();
   loads->add_flag("--gets", load.gets, "reads instead of writes");
+  loads->add_flag("--exactly-once", load.exactly_once, "each write has a name, by which it is done once");
   loads->add_option("--ack", load.ack, "when a write is answered: committed or local")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, AckMode>{{"committed", AckMode::committed}, {"local", AckMode::local}}));
