@@ -40,6 +40,7 @@ struct ShardOptions {
   // What a test may break, to see that it is noticed.
   bool sync_first = true;       // R2: commit waits for this disk
   bool whole_batches = true;    // an atomic batch is in one frame
+  bool scans_wait = true;       // R1: a page leaves once all that was executed before it is committed
   bool committed_only = true;   // R17: watchers are told what is committed
   bool outcomes_of_all = true;  // R19: of what was not done too
 };

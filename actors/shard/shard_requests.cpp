@@ -116,7 +116,7 @@ void ShardActor::answer_scan(Waiting waiting, const rpc::Scan& scan, Effects& ou
     waiting.reply.body = page.error();
   }
   owed_bytes_ += waiting.bytes;
-  wait_for(head_.seq, AckMode::committed, std::move(waiting));
+  wait_for(options_.scans_wait ? head_.seq : Seq{}, AckMode::committed, std::move(waiting));
 }
 
 /// Keys are all over the memory: looked up one after the other, each would wait for it.

@@ -22,6 +22,12 @@ constexpr Duration kExpirySlack = 2s;
 std::string counter(std::size_t number) { return "count-" + std::to_string(number); }
 /// A key whose records live for a short time.
 std::string brief(std::size_t number) { return "brief-" + std::to_string(number); }
+/// Two keys of a slot that are written as one.
+std::array<std::string, 2> keys_of_pair(std::size_t pair) {
+  const std::string tag = "{pair-" + std::to_string(pair) + "}";
+  return {tag + "a", tag + "b"};
+}
+constexpr std::uint64_t kScanner = 500;      // the first of those who scan
 constexpr std::uint64_t kOneClient = 1'000;  // the first of those that ask once
 
 /// Of the warnings and errors that actors log, those that faults explain.
@@ -316,8 +322,8 @@ void FailoverCluster::note_weak_read(const std::string& reader, const std::strin
 
 namespace {
 rpc::Request request_for_pair(std::uint64_t id, std::size_t pair, OpCode code, const std::string& value) {
-  const std::string tag = "{pair-" + std::to_string(pair) + "}";
-  auto owner = std::make_shared<std::array<std::string, 3>>(std::array{tag + "a", tag + "b", value});
+  const auto [a, b] = keys_of_pair(pair);
+  auto owner = std::make_shared<std::array<std::string, 3>>(std::array{a, b, value});
   rpc::Request request;
   request.request_id = id;
   for (const std::size_t key : {0, 1}) request.operations.push_back({code, (*owner)[key], (*owner)[2]});
@@ -332,9 +338,14 @@ void FailoverCluster::write_pair(std::size_t client) {
   rpc::Request request = request_for_pair(id, pair, OpCode::put, std::to_string(id));
   request.atomic = true;
   const NodeId node = guess_[shard_of(std::string(request.operations[0].key)).id];
-  world_.ask(node, std::move(request), [this](const rpc::Reply& reply) {
-    if (const auto* results = std::get_if<std::vector<OperationResult>>(&reply.body))
-      result_.atomic_batches += results->front().code == Errc::ok;
+  const std::size_t place = history_.size();
+  for (const Operation& put : request.operations)
+    history_.push_back(linear::asked(static_cast<std::uint32_t>(client), put, time()));
+  world_.ask(node, std::move(request), [this, place](const rpc::Reply& reply) {
+    const auto* results = std::get_if<std::vector<OperationResult>>(&reply.body);
+    if (results == nullptr) return;
+    for (std::size_t i = 0; i < 2; ++i) linear::answered(history_[place + i], results->at(i), false, time());
+    result_.atomic_batches += results->front().code == Errc::ok;
   });
   schedule_client(client);
 }
@@ -357,6 +368,55 @@ void FailoverCluster::read_pair(std::size_t client) {
       violated("pair " + std::to_string(pair) + " was seen apart: '" + a.value + "' and '" + b.value + "'");
   });
   schedule_client(client);
+}
+
+// Scans.
+
+void FailoverCluster::start_scanners(std::size_t scanners, std::uint64_t seed, TimePoint until) {
+  ScannersOptions options;
+  options.count = scanners;
+  options.seed = seed;
+  options.until = until;
+  for (const ShardInfo& shard : world_.topology().shards) options.keys[shard.id];
+  for (const std::string& key : all_keys()) options.keys[shard_of(key).id].push_back(key);
+  options.is_lasting = [](const std::string& key) {
+    return key.starts_with("count-") || key.starts_with("{pair-");
+  };
+  options.may_lose = [this](ShardId shard) { return is_weak(shard); };
+  options.tell = [this](std::size_t scanner, const std::string& key, const OperationResult& result,
+                        TimePoint asked) { note_scanned(kScanner + scanner, key, result, asked); };
+  options.violated = [this](std::string what) { violated(std::move(what)); };
+  scanners_ = std::make_unique<Scanners>(world_, prefixes_, std::move(options));
+}
+
+/// That clients use.
+std::vector<std::string> FailoverCluster::all_keys() const {
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < keys_; ++i) keys.push_back("key-" + std::to_string(i));
+  for (std::size_t i = 0; i < kCounters; ++i) keys.push_back(counter(i));
+  for (std::size_t i = 0; i < kBrief; ++i) keys.push_back(brief(i));
+  for (std::size_t i = 0; i < kPairs; ++i) {
+    for (std::string& key : keys_of_pair(i)) keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+/// A page is as many reads.
+void FailoverCluster::note_scanned(std::size_t client, const std::string& key, const OperationResult& result,
+                                   TimePoint asked) {
+  if (key.starts_with(Repeaters::kKeys)) return;  // who write them know best
+  linear::Operation read =
+      linear::asked(static_cast<std::uint32_t>(client), OpCode::get, key, "", asked.time_since_epoch());
+  linear::answered(read, result, false, time());
+  if (result.code == Errc::ok) note_late_read(read);
+  history_.push_back(std::move(read));
+}
+
+void FailoverCluster::count_scans() {
+  result_.pages = scanners_->pages();
+  result_.replica_pages = scanners_->replica_pages();
+  result_.scans = scanners_->scans();
+  result_.scans_continued = scanners_->continued();
 }
 
 /// Any node may know.
@@ -444,14 +504,12 @@ void FailoverCluster::check_prefixes() {
 void FailoverCluster::finish(Duration rest) {
   world_.heal();
   run_for(rest);
-  const std::size_t keys = keys_;
-  for (std::size_t key = 0; key < keys; ++key) read_in_the_end("key-" + std::to_string(key));
-  for (std::size_t i = 0; i < kCounters; ++i) read_in_the_end(counter(i));
-  for (std::size_t i = 0; i < kBrief; ++i) read_in_the_end(brief(i));
+  for (const std::string& key : all_keys()) read_in_the_end(key);
   run_for(kLastReadsBefore);
   check_final_state();
   if (watchers_) judge_watchers();
   if (repeaters_) judge_repeaters();
+  if (scanners_) count_scans();
   check_alarms();
   add_expiries();
   judge_history();

@@ -15,6 +15,7 @@
 #include "tests/sim/prefix_check.hpp"
 #include "tests/sim/repeaters.hpp"
 #include "tests/sim/replica_reads.hpp"
+#include "tests/sim/scanners.hpp"
 #include "tests/sim/sim_world.hpp"
 #include "tests/sim/watchers.hpp"
 
@@ -46,6 +47,10 @@ struct FailoverResult {
   std::uint64_t named_writes = 0;   // by repeaters
   std::uint64_t repeated = 0;       // their attempts beyond the first
   std::uint64_t session_reads = 0;  // answered
+  std::uint64_t pages = 0;          // of linearizable scans
+  std::uint64_t replica_pages = 0;
+  std::uint64_t scans = 0;            // to their end
+  std::uint64_t scans_continued = 0;  // of them, at another primary
   std::vector<std::string> violations;
 };
 
@@ -78,6 +83,8 @@ class FailoverCluster {
   void start_watchers(std::size_t watchers, std::uint64_t seed);
   /// Clients who send their writes until they are answered, until then.
   void start_repeaters(std::size_t repeaters, std::uint64_t seed, TimePoint until);
+  /// Clients who scan what start_clients()'s write, until then.
+  void start_scanners(std::size_t scanners, std::uint64_t seed, TimePoint until);
   /// One operation at one node, whose outcome counts as any client's.
   void put(NodeId node, const std::string& key, const std::string& value);
   void get(NodeId node, const std::string& key);
@@ -113,6 +120,9 @@ class FailoverCluster {
   void read_at_replica(std::size_t client, const std::string& key);
   void write_pair(std::size_t client);
   void read_pair(std::size_t client);
+  std::vector<std::string> all_keys() const;
+  void note_scanned(std::size_t client, const std::string& key, const OperationResult& result,
+                    TimePoint asked);
   void put_for_a_while(std::size_t client, const std::string& key);
   void note_late_read(const linear::Operation& read);
   void add_expiries();
@@ -121,6 +131,7 @@ class FailoverCluster {
   void check_final_state();
   void judge_watchers();
   void judge_repeaters();
+  void count_scans();
   void check_replica(NodeId node, ReplicaActor& replica, ShardActor& primary, NodeId leader,
                      const std::string& name);
   void check_alarms();
@@ -136,6 +147,7 @@ class FailoverCluster {
   PrefixCheck prefixes_;
   std::unique_ptr<Watchers> watchers_;
   std::unique_ptr<Repeaters> repeaters_;
+  std::unique_ptr<Scanners> scanners_;
   FailoverResult result_;
   std::map<std::string, Position> told_;  // the version of each key that any client was told last
   std::map<std::size_t, Duration> ttls_;  // of puts, by their place in the history

@@ -19,6 +19,7 @@ constexpr std::size_t kClients = 5;
 constexpr std::size_t kKeys = 10;
 constexpr std::size_t kWatchers = 5;
 constexpr std::size_t kRepeaters = 3;
+constexpr std::size_t kScanners = 2;
 
 /// Shards over shared nodes, each with one to three replicas; three or five keepers. Now and then a volatile
 /// one.
@@ -67,6 +68,7 @@ class FailoverRun {
     world_.start_all();
     cluster_.start_clients(kClients, kKeys, end_ - kClientsRestBefore);
     if (options_.repeats) cluster_.start_repeaters(kRepeaters, options_.seed, end_ - kClientsRestBefore);
+    if (options_.scans) cluster_.start_scanners(kScanners, options_.seed, end_ - kClientsRestBefore);
     if (options_.watches) cluster_.start_watchers(kWatchers, options_.seed);
     if (options_.causes_faults) world_.at(world_.now() + kCalmBefore, [this] { cause_trouble(); });
     world_.run_until(end_ - kFaultsEndBefore);

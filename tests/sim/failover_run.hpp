@@ -17,6 +17,7 @@ struct FailoverOptions {
   bool causes_faults = true;
   bool watches = false;                        // with clients who watch, too
   bool repeats = false;                        // with clients who send writes again, and read by sessions
+  bool scans = true;                           // and with clients who scan
   std::function<void(NodeOptions&)> breaks{};  // a rule, to see that it would be noticed
 };
 

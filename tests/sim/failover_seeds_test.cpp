@@ -26,6 +26,10 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
     total.conditions_failed += result.conditions_failed;
     total.reads += result.reads;
     total.replica_reads += result.replica_reads;
+    total.pages += result.pages;
+    total.replica_pages += result.replica_pages;
+    total.scans += result.scans;
+    total.scans_continued += result.scans_continued;
     total.refused_for_room += result.refused_for_room;
     total.faults += result.faults;
     total.take_overs += result.take_overs;
@@ -39,6 +43,10 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
   EXPECT_GT(total.conditions_held, 20 * seeds);
   EXPECT_GT(total.conditions_failed, 20 * seeds);
   EXPECT_GT(total.replica_reads, 100 * seeds);
+  EXPECT_GT(total.pages, 100 * seeds);
+  EXPECT_GT(total.replica_pages, 20 * seeds);
+  EXPECT_GT(total.scans, 20 * seeds);
+  EXPECT_GT(total.scans_continued, seeds / 2);
   EXPECT_GT(total.take_overs, seeds);
   if (seed_count() >= kManySeeds) {  // what is rarer
     EXPECT_GT(total.refused_for_room, seeds / 4);
@@ -47,9 +55,11 @@ TEST_P(FailoverSeeds, NothingAcknowledgedIsLostWhateverHappens) {
     EXPECT_GT(total.copies, seeds / 2);
   }
   std::cout << seeds << " seeds: " << total.acknowledged_writes << " writes, " << total.reads << " reads, "
-            << total.replica_reads << " replica reads, " << total.refused_for_room << " refused for room, "
-            << total.faults << " faults, " << total.take_overs << " take-overs, " << total.hand_overs
-            << " hand-overs, " << total.wiped << " nodes wiped, " << total.copies << " copies of shards\n";
+            << total.replica_reads << " replica reads, " << total.pages << " pages and "
+            << total.replica_pages << " at replicas of " << total.scans << " scans, " << total.scans_continued
+            << " continued elsewhere, " << total.refused_for_room << " refused for room, " << total.faults
+            << " faults, " << total.take_overs << " take-overs, " << total.hand_overs << " hand-overs, "
+            << total.wiped << " nodes wiped, " << total.copies << " copies of shards\n";
 }
 
 INSTANTIATE_TEST_SUITE_P(Part, FailoverSeeds, testing::Range<std::uint64_t>(1, kParts + 1));

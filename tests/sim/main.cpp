@@ -18,6 +18,8 @@ struct Options {
   std::uint64_t step = 1;
   std::uint64_t seconds = 60;
   bool only_failures = false;
+  bool watches = false;
+  bool repeats = false;
 };
 
 double seconds_since(std::chrono::steady_clock::time_point began) {
@@ -34,14 +36,18 @@ bool run_one(const Options& asked, std::uint64_t seed) {
   FailoverOptions options;
   options.seed = seed;
   options.length = std::chrono::seconds(asked.seconds);
+  options.watches = asked.watches;
+  options.repeats = asked.repeats;
   const auto began = std::chrono::steady_clock::now();
   const FailoverResult result = run_failover(options);
   if (asked.only_failures && result.violations.empty()) return true;
   std::printf(
-      "seed %llu: trace %016llx, %llu writes, %llu reads, %llu replica reads, %llu faults, %llu take-overs, "
-      "%llu hand-overs, %llu wiped, %llu copies, %.3f s%s\n",
+      "seed %llu: trace %016llx, %llu writes, %llu reads, %llu replica reads, %llu pages, %llu replica "
+      "pages, %llu scans, %llu continued, %llu faults, %llu take-overs, %llu hand-overs, %llu wiped, %llu "
+      "copies, %.3f s%s\n",
       ull{seed}, ull{result.trace_hash}, ull{result.acknowledged_writes}, ull{result.reads},
-      ull{result.replica_reads}, ull{result.faults}, ull{result.take_overs}, ull{result.hand_overs},
+      ull{result.replica_reads}, ull{result.pages}, ull{result.replica_pages}, ull{result.scans},
+      ull{result.scans_continued}, ull{result.faults}, ull{result.take_overs}, ull{result.hand_overs},
       ull{result.wiped}, ull{result.copies}, seconds_since(began),
       result.violations.empty() ? "" : "  FAILED");
   return judge(result.violations);
@@ -82,6 +88,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", options.seconds, "virtual seconds of each run, at least 30")
       ->capture_default_str()
       ->check(CLI::Range(30, 86400));
+  app.add_flag("--watches", options.watches, "with clients who watch, too");
+  app.add_flag("--repeats", options.repeats, "with clients who send writes again and read by sessions, too");
   app.add_flag("--only-failures", options.only_failures, "say nothing of seeds that hold");
   bool mutations_wanted = false;
   app.add_flag("--mutations", mutations_wanted,

@@ -51,8 +51,16 @@ const std::vector<Mutation>& mutations() {
        [](NodeOptions& o) { o.member_rules.quiet = false; }, 66},
       {"R18 quiet", "a primary that crashes in a loop begins again at once",
        [](NodeOptions& o) { o.member_rules.let_go_first = false; }, 0, "crash-loop"},
+      {"R19 once", "an outcome is forgotten at once", [](NodeOptions& o) { o.shard.keep_outcomes = 1ms; }, 1,
+       nullptr, true},
+      {"R19 once", "what was not done has no outcome",
+       [](NodeOptions& o) { o.shard.outcomes_of_all = false; }, 3, nullptr, true},
+      {"R20 session", "a replica shows a session whatever it has",
+       [](NodeOptions& o) { o.replica_rules.sessions_wait = false; }, 1, nullptr, true},
       {"whole batches", "an atomic batch is cut into a frame for each of its writes",
        [](NodeOptions& o) { o.shard.whole_batches = false; }, 3},
+      {"scans wait", "a page of a scan leaves before what it shows is committed",
+       [](NodeOptions& o) { o.shard.scans_wait = false; }, 1},
       {"no silent gap", "a replica appends what does not follow its last event",
        [](NodeOptions& o) { o.replica_rules.detect_gaps = false; }, 1},
   };
@@ -64,6 +72,7 @@ std::optional<Noticed> by_seed(const Mutation& mutation, std::uint64_t seed) {
   FailoverOptions options;
   options.seed = seed;
   options.breaks = mutation.breaks;
+  options.repeats = mutation.repeats;
   const FailoverResult result = run_failover(options);
   if (result.violations.empty()) return std::nullopt;
   return Noticed{"seed " + std::to_string(seed), result.violations[0]};

@@ -16,6 +16,7 @@ struct Mutation {
   void (*breaks)(NodeOptions& options);
   std::uint64_t seed = 0;  // of a random life that notices it, when it was last looked for; 0: too rare there
   const char* scenario = nullptr;  // then: that notices it
+  bool repeats = false;            // with clients who send writes again
 };
 
 const std::vector<Mutation>& mutations();

@@ -1,5 +1,7 @@
 #include "tests/sim/prefix_check.hpp"
 
+#include <algorithm>
+
 #include "messages/once.hpp"
 
 namespace dkv::sim {
@@ -7,10 +9,16 @@ namespace dkv::sim {
 void PrefixCheck::appended(ShardId shard, const FrameBytes& bytes) {
   const auto frame = decode_frame(*bytes);
   DKV_ASSERT(frame.has_value());
+  auto& history = histories_[shard];
   Position prev = frame->prev;
+  const auto first = history.find(prev);
+  const Step* before = first == history.end() ? nullptr : &*first;
   for (const Event& event : frame->events) {
     const Position position{frame->epoch, Seq{prev.seq.value + 1}};
-    histories_[shard][position] = {prev, event.type, std::string(event.key), std::string(event.value)};
+    const auto at = history.insert_or_assign(
+        position, Change{prev, event.type, std::string(event.key), std::string(event.value), before});
+    if (event.type == EventType::put && !is_reserved(event.key)) keys_[shard].emplace(event.key);
+    before = &*at.first;
     prev = position;
   }
 }
@@ -78,6 +86,86 @@ std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, cons
   }
   if (told == events.rend()) return {};
   return name + " was told of " + to_string(told->position) + " once more, or too late";
+}
+
+std::string PrefixCheck::problem_of(const std::string& name, ShardId shard, const KeyRange& range,
+                                    const std::vector<rpc::ScanItem>& page, bool may_lose) {
+  const auto& history = histories_[shard];
+  std::map<std::string_view, Position> found;
+  Position newest;
+  for (const rpc::ScanItem& item : page) {
+    const auto at = history.find(item.version);
+    if (at == history.end() || at->second.type != EventType::put || at->second.key != item.key ||
+        at->second.value != item.value)
+      return name + " has " + item.key + " = '" + item.value + "' of " + to_string(item.version) +
+             ", which was never written";
+    found.emplace(item.key, item.version);
+    newest = std::max(newest, item.version);
+  }
+  if (page.empty()) return {};  // a shard begins empty
+  if (!may_lose) shown_[shard].emplace(newest, name);
+  const std::string problem = problem_of_moment(shard, range, found, newest, may_lose);
+  return problem.empty() ? problem : name + " " + problem;
+}
+
+namespace {
+/// The first key in which a page is not what it should be.
+std::string difference_of(const std::map<std::string_view, Position>& page,
+                          const std::map<std::string_view, Position>& state) {
+  for (const auto& [key, version] : state) {
+    const auto found = page.find(key);
+    if (found == page.end()) return std::string(key) + " was there";
+    if (found->second != version) return std::string(key) + " was of " + to_string(version);
+  }
+  for (const auto& [key, version] : page) {
+    if (!state.contains(key)) return std::string(key) + " was not there";
+  }
+  return {};
+}
+}  // namespace
+
+/// Back from the newest event until it is known what each key of the range was at `newest`; and forward
+/// again, for what is missing may have been removed since.
+std::string PrefixCheck::problem_of_moment(ShardId shard, const KeyRange& range,
+                                           const std::map<std::string_view, Position>& page, Position newest,
+                                           bool may_lose) const {
+  std::set<std::string_view> unknown;
+  const auto& keys = keys_.at(shard);
+  for (auto key = keys.lower_bound(range.low); key != keys.end() && holds(range, *key); ++key)
+    unknown.insert(*key);
+  std::vector<const Step*> steps;  // that concern the range
+  bool is_in_history = false;
+  const auto& history = histories_.at(shard);
+  for (const Step* at = &*history.rbegin(); at != nullptr && !unknown.empty(); at = at->second.before) {
+    const auto& [position, change] = *at;
+    is_in_history = is_in_history || position == newest;
+    if (change.type == EventType::epoch_start || is_reserved(change.key) || !holds(range, change.key))
+      continue;
+    steps.push_back(at);
+    if (position <= newest) unknown.erase(change.key);
+  }
+  if (!is_in_history)
+    return may_lose ? "" : "has something of " + to_string(newest) + ", which is not in the history";
+  std::map<std::string_view, Position> state;
+  std::string difference;
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const auto& [position, change] = **step;
+    if (change.type == EventType::put) state[change.key] = position;
+    if (change.type == EventType::remove) state.erase(change.key);
+    if (position < newest) continue;
+    if (state == page) return {};
+    if (difference.empty()) difference = difference_of(page, state);
+  }
+  return "is of no moment: at " + to_string(newest) + " " + difference;
+}
+
+void PrefixCheck::add_values(ShardId shard, std::vector<rpc::ScanItem>& page) const {
+  const auto history = histories_.find(shard);
+  if (history == histories_.end()) return;
+  for (rpc::ScanItem& item : page) {
+    const auto at = history->second.find(item.version);
+    if (at != history->second.end()) item.value = at->second.value;
+  }
 }
 
 std::string PrefixCheck::undone(ShardId shard, Position last) const {

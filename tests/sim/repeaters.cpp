@@ -51,7 +51,7 @@ Repeaters::Repeaters(SimWorld& world, std::size_t count, std::uint64_t seed, Tim
   for (int i = 0; repeaters_.size() < count && i < 100; ++i) {
     Repeater repeater;
     repeater.name = "repeater " + std::to_string(i);
-    repeater.key = "{once-" + std::to_string(i) + "}";
+    repeater.key = std::string(kKeys) + std::to_string(i) + "}";
     repeater.shard = topology.slots[slot_of(repeater.key).value];
     repeater.guess = topology.find_shard(repeater.shard)->primary;
     if (may_lose(repeater.shard)) continue;

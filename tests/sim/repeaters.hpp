@@ -14,6 +14,9 @@ namespace dkv::sim {
 
 class Repeaters {
  public:
+  /// What their keys begin with.
+  static constexpr std::string_view kKeys = "{once-";
+
   /// On shards that lose nothing; until then.
   Repeaters(SimWorld& world, std::size_t count, std::uint64_t seed, TimePoint until,
             const std::function<bool(ShardId)>& may_lose, std::function<void(std::string)> violated);
