@@ -80,6 +80,11 @@ void http_conditions(std::string_view bytes) {
   if (end != 0) fields.if_match = bytes.substr(0, end);
   if (end != std::string_view::npos) fields.if_none_match = bytes.substr(end + 1);
   write_condition(fields);
+  fields.session = fields.if_match;
+  fields.idempotency_key = fields.if_none_match;
+  session_of(fields);
+  if (const auto id = once_id(fields))
+    require(!fields.idempotency_key || *id, "a name is none that means nothing");
   fields.if_match.reset();
   if (const auto known = known_version(fields); known && known->version) {
     fields.if_none_match.reset();

@@ -4,6 +4,7 @@
 #include "messages/base64.hpp"
 #include "messages/frame.hpp"
 #include "messages/little_endian.hpp"
+#include "messages/once.hpp"
 #include "messages/operation.hpp"
 #include "messages/peer.hpp"
 #include "messages/records.hpp"
@@ -125,12 +126,24 @@ void words(std::string_view bytes) {
   if (const auto counter = parse_counter(bytes))
     require(std::to_string(*counter) == bytes, "a counter is the same once more");
   parse_ttl(bytes);
+  if (const auto session = parse_session(bytes)) {
+    const auto again = parse_session(to_string(*session));
+    require(again.has_value() && *again == *session, "a session is the same once more");
+  }
+}
+
+void outcome(std::string_view bytes) {
+  const auto outcome = decode_outcome(bytes);
+  if (!outcome) return;
+  const std::string encoded = encode(*outcome);
+  const auto again = decode_outcome(Exact(encoded));
+  require(again.has_value() && encode(*again) == encoded, "an outcome is the same once more");
 }
 
 }  // namespace
 
 const std::vector<Target> kMessages = {
     {"rpc_request", rpc_request}, {"rpc_reply", rpc_reply}, {"frame", frame}, {"peer", peer_message},
-    {"records", records},         {"topology", topology},   {"words", words}};
+    {"records", records},         {"topology", topology},   {"words", words}, {"outcome", outcome}};
 
 }  // namespace dkv::fuzz
