@@ -366,7 +366,7 @@ void MemberActor::tend_followers(TimePoint now, Effects& out) {
   judge_followers(now, out);
   tend_hand_over(now, out);
   primary_->set_lease(lease_ends_at(now));
-  primary_->set_sweeping(!handing_over_);
+  primary_->set_handing_over(handing_over_.has_value());
 }
 
 /// R18: it could not commit, or has no lease and cannot get the silent dropped, for too long. It asks nobody

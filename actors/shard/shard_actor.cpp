@@ -63,7 +63,7 @@ TimePoint ShardActor::wake_at() const {
   if (state_ == State::serving && snapshots_.wanted() && owed_bytes() < options_.max_owed_bytes) return {};
   const TimePoint heartbeat = leads() ? published_at_ + kHeartbeatInterval : kNever;
   const TimePoint paced = paced_.empty() ? kNever : paced_.front().leaves_at;
-  const bool sweeps = state_ == State::serving && may_sweep_ && lease_until_ != TimePoint{};
+  const bool sweeps = state_ == State::serving && !handing_over_ && lease_until_ != TimePoint{};
   const TimePoint sweep = sweeps ? std::max(copy_.next_expiry(), sweeps_at_) : kNever;
   const TimePoint changes = state_ == State::serving ? changes_.wake_at() : kNever;
   return std::min({heartbeat, copy_.wake_at(), paced, sweep, changes});
@@ -428,7 +428,12 @@ MemberStatus ShardActor::status(TimePoint now) const {
   status.state = kNames[static_cast<std::size_t>(state_)];
   status.problem = !problem_.empty() ? problem_ : !blocked_.empty() ? blocked_ : copy_.problem();
   if (status.problem.empty()) status.problem = remark_;
-  if (state_ == State::serving && !status.leased) {
+  if (state_ == State::serving && handing_over_) {
+    status.ready = false;
+    status.state = "handing_over";
+    if (status.problem.empty())
+      status.problem = "it hands over to a replica: requests are refused until the register has decided";
+  } else if (state_ == State::serving && !status.leased) {
     status.state = "no_lease";
     if (status.problem.empty())
       status.problem =

@@ -78,8 +78,8 @@ class ShardActor : public Actor {
   /// Somebody else is primary, or another epoch begins: what was pending is given up. It only waits for its
   /// store to be written then.
   void step_down(const std::string& why, Effects& out);
-  /// Whether it may remove records whose time is over, unasked: not while it waits for all to be committed.
-  void set_sweeping(bool may) { may_sweep_ = may; }
+  /// It is given no more requests, and waits for all to be committed: it removes nothing unasked.
+  void set_handing_over(bool is) { handing_over_ = is; }
   /// `node` has another folder than before: what it has acknowledged is gone.
   void forget(NodeId node) { replicas_.erase(node); }
   /// Of this epoch, on the disk of `node`.
@@ -156,6 +156,7 @@ class ShardActor : public Actor {
                                                   Seq& depends_on, Effects& out);
   std::optional<std::vector<OperationResult>> recall(const std::string& outcome, std::uint64_t question,
                                                      std::size_t count, Seq& depends_on);
+  bool has_outcome(const rpc::Request& batch);
   std::shared_ptr<const Session> seen(Seq depends_on) const;
   OperationResult execute(const Operation& operation, Seq& depends_on, std::size_t& room, Effects& out);
   std::optional<Error> no_room() const;
@@ -216,7 +217,7 @@ class ShardActor : public Actor {
   TimePoint published_at_{};
 
   TimePoint now_{};  // of the request that is being executed
-  bool may_sweep_ = true;
+  bool handing_over_ = false;
   TimePoint sweeps_at_{};          // not before
   std::vector<HashedKey> hashed_;  // of one request; kept for its memory
   Plan* plan_ = nullptr;           // of the atomic batch that is being executed

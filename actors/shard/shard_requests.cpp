@@ -62,8 +62,9 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
     return answer_scan(std::move(waiting), *request.scan, out);
   }
   if (request.atomic && std::any_of(request.operations.begin(), request.operations.end(), writes)) {
-    if (auto refusal = no_room()) {  // of the whole: it may be tried again as a whole
-      waiting.reply.body = std::move(*refusal);
+    const std::optional<Error> refusal = no_room();
+    if (refusal && !has_outcome(request)) {  // of the whole: it may be tried again as a whole
+      waiting.reply.body = *refusal;
       return reply(std::move(waiting), out);
     }
   }
@@ -187,6 +188,15 @@ std::vector<OperationResult> ShardActor::execute_atomically(std::span<const Oper
     append(plan, out);
   }
   return results;
+}
+
+/// Of an atomic batch: it can be answered without being done.
+bool ShardActor::has_outcome(const rpc::Request& batch) {
+  const OnceId id{batch.client_id, batch.number};
+  if (!id) return false;
+  const auto found =
+      copy_.look_up(outcome_key(slot_of(batch.operations.front().key).value, id), Store::Check::header);
+  return found && found->version && !copy_.is_over(found->expires_ms, now_);
 }
 
 /// What was answered when this was asked first, as long as it is kept.
@@ -326,7 +336,7 @@ Position ShardActor::expire(std::string_view key, Effects& out) {
 
 /// In bounded steps, and only where writes have room.
 void ShardActor::sweep(TimePoint now, Effects& out) {
-  if (!may_sweep_ || now < sweeps_at_ || now < copy_.next_expiry()) return;
+  if (handing_over_ || now < sweeps_at_ || now < copy_.next_expiry()) return;
   sweeps_at_ = now + kSweepInterval;
   if (now >= lease_until_ || no_room()) return;
   const auto all = copy_.take_expired(now, kMostSwept, [&](std::string_view key) { expire(key, out); });

@@ -101,6 +101,20 @@ TEST_F(Once, ARefusalIsOfThatAttemptAlone) {
   EXPECT_EQ(told(once(add(1), 1)).value, "1");
 }
 
+TEST_F(Once, TheOutcomeOfABatchIsToldThoughNothingCanBeWritten) {
+  rpc::Request batch = request_of({{OpCode::put, {"a", "1"}}});
+  batch.atomic = true;
+  batch.client_id = kClient;
+  batch.number = 4;
+  const Errc first = told(batch).code;
+  world_.tell(LogBlocked{{Errc::disk_full, "no room"}});
+  EXPECT_EQ(first, Errc::ok);
+  EXPECT_EQ(told(batch).code, Errc::ok);
+  batch.number = 5;
+  ask(batch);
+  EXPECT_EQ(error_of(world_.said<ClientReply>()), Errc::disk_full);
+}
+
 TEST_F(Once, AnotherWriteByTheSameNameIsRefused) {
   told(once(add(1), 1));
   EXPECT_EQ(told(once(add(2), 1)).code, Errc::reused);

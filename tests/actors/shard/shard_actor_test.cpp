@@ -191,7 +191,7 @@ class Expiring : public Shard {
   }
   /// So much later, and nothing is removed unasked.
   void pass_unswept(Duration time) {
-    shard_.set_sweeping(false);
+    shard_.set_handing_over(true);
     world_.pass(time);
     world_.forget();
   }
@@ -669,6 +669,10 @@ TEST_F(Shard, TellsItsLeaseAndWhoIsInSync) {
   shard_.set_lease(world_.now() + 500ms);
   EXPECT_TRUE(status().ready);
   EXPECT_EQ(status().lease_ms, 500U);
+  shard_.set_handing_over(true);
+  EXPECT_FALSE(status().ready) << "it takes no requests";
+  EXPECT_EQ(status().state, "handing_over");
+  shard_.set_handing_over(false);
   world_.pass(600ms);
   EXPECT_FALSE(status().leased);
   EXPECT_FALSE(status().ready) << "it answers nobody";
