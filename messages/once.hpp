@@ -44,7 +44,7 @@ inline bool is_reserved(std::string_view key) { return key.starts_with(kReserved
 /// The key of the record that holds an outcome: with the slot of what was written, with which it belongs.
 std::string outcome_key(std::uint16_t slot, OnceId id);
 
-/// Of what was asked: another request by the same name is a mistake. XXH3-64 over all of it.
+/// Of what was asked to be done: another write by the same name is a mistake. XXH3-64 over all of it.
 std::uint64_t fingerprint(std::span<const Operation> operations);
 
 /// What was answered, to which question.

@@ -245,10 +245,8 @@ std::shared_ptr<const Session> read_session(Unpacker& in, Type type) {
 }
 
 void pack_session(Packer& out, const Session& session) {
-  ShardPositions seen = session.seen;
-  std::sort(seen.begin(), seen.end());
-  out.array(2).uint(session.topology_version).array(seen.size());
-  for (const auto& [shard, position] : seen) {
+  out.array(2).uint(session.topology_version).array(session.seen.size());
+  for (const auto& [shard, position] : session.seen) {
     out.array(3).uint(shard.value);
     pack_position(out, position);
   }

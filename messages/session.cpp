@@ -27,30 +27,32 @@ Result<ShardPositions> parse_positions(std::string_view text) {
     ShardId shard;
     const auto [at, error] = std::from_chars(one.data(), one.data() + colon, shard.value);
     const auto position = parse_position(one.substr(colon + 1));
-    const bool is_twice = std::any_of(positions.begin(), positions.end(),
-                                      [&](const auto& other) { return other.first == shard; });
-    if (error != std::errc() || at != one.data() + colon || !position || is_twice) return wrong;
+    if (error != std::errc() || at != one.data() + colon || !position) return wrong;
     positions.emplace_back(shard, *position);
   }
+  std::sort(positions.begin(), positions.end());
+  const auto twice = std::adjacent_find(positions.begin(), positions.end(),
+                                        [](const auto& a, const auto& b) { return a.first == b.first; });
+  if (twice != positions.end()) return wrong;
   return positions;
 }
 
 Position Session::of(ShardId shard) const {
-  const auto found =
-      std::find_if(seen.begin(), seen.end(), [&](const auto& place) { return place.first == shard; });
-  return found == seen.end() ? Position{} : found->second;
+  const auto found = std::lower_bound(seen.begin(), seen.end(), shard,
+                                      [](const auto& place, ShardId wanted) { return place.first < wanted; });
+  return found == seen.end() || found->first != shard ? Position{} : found->second;
 }
 
 void Session::take(const Session& other) {
   topology_version = std::max(topology_version, other.topology_version);
-  for (const auto& [shard, position] : other.seen) {
-    const auto mine = std::find_if(seen.begin(), seen.end(),
-                                   [shard = shard](const auto& place) { return place.first == shard; });
-    if (mine == seen.end())
-      seen.emplace_back(shard, position);
-    else
-      mine->second = std::max(mine->second, position);
-  }
+  seen.insert(seen.end(), other.seen.begin(), other.seen.end());
+  // Of each shard the latest first, and then nothing else.
+  std::sort(seen.begin(), seen.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.second > b.second;
+  });
+  const auto rest =
+      std::unique(seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+  seen.erase(rest, seen.end());
 }
 
 std::string to_string(const Session& session) {

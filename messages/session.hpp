@@ -18,13 +18,13 @@ using ShardPositions = std::vector<std::pair<ShardId, Position>>;
 
 /// As text: "<shard>:<epoch>-<seq>", separated by commas. What SSE calls an event's id.
 std::string to_string(const ShardPositions& positions);
-/// What to_string() wrote. Errors: bad_request.
+/// What to_string() wrote, ascending. Errors: bad_request.
 Result<ShardPositions> parse_positions(std::string_view text);
 
 /// Up to where a session has seen each shard: what it wrote there, and the state that it was shown.
 struct Session {
   std::uint64_t topology_version = 0;  // by which it was answered
-  ShardPositions seen;                 // each shard once
+  ShardPositions seen;                 // each shard once, ascending
   bool operator==(const Session&) const = default;
 
   Position of(ShardId shard) const;  // zero: nothing of it

@@ -539,21 +539,22 @@ void ReplicaActor::handle(PartRequest message, const Address&, TimePoint now, Ef
 
 /// A session sees nothing older than it has seen: it waits briefly, and then it is for the primary.
 void ReplicaActor::answer_or_park(Asker asker, rpc::Request request, TimePoint now, Effects& out) {
-  if (!answers_reads() || !is_ahead(request)) return reply(std::move(asker), answer(request, now), out);
+  const Seen seen =
+      request.session ? Seen{request.session->topology_version, request.session->of(self_.shard)} : Seen{};
+  if (!answers_reads() || !is_ahead(seen)) return reply(std::move(asker), answer(request, now), out);
   if (parked_.size() >= kMaxParked) return reply(std::move(asker), send_to_primary(request), out);
-  parked_.push_back({std::move(asker), std::move(request), now + kSessionPatience});
+  parked_.push_back({std::move(asker), std::move(request), seen, now + kSessionPatience});
 }
 
-/// Its session has seen what this copy, or this node's topology, has not come to.
-bool ReplicaActor::is_ahead(const rpc::Request& request) const {
-  if (!request.session || !options_.rules.sessions_wait) return false;
-  return copy_.last() < request.session->of(self_.shard) ||
-         topology_->version < request.session->topology_version;
+/// A session has seen what this copy, or this node's topology, has not come to.
+bool ReplicaActor::is_ahead(const Seen& seen) const {
+  if (!options_.rules.sessions_wait) return false;
+  return copy_.last() < seen.position || topology_->version < seen.topology_version;
 }
 
 void ReplicaActor::answer_parked(TimePoint now, Effects& out) {
   for (Parked& parked : std::exchange(parked_, {})) {
-    if (!answers_reads() || !is_ahead(parked.request)) {
+    if (!answers_reads() || !is_ahead(parked.seen)) {
       reply(std::move(parked.asker), answer(parked.request, now), out);
     } else if (now >= parked.until) {
       reply(std::move(parked.asker), send_to_primary(parked.request), out);

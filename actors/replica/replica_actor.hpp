@@ -96,14 +96,20 @@ class ReplicaActor : public Actor {
   void follow(NodeId primary, Epoch epoch, TimePoint now, Effects& out);
   /// Whom a reply goes to: a client, or the router that put a request together from parts.
   using Asker = std::variant<Origin, std::uint64_t>;
+  /// By a session, of this shard.
+  struct Seen {
+    std::uint64_t topology_version = 0;
+    Position position;
+  };
   /// Reads of a session that has seen more than there is here yet.
   struct Parked {
     Asker asker;
     rpc::Request request;
+    Seen seen;
     TimePoint until;
   };
   void answer_or_park(Asker asker, rpc::Request request, TimePoint now, Effects& out);
-  bool is_ahead(const rpc::Request& request) const;
+  bool is_ahead(const Seen& seen) const;
   void answer_parked(TimePoint now, Effects& out);
   void reply(Asker asker, rpc::Reply reply, Effects& out);
   rpc::Reply answer(const rpc::Request& request, TimePoint now);

@@ -32,8 +32,13 @@ class Plan {
   const std::vector<Write>& writes() const { return writes_; }
   /// Of keys and values.
   std::size_t bytes() const { return bytes_; }
+  /// What its events take in a frame, at most.
+  std::size_t frame_bytes() const { return bytes_ + kEventOverhead * writes_.size(); }
 
  private:
+  /// As a request counts for each of its operations.
+  static constexpr std::size_t kEventOverhead = 64;
+
   Position last_;
   std::vector<Write> writes_;
   std::map<std::string_view, std::size_t> newest_;  // in writes_

@@ -149,7 +149,7 @@ class ShardActor : public Actor {
   /// Speaks to its replicas: it has an epoch, though its first event may not be committed yet.
   bool leads() const { return state_ == State::serving || state_ == State::beginning; }
   void answer(Asker asker, rpc::Request& request, TimePoint now, Effects& out);
-  void answer_scan(Waiting waiting, const rpc::Scan& scan, Effects& out);
+  void answer_scan(Waiting waiting, const rpc::Request& request, Effects& out);
   void prefetch(const std::vector<Operation>& operations);
   std::vector<OperationResult> execute(const rpc::Request& request, Seq& depends_on, Effects& out);
   std::vector<OperationResult> execute_atomically(std::span<const Operation> operations, OnceId id,

@@ -40,6 +40,14 @@ bool holds(const Condition& condition, const std::optional<Position>& present) {
   return false;
 }
 
+/// Of what a named write's outcome holds, what this asker wants to know.
+std::vector<OperationResult> as_asked(std::vector<OperationResult> results,
+                                      std::span<const Operation> operations) {
+  for (std::size_t i = 0; i < results.size(); ++i)
+    results[i].created = results[i].created && operations[i].report_created;
+  return results;
+}
+
 OperationResult failed(const Error& error) { return OperationResult::failed(error.code, error.message); }
 }  // namespace
 
@@ -57,10 +65,7 @@ void ShardActor::answer(Asker asker, rpc::Request& request, TimePoint now, Effec
     return reply(std::move(waiting), out);
   }
   now_ = now;
-  if (request.type == rpc::Type::scan) {
-    if (request.session) waiting.reply.session = seen(head_.seq);
-    return answer_scan(std::move(waiting), *request.scan, out);
-  }
+  if (request.type == rpc::Type::scan) return answer_scan(std::move(waiting), request, out);
   if (request.atomic && std::any_of(request.operations.begin(), request.operations.end(), writes)) {
     const std::optional<Error> refusal = no_room();
     if (refusal && !has_outcome(request)) {  // of the whole: it may be tried again as a whole
@@ -101,13 +106,14 @@ std::shared_ptr<const Session> ShardActor::seen(Seq depends_on) const {
 }
 
 /// It depends on all that has been executed: also on what is not there.
-void ShardActor::answer_scan(Waiting waiting, const rpc::Scan& scan, Effects& out) {
+void ShardActor::answer_scan(Waiting waiting, const rpc::Request& request, Effects& out) {
   std::vector<std::string> expired;
-  auto page = scan_page(copy_, scan, now_, &expired);
+  auto page = scan_page(copy_, *request.scan, now_, &expired);
   if (const auto refusal = no_room(); page && !expired.empty() && refusal) page = *refusal;
   if (page) {
     for (const std::string& key : expired) expire(key, out);
   }
+  if (request.session) waiting.reply.session = seen(head_.seq);  // the removals too
   waiting.bytes = kReplyBytes;
   if (page) {
     for (const rpc::ScanItem& item : page->items)
@@ -149,8 +155,15 @@ std::vector<OperationResult> ShardActor::execute_atomically(std::span<const Oper
                                                             Seq& depends_on, Effects& out) {
   const std::string outcome = id ? outcome_key(slot_of(operations.front().key).value, id) : std::string();
   const std::uint64_t question = id ? fingerprint(operations) : 0;
+  std::vector<Operation> named;
   if (id) {
-    if (auto first = recall(outcome, question, operations.size(), depends_on)) return std::move(*first);
+    // Whoever asks again may want to be told more.
+    named.assign(operations.begin(), operations.end());
+    for (Operation& operation : named) operation.report_created = operation.code == OpCode::put;
+  }
+  if (id) {
+    if (auto first = recall(outcome, question, operations.size(), depends_on))
+      return as_asked(std::move(*first), operations);
   }
   // What is over is removed first, also when the batch comes to nothing.
   if (now_ >= copy_.next_expiry() && !no_room()) {
@@ -164,7 +177,10 @@ std::vector<OperationResult> ShardActor::execute_atomically(std::span<const Oper
   std::size_t room = kMaxReplyValueBytes;
   bool is_done = true;
   for (std::size_t i = 0; i < operations.size() && is_done; ++i) {
-    results.push_back(execute(operations[i], depends_on, room, out));
+    results.push_back(execute(id ? named[i] : operations[i], depends_on, room, out));
+    // A touch logs a value that is in no request: all of it must fit into a frame.
+    if (is_answer(results[i].code) && plan.frame_bytes() > kMaxRequestBytes)
+      results[i] = OperationResult::failed(Errc::too_large, "the batch would write more than 17 MiB");
     is_done = is_answer(results[i].code);
   }
   plan_ = nullptr;
@@ -187,7 +203,7 @@ std::vector<OperationResult> ShardActor::execute_atomically(std::span<const Oper
   } else if (is_done) {
     append(plan, out);
   }
-  return results;
+  return id ? as_asked(std::move(results), operations) : results;
 }
 
 /// Of an atomic batch: it can be answered without being done.

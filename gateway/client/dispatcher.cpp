@@ -34,6 +34,8 @@ constexpr std::size_t kGatheredOperations = 256;
 // Nor does a batch of so many, which is a frame worth sending by itself.
 constexpr std::size_t kLongBatch = 64;
 constexpr auto kLongestGathering = 1ms;
+// An outcome is kept for ten minutes from when a shard came to it: so long a write may be sent again.
+constexpr auto kOnceWindow = 9min;
 constexpr std::size_t kGatheredBytes = std::size_t{64} << 10;
 // Memory for results that is kept for the next batches; and how many of them in one.
 constexpr std::size_t kMaxSpares = 4096;
@@ -44,6 +46,11 @@ OperationResult unknown_outcome(const Batch& batch, const std::string& why) {
       Errc::unknown_outcome,
       why + ": the write may have happened, or may yet; " +
           (batch.once ? "it may be sent again by the same name" : "read the key before deciding"));
+}
+
+/// Of one attempt, which says nothing of those before.
+bool is_failure(Errc code) {
+  return code == Errc::disk_full || code == Errc::io_error || code == Errc::corrupt || code == Errc::internal;
 }
 
 bool nothing_was_done(Errc code) {
@@ -94,7 +101,11 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, CallOptions how
   batch.operations.assign(operations.begin(), operations.end());
   batch.session = std::move(how.session);
   name(batch, how.once);
-  if (atomic) {
+  if (batch.once && batch.once.number > UINT64_MAX - operations.size()) {
+    for (std::uint32_t place = 0; place < operations.size(); ++place)
+      finish(batch, place,
+             OperationResult::failed(Errc::bad_request, "the number leaves none for the operations"));
+  } else if (atomic) {
     auto refused = refuse_batch(operations, kMaxValueBytes, static_cast<bool>(batch.once));
     for (std::uint32_t place = 0; place < refused.size(); ++place)
       finish(batch, place, std::move(refused[place]));
@@ -126,7 +137,7 @@ Ticket Dispatcher::submit(std::span<const Operation> operations, CallOptions how
 
 /// Its writes may be sent again, if they have a name.
 void Dispatcher::name(Batch& batch, OnceId once) {
-  batch.once = once;
+  batch.once = once ? once : OnceId{};
   const bool has_writes = std::any_of(batch.operations.begin(), batch.operations.end(), writes);
   const bool has_gets = !std::all_of(batch.operations.begin(), batch.operations.end(), writes);
   if (!once && next_once_ && has_writes && !(batch.atomic && has_gets)) {
@@ -161,7 +172,12 @@ Batch& Dispatcher::new_batch(std::size_t operations, std::size_t bytes) {
 // ---- sending ----
 
 void Dispatcher::dispatch(const Share& share) {
-  if (Batch* batch = batches_.find(share.ticket)) dispatch(*batch, share);
+  Batch* const batch = batches_.find(share.ticket);
+  if (batch == nullptr) return;
+  const bool is_too_late = batch->once && Clock::now() > batch->deadline - options_.deadline + kOnceWindow;
+  if (!is_too_late) return dispatch(*batch, share);
+  finish_unanswered(*batch, share, "it was sent for nine minutes", true);
+  complete_if_done(*batch);
 }
 
 void Dispatcher::dispatch(Batch& batch, const Share& share) {
@@ -541,7 +557,9 @@ void Dispatcher::on_share(Peer teller, const Share& share, std::span<OperationRe
     // A read that was given up together with a write, when its primary stepped down; or a write with a name.
     const bool is_read = !writes(batch.operations[place]) && !batch.atomic;
     const bool is_open = result.code == Errc::unknown_outcome && (is_read || batch.once);
-    if (is_open && batch.once) batch.unanswered[place] = true;
+    const bool may_be_done = batch.once && batch.unanswered[place];
+    if (is_open && batch.once && writes(batch.operations[place])) batch.unanswered[place] = true;
+    if (may_be_done && is_failure(result.code)) result = unknown_outcome(batch, result.message);
     if (!nothing_was_done(result.code) && !is_open) {
       finish(batch, place, std::move(result));
       continue;

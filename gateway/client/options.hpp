@@ -24,6 +24,7 @@ struct ClientOptions {
   /// Each write has a name of its own, by which it is done once however often it is sent: one that is not
   /// answered is sent again until its deadline, where it would have ended as unknown_outcome. It costs the
   /// node a second, short record, which is kept for ten minutes.
+  /// Atomic batches that hold gets have no name.
   bool exactly_once = false;
   /// Frames on their way at once; submit() waits while there are more.
   std::size_t max_in_flight = 4096;

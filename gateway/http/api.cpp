@@ -91,7 +91,7 @@ Result<std::int64_t> amount(const std::string* value) {
 Result<void> no_parameters(const Target& target) { return Parameters().add(target.query, {}); }
 
 Answer with_session(Answer answer, const std::shared_ptr<Session>& session) {
-  if (session) answer.headers.emplace_back("X-Session", to_string(*session));
+  if (session) answer.headers.emplace_back("X-Session", session_text(*session));
   return answer;
 }
 

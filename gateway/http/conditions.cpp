@@ -53,6 +53,10 @@ Result<std::shared_ptr<Session>> session_of(const Fields& fields) {
                "X-Session must be as an answer of a node had it, like 12;1:7-1042, or new where one begins"};
 }
 
+std::string session_text(const Session& session) {
+  return session == Session{} ? std::string(kNew) : to_string(session);
+}
+
 Result<OnceId> once_id(const Fields& fields) {
   if (!fields.idempotency_key) return OnceId{};
   std::string_view name = *fields.idempotency_key;

@@ -31,6 +31,9 @@ Result<Known> known_version(const Fields& fields);
 /// By X-Session: nothing where the request is of none; empty where one begins. Errors: bad_request.
 Result<std::shared_ptr<Session>> session_of(const Fields& fields);
 
+/// The other way round.
+std::string session_text(const Session& session);
+
 /// By Idempotency-Key; nothing where the write has no name. Errors: bad_request.
 Result<OnceId> once_id(const Fields& fields);
 

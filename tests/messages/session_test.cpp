@@ -28,9 +28,9 @@ TEST(Session, NothingElseIsTakenForOne) {
 
 TEST(Session, GoesUpToWhatItIsToldAndNeverBack) {
   Session session{12, {{ShardId{1}, at(7, 1042)}, {ShardId{3}, at(9, 8)}}};
-  session.take({11, {{ShardId{3}, at(8, 9)}, {ShardId{1}, at(7, 1043)}, {ShardId{2}, at(1, 1)}}});
+  session.take({11, {{ShardId{1}, at(7, 1043)}, {ShardId{2}, at(1, 1)}, {ShardId{3}, at(8, 9)}}});
   EXPECT_EQ(session,
-            (Session{12, {{ShardId{1}, at(7, 1043)}, {ShardId{3}, at(9, 8)}, {ShardId{2}, at(1, 1)}}}));
+            (Session{12, {{ShardId{1}, at(7, 1043)}, {ShardId{2}, at(1, 1)}, {ShardId{3}, at(9, 8)}}}));
   EXPECT_EQ(session.of(ShardId{3}), at(9, 8));
   EXPECT_EQ(session.of(ShardId{4}), Position{});
 }

@@ -12,8 +12,8 @@ import xxhash
 import zmq
 
 from . import protocol
-from .errors import (ABORTED, MOVED, NOT_FOUND, OK, DistriKVError, InternalError, Overloaded, Unavailable,
-                     UnknownOutcome, Version, error_of)
+from .errors import (ABORTED, MOVED, NOT_FOUND, OK, Corrupt, DiskFull, DistriKVError, InternalError, IoError,
+                     Overloaded, Unavailable, UnknownOutcome, Version, error_of)
 from .protocol import Condition, Item, Malformed, Operation, Page, Refusal, Result, Scan, Topology, TopologyReply
 from .session import Session
 from .slots import slot_of
@@ -23,6 +23,8 @@ Bytes = Union[bytes, bytearray, memoryview, str]
 
 _TOO_LARGE, _OVERLOADED, _UNAVAILABLE, _UNKNOWN_OUTCOME = 4, 6, Unavailable.code, UnknownOutcome.code
 _NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
+_FAILURES = (DiskFull.code, IoError.code, Corrupt.code, InternalError.code)
+_ONCE_WINDOW = 540.0
 # How long an answer may take before it is worth asking whether the shard has another primary, and between asking.
 _PATIENCE = 0.2
 # Asked for the topology at once; and how long one that knows nothing newer waits for the others' answers.
@@ -570,13 +572,15 @@ class _Call:
         self.once: Optional[Tuple[int, int]] = None
         if once is not None:
             self.once = _once_id(once)
-        elif client._once_id and any(one.code != protocol.GET for one in operations):
+        elif client._once_id and any(one.code != protocol.GET for one in operations) and not (
+                atomic and any(one.code == protocol.GET for one in operations)):
             self.once = client._numbers(len(operations))
         self.unanswered: Set[int] = set()  # places of writes that have been sent, and may have been done
         self.ack = client._ack if ack is None else _ack_mode(ack)
         self.operations = operations
         self.from_replica = from_replica
-        self.deadline = deadline
+        # An outcome is kept for ten minutes from when a shard came to it: so long a write may be sent again.
+        self.deadline = min(deadline, time.monotonic() + _ONCE_WINDOW) if self.once else deadline
         self.atomic = atomic
         self.results: List[Optional[Result]] = [None] * len(operations)
         self.last: Dict[int, Result] = {}  # why an unfinished operation's last try failed
@@ -704,10 +708,14 @@ class _Call:
                 self._take(flight, [Result(code, message=f"{endpoint}: {text}")] * len(flight.places))
 
     def _take(self, flight: _Flight, results: List[Result]) -> None:
-        if self.once is not None and any(result.code == _UNKNOWN_OUTCOME for result in results):
-            self.unanswered.update(flight.places)
-        if self.atomic and any(result.code not in _NOTHING_WAS_DONE for result in results) and \
-                not (self.once is not None and any(result.code == _UNKNOWN_OUTCOME for result in results)):
+        if self.once is not None:
+            if any(result.code == _UNKNOWN_OUTCOME for result in results):
+                self.unanswered.update(self._writes_of(flight))
+        is_open = self.once is not None and any(result.code == _UNKNOWN_OUTCOME for result in results)
+        # A failure of this try says nothing of those before.
+        results = [self._unknown(result.message) if result.code in _FAILURES and place in self.unanswered else result
+                   for place, result in zip(flight.places, results)]
+        if self.atomic and any(result.code not in _NOTHING_WAS_DONE for result in results) and not is_open:
             for place, result in zip(flight.places, results):
                 self.results[place] = result
             return
@@ -719,7 +727,7 @@ class _Call:
                 self._again(place, result, None)
                 continue
             # A read that was given up together with a write, when its primary stepped down, or one that may come again.
-            open_read = result.code == _UNKNOWN_OUTCOME and (code == protocol.GET or self.once is not None)
+            open_read = result.code == _UNKNOWN_OUTCOME and (code == protocol.GET or is_open)
             if result.code not in _NOTHING_WAS_DONE and not open_read:
                 self.results[place] = result
                 continue
@@ -768,9 +776,13 @@ class _Call:
 
     def _ask_again(self, flight: _Flight) -> None:
         """It was not answered: what it holds may have been done, and may be sent again."""
-        self.unanswered.update(place for place, code in zip(flight.places, flight.codes) if code != protocol.GET)
+        self.unanswered.update(self._writes_of(flight))
         for place in flight.places:
             self._again(place, Result(_UNAVAILABLE, message=f"no answer from {flight.endpoint}"), None)
+
+    @staticmethod
+    def _writes_of(flight: _Flight) -> List[int]:
+        return [place for place, code in zip(flight.places, flight.codes) if code != protocol.GET]
 
     def _doubt_at(self) -> float:
         """When an answer has been so long in coming that the shard may have another primary."""

@@ -183,6 +183,15 @@ TEST_F(Once, ABatchThatWasNotDoneStaysSo) {
   EXPECT_EQ(told(get("a")).code, Errc::not_found);
 }
 
+TEST_F(Once, WhoAsksAgainMayWantToBeToldMore) {
+  Operation put{OpCode::put, "k", "v"};
+  EXPECT_FALSE(told(once(put, 1)).created);
+  put.report_created = true;
+  EXPECT_TRUE(told(once(put, 1)).created);
+  put.report_created = false;
+  EXPECT_FALSE(told(once(put, 1)).created);
+}
+
 TEST_F(Once, OperationsOfARequestHaveNumbersOfTheirOwn) {
   rpc::Request request = request_of({{OpCode::put, {"a", "1"}}, {OpCode::put, {"b", "2"}}});
   request.client_id = kClient;

@@ -298,6 +298,7 @@ TEST_F(Expiring, OfAScanIsLeftOutAndWrittenDown) {
   told(put_for("v", limited(60'000), "b"));
   pass_unswept(1s);
   rpc::Request request;
+  request.session = std::make_shared<const Session>();
   request.type = rpc::Type::scan;
   request.scan = std::make_shared<rpc::Scan>(rpc::Scan{kShard, "", "", false, false, 10});
   ask(request);
@@ -306,6 +307,7 @@ TEST_F(Expiring, OfAScanIsLeftOutAndWrittenDown) {
   const auto reply = world_.said<ClientReply>();
   const auto& page = std::get<rpc::ScanReply>(reply.reply.body);
   ASSERT_EQ(page.items.size(), 1U);
+  EXPECT_EQ(reply.reply.session->of(kShard), shard_.copy().last()) << "the session has seen the removal";
   EXPECT_EQ(page.items[0].key, "b");
   EXPECT_EQ(page.items[0].ttl_ms, 59'000U);
 }
@@ -444,6 +446,29 @@ TEST_F(Shard, ABatchOfWhichOneIsNotDoneLeavesNoTrace) {
   EXPECT_EQ(result_of(world_.said<ClientReply>()).value, "old");
   ask(put("k", "new"));
   EXPECT_EQ(world_.said<AppendFrame>().last, (Position{Epoch{1}, Seq{3}})) << "no number was used up";
+}
+
+// What a touch writes is in no request; a frame over its limit nobody could read.
+TEST_F(Shard, ABatchThatWouldWriteMoreThanAFrameHoldsIsNotDone) {
+  serve();
+  ask(put("{k}", std::string(std::size_t{9} << 20, 'v')));
+  world_.tell(Durable{appended().last});
+  world_.said<ClientReply>();
+  Operation touch{OpCode::touch, "{k}", ""};
+  touch.ttl = {Ttl::Kind::limited, 60'000};
+  rpc::Request batch;
+  batch.atomic = true;
+  batch.operations = {Operation{OpCode::put, "{k}2", "v"}, touch, touch};
+  ask(batch);
+  EXPECT_FALSE(world_.has_said<AppendFrame>());
+  const auto reply = world_.said<ClientReply>();
+  EXPECT_EQ(result_of(reply, 0).code, Errc::aborted);
+  EXPECT_EQ(result_of(reply, 2).code, Errc::too_large);
+  batch.operations.pop_back();
+  ask(batch);
+  const auto frame = decode_frame(*appended().bytes);
+  ASSERT_TRUE(frame.has_value());
+  EXPECT_EQ(frame->events.size(), 2U);
 }
 
 TEST_F(Shard, ABatchIsInOneFrame) {

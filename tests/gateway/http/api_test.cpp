@@ -115,6 +115,9 @@ TEST_F(Api, CarriesASessionFromAnswerToRequest) {
   const auto begun = ask("PUT", path, "v", "X-Session: new\r\n");
   EXPECT_EQ(begun.header("x-session"), "3;1:7-42");
   EXPECT_EQ(*backend.last().session, Session{});
+  backend.refuses_all = Error{Errc::unavailable, "starting"};
+  EXPECT_EQ(ask("PUT", path, "v", "X-Session: new\r\n").header("x-session"), "new");  // still
+  backend.refuses_all.reset();
   const std::string field = "X-Session: 4;1:7-50,2:1-9\r\n";
   const Session seen{4, {{ShardId{1}, {Epoch{7}, Seq{50}}}, {ShardId{2}, {Epoch{1}, Seq{9}}}}};
   for (const auto* target : {"?read=replica", "-missing"}) {

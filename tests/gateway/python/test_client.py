@@ -503,6 +503,18 @@ class ClientTest(unittest.TestCase):
             self.client(node, timeout=1.0).put("k", "v", once="order-17")
         self.assertGreater(node.requests, 1)
 
+    def test_a_failure_of_a_later_try_says_nothing_of_an_earlier_one(self):
+        for write in (lambda client: client.put("k", "v"),
+                      lambda client: client.execute_atomically([distrikv.put("k", "v")])):
+            node = self.node()
+            node.script = self.after(1, lambda operations, request_id: [], refuse(9))
+            client = self.client(node, timeout=4.0, exactly_once=True)
+            with self.assertRaises(distrikv.UnknownOutcome):
+                write(client)
+            self.assertEqual(node.requests, 2)
+            with self.assertRaises(distrikv.DiskFull):
+                write(client)
+
     def test_an_atomic_batch_that_is_to_be_done_once_has_one_name(self):
         node = self.node()
         node.script = self.after(1, lambda operations, request_id: [], node.serve)
@@ -513,6 +525,8 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(node.records, {b"k": b"v", b"{k}n": b"1"})
         with self.assertRaises(distrikv.BadRequest):
             client.execute_atomically([distrikv.get("k")], once="order-17")
+        self.client(node, exactly_once=True).execute_atomically([distrikv.get("k"), distrikv.put("k", "w")])
+        self.assertEqual(node.names[-1], (0, 0))
 
     def test_a_session_carries_what_it_has_seen(self):
         node = self.node()
