@@ -10,7 +10,8 @@ extern "C" const char __executable_start[];  // NOLINT: not our name
 namespace dkv::fuzz {
 namespace {
 
-// Some 8,000 branches share them; libFuzzer goes through all of them after every input.
+// 31,000 branches share them, of which a target takes 3,000 at most. libFuzzer goes through all after every
+// input.
 constexpr int kCounterBits = 16;
 
 // libFuzzer finds them by the section's name, and sets them to zero before each input.

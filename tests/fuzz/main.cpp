@@ -2,8 +2,8 @@
 // What is found goes into a file, and the tool says how to repeat it. libFuzzer's own words go to standard
 // error.
 //
-//   distrikv-fuzz [--runs N] [--seed N] [--keep FOLDER] CORPUS [TARGET...]   N inputs for each target
-//   (20,000) distrikv-fuzz --input FILE TARGET                                        repeats a finding
+//   distrikv-fuzz [--runs N] [--seed N] [--keep FOLDER] CORPUS [TARGET...]   N (20,000) inputs for each
+//   distrikv-fuzz --input FILE TARGET                                        repeats a finding
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
