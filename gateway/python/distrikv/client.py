@@ -25,6 +25,7 @@ _TOO_LARGE, _OVERLOADED, _UNAVAILABLE, _UNKNOWN_OUTCOME = 4, 6, Unavailable.code
 _NOTHING_WAS_DONE = (MOVED, _OVERLOADED, _UNAVAILABLE)
 _FAILURES = (DiskFull.code, IoError.code, Corrupt.code, InternalError.code)
 _ONCE_WINDOW = 540.0
+_MOST_OPEN = 1000  # of submit()
 # How long an answer may take before it is worth asking whether the shard has another primary, and between asking.
 _PATIENCE = 0.2
 # Asked for the topology at once; and how long one that knows nothing newer waits for the others' answers.
@@ -195,6 +196,8 @@ class Client:
         self._poller = zmq.Poller()
         self._topology: Optional[Topology] = None
         self._early: List[Tuple[str, bytes]] = []  # came while something else was waited for
+        self._open: Dict[int, "_Call"] = {}  # that nobody has waited for to their end, in their order
+        self._callers: Dict[int, "_Call"] = {}  # by the requests that are on their way
         self._last_id = 0
 
     def close(self) -> None:
@@ -280,6 +283,20 @@ class Client:
         """
         deadline = time.monotonic() + self._timeout
         return _Call(self, operations, from_replica, deadline, ack=ack, once=once, session=session).run()
+
+    def submit(self, operations: Sequence[Operation], from_replica: bool = False, *, ack: Optional[str] = None,
+               once: Optional[str] = None, session: Optional[Session] = None) -> "Pending":
+        """execute() without waiting: the operations are sent, and Pending.result() waits for what became of them.
+
+        Any number may be on their way; past 1,000 the oldest is waited for. Answers are taken in, and what must be sent
+        again is, whenever this client is used; the timeout runs from now.
+        """
+        while len(self._open) >= _MOST_OPEN:
+            next(iter(self._open.values())).finish()
+        deadline = time.monotonic() + self._timeout
+        call = _Call(self, list(operations), from_replica, deadline, ack=ack, once=once, session=session)
+        call.start()
+        return Pending(call)
 
     def execute_atomically(self, operations: Sequence[Operation], *, ack: Optional[str] = None,
                            once: Optional[str] = None, session: Optional[Session] = None) -> List[Result]:
@@ -401,6 +418,17 @@ class Client:
                 pass
         return messages
 
+    def _take_in(self, messages: List[Tuple[str, bytes]]) -> None:
+        """Gives each answer to whoever waits for it. What answers nothing is late, or garbage."""
+        for endpoint, data in messages:
+            try:
+                request_id = protocol.peek_request_id(data)
+                call = self._callers.get(request_id)
+                if call is not None:
+                    call.take_answer(request_id, endpoint, data)
+            except Malformed:
+                continue
+
     def _is_connected(self, endpoint: str) -> bool:
         """Without a connection, no answer to what was sent can come any more."""
         return bool(self._socket(endpoint).getsockopt(zmq.EVENTS) & zmq.POLLOUT)
@@ -466,25 +494,26 @@ class Client:
 
     def _ask(self, endpoint: str, type_: int, until: float, read: int = protocol.LINEARIZABLE,
              scan: Optional[Scan] = None, session: Optional[Session] = None) -> object:
-        """The body of the answer to a request without operations, None without one. Raises on a refusal.
-
-        Not during a _Call: what else comes is taken for late.
-        """
+        """The body of the answer to a request without operations, None without one. Raises on a refusal."""
         request_id = self._next_id()
         request = protocol.encode_request(type_, request_id, read=read, scan=scan, session=session)
         if not self._send(endpoint, request, until):
             return None
         answer: object = None
+        others: List[Tuple[str, bytes]] = []
         while answer is None and time.monotonic() < until:
             for sender, data in self._receive(until):
                 try:
-                    if sender == endpoint and protocol.peek_request_id(data) == request_id:
+                    if sender != endpoint or protocol.peek_request_id(data) != request_id:
+                        others.append((sender, data))
+                    else:
                         reply = protocol.decode_reply(data, [])
                         answer = reply.body
                         if session is not None:
                             session.take(reply.session)
                 except Malformed:
                     pass
+        self._early += others
         if isinstance(answer, Refusal):
             raise error_of(answer.code, answer.message)
         return answer
@@ -593,10 +622,24 @@ class _Call:
         self.asked_at = 0.0  # the topology, in doubt
 
     def run(self) -> List[Result]:
+        self.start()
+        return self.finish()
+
+    def start(self) -> None:
         self.results = _refused_batch(self.operations, self.once is not None) if self.atomic else list(
             map(_illegal, self.operations))
         self.to_send = [(place, None) for place, result in enumerate(self.results) if result is None]
-        while self.flights or self.to_send:
+        self.client._open[id(self)] = self
+        if self.to_send:
+            self._send_all()
+
+    @property
+    def is_done(self) -> bool:
+        return not self.flights and not self.to_send
+
+    def finish(self) -> List[Result]:
+        """Waits for every operation's result, until the deadline. May be called again."""
+        while not self.is_done:
             now = time.monotonic()
             if now >= self.deadline:
                 break
@@ -606,7 +649,16 @@ class _Call:
             self._expire()
             self._doubt()
         self._give_up()
+        self.client._open.pop(id(self), None)
         return [result for result in self.results if result is not None]
+
+    def _fly(self, request_id: int, flight: _Flight) -> None:
+        self.flights[request_id] = flight
+        self.client._callers[request_id] = self
+
+    def _land(self, request_id: int) -> None:
+        del self.flights[request_id]
+        self.client._callers.pop(request_id, None)
 
     # ---- sending ----
 
@@ -670,7 +722,7 @@ class _Call:
         if sent:
             expires = time.monotonic() + self.client._try_time
             codes = [one.code for one in operations]
-            self.flights[request_id] = _Flight(endpoint, places, codes, expires, self.once is not None)
+            self._fly(request_id, _Flight(endpoint, places, codes, expires, self.once is not None))
             return
         for place in places:
             self._again(place, Result(_UNAVAILABLE, message=problem), None)
@@ -684,28 +736,23 @@ class _Call:
                     [flight.expires for flight in self.flights.values() if not flight.writes])
         if self.to_send:
             until = min(until, self.not_before)
-        self._take_in(self.client._receive(until))
+        self.client._take_in(self.client._receive(until))
 
-    def _take_in(self, messages: List[Tuple[str, bytes]]) -> None:
-        for endpoint, data in messages:
-            # What is not the asked node's answer to something open is late, or garbage.
-            try:
-                request_id = protocol.peek_request_id(data)
-                flight = self.flights.get(request_id)
-                if flight is None or flight.endpoint != endpoint:
-                    continue
-                reply = protocol.decode_reply(data, flight.codes)
-                body = reply.body
-            except Malformed:
-                continue
-            del self.flights[request_id]
-            if self.session is not None:
-                self.session.take(reply.session)
-            if isinstance(body, list):
-                self._take(flight, body)
-            else:
-                code, text = (body.code, body.message) if isinstance(body, Refusal) else (13, "not what was asked")
-                self._take(flight, [Result(code, message=f"{endpoint}: {text}")] * len(flight.places))
+    def take_answer(self, request_id: int, endpoint: str, data: bytes) -> None:
+        """Raises Malformed."""
+        flight = self.flights[request_id]
+        if flight.endpoint != endpoint:
+            return
+        reply = protocol.decode_reply(data, flight.codes)
+        body = reply.body
+        self._land(request_id)
+        if self.session is not None:
+            self.session.take(reply.session)
+        if isinstance(body, list):
+            self._take(flight, body)
+        else:
+            code, text = (body.code, body.message) if isinstance(body, Refusal) else (13, "not what was asked")
+            self._take(flight, [Result(code, message=f"{endpoint}: {text}")] * len(flight.places))
 
     def _take(self, flight: _Flight, results: List[Result]) -> None:
         if self.once is not None:
@@ -770,7 +817,7 @@ class _Call:
         for request_id, flight in list(self.flights.items()):
             if flight.writes or flight.expires > now:
                 continue
-            del self.flights[request_id]
+            self._land(request_id)
             self.refresh = True
             self._ask_again(flight)
 
@@ -800,16 +847,16 @@ class _Call:
             pass
         self.asked_at = time.monotonic()
         lost = {one.endpoint for one in self.flights.values() if not self.client._is_connected(one.endpoint)}
-        self._take_in(self.client._receive(0.0))  # what came before that
+        self.client._take_in(self.client._receive(0.0))  # what came before that
         for request_id, flight in list(self.flights.items()):
             target = self._target(self.operations[flight.places[0]], None)[0]
             is_lost = flight.endpoint in lost and now >= flight.sent + _PATIENCE
             if flight.writes:
                 if is_lost:
-                    del self.flights[request_id]
+                    self._land(request_id)
                     self._finish_unanswered(flight, f"the connection to {flight.endpoint} was lost")
             elif is_lost or (target != flight.endpoint and not self.from_replica):
-                del self.flights[request_id]
+                self._land(request_id)
                 self._ask_again(flight)
 
     def _finish_unanswered(self, flight: _Flight, why: str) -> None:
@@ -823,8 +870,10 @@ class _Call:
 
     def _give_up(self) -> None:
         """Gives every operation without a result the one that is true at the deadline."""
-        for flight in self.flights.values():
+        for request_id, flight in list(self.flights.items()):
+            self._land(request_id)
             self._finish_unanswered(flight, f"no answer from {flight.endpoint} in time")
+        self.to_send = []
         for place, result in enumerate(self.results):
             if result is None:
                 last = self.last.get(place, Result(_UNAVAILABLE, message="no time was left to send it"))
@@ -832,6 +881,23 @@ class _Call:
                 code = _OVERLOADED if last.code == _OVERLOADED else _UNAVAILABLE
                 maybe = place in self.unanswered
                 self.results[place] = self._unknown(message) if maybe else Result(code, message=message)
+
+
+class Pending:
+    """Operations that were submitted: see Client.submit."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    def done(self) -> bool:
+        """Whether result() would not wait. Takes in what has arrived."""
+        if not self._call.is_done:
+            self._call.client._take_in(self._call.client._receive(0.0))
+        return self._call.is_done
+
+    def result(self) -> List[Result]:
+        """One Result each, in their order, as execute() returns them. Waits until the timeout of their submission."""
+        return self._call.finish()
 
 
 def _range(prefix: bytes, start: bytes, end: bytes) -> Tuple[bytes, bytes]:

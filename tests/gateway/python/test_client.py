@@ -1,5 +1,7 @@
 """The Python client among scripted nodes: MOVED, refusals, silence, garbage."""
 
+import pathlib
+import re
 import threading
 import time
 import unittest
@@ -566,6 +568,49 @@ class ClientTest(unittest.TestCase):
         found = list(self.client(node).scan(from_replica=True, session=session))
         self.assertEqual([item.key for item in found], [b"a"])
         self.assertEqual(len(turns), 2)
+
+    def test_many_calls_are_on_their_way_at_once(self):
+        node = self.node()
+        held = []
+
+        def hold(operations, request_id):
+            held.append((operations, request_id))
+            if len(held) < 20:
+                return []
+            answers = [node.serve(*one)[0] for one in held]
+            return answers[::-1]  # in any order
+        node.script = hold
+        client = self.client(node)
+        pending = [client.submit([distrikv.put(f"k{i}", str(i))]) for i in range(20)]
+        for one in pending:
+            self.assertTrue(one.result()[0].ok)
+            self.assertTrue(one.done())
+        node.script = node.serve
+        first = client.submit([distrikv.get("k1")])
+        self.assertEqual(client.get("k2"), b"2")  # which takes in what comes for others
+        self.assertEqual([item.key for item in client.scan(limit=1)], [b"k0"])
+        self.assertEqual(first.result()[0].value, b"1")
+        self.assertEqual(first.result()[0].value, b"1")
+        self.assertEqual((client._open, client._callers), ({}, {}))
+
+    def test_a_submitted_write_without_an_answer_is_unknown(self):
+        client = self.client(self.node(lambda operations, request_id: []), timeout=0.4)
+        pending = client.submit([distrikv.put("k", "v"), distrikv.get("k")])
+        self.assertFalse(pending.done())
+        self.assertEqual([result.code for result in pending.result()], [8, 7])
+        self.assertEqual((client._open, client._callers), ({}, {}))
+
+    def test_past_its_limit_the_oldest_is_waited_for(self):
+        client = self.client(self.node())
+        pending = [client.submit([distrikv.increment("n")]) for _ in range(1100)]
+        self.assertLessEqual(len(client._open), 1000)
+        self.assertEqual([int(one.result()[0].value) for one in pending], list(range(1, 1101)))
+
+    def test_the_package_is_of_the_version_of_the_program(self):
+        root = pathlib.Path(__file__).resolve().parents[3]
+        version = re.search(r"project\(distrikv VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text()).group(1)
+        self.assertIn(f'version = "{version}"', (root / "gateway/python/pyproject.toml").read_text())
+        self.assertTrue((root / "gateway/python/distrikv/py.typed").exists())
 
     def test_a_read_without_an_answer_is_tried_again(self):
         node = self.node()
