@@ -16,7 +16,7 @@ FailoverOptions watched(std::uint64_t seed) {
 }
 
 TEST(WatchSeeds, WatchersAreToldExactlyWhatWasCommittedInItsOrder) {
-  const std::uint64_t seeds = std::max<std::uint64_t>(seed_count() / 8, 4);
+  const std::uint64_t seeds = std::max<std::uint64_t>(seed_count() / 16, 4);
   FailoverResult total;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const FailoverResult result = run_failover(watched(seed));
