@@ -252,11 +252,12 @@ void pack_session(Packer& out, const Session& session) {
   }
 }
 
-/// The least of the operations' numbers, and how far each is above it, when they do not follow on by one.
+/// The least of the operations' numbers; 0 where they have none.
 std::uint64_t first_number(const std::vector<Operation>& operations) {
-  std::uint64_t first = UINT64_MAX;
-  for (const Operation& operation : operations) first = std::min(first, operation.number);
-  return operations.empty() ? 0 : first;
+  if (operations.empty() || operations.front().number == 0) return 0;
+  const auto least = std::min_element(operations.begin(), operations.end(),
+                                      [](const auto& a, const auto& b) { return a.number < b.number; });
+  return least->number;
 }
 bool are_in_a_row(const std::vector<Operation>& operations) {
   for (std::size_t i = 0; i < operations.size(); ++i) {
@@ -291,15 +292,15 @@ void read_operations(Unpacker& in, Request& request) {
   read_numbers(in, request, fields == 5);
 }
 
-void pack_operations(Packer& out, const Request& request, bool are_numbered) {
-  const bool are_listed = are_numbered && !are_in_a_row(request.operations);
+/// `first`: the least of their numbers.
+void pack_operations(Packer& out, const Request& request, std::uint64_t first) {
+  const bool are_listed = first != 0 && !are_in_a_row(request.operations);
   out.array(are_listed ? 5 : request.atomic ? 4 : 3);
   out.uint(static_cast<std::uint64_t>(request.read)).uint(static_cast<std::uint64_t>(request.ack));
   out.array(request.operations.size());
   for (const Operation& operation : request.operations) pack_operation(out, operation);
   if (request.atomic || are_listed) out.boolean(request.atomic);
   if (!are_listed) return;
-  const std::uint64_t first = first_number(request.operations);
   out.array(request.operations.size());
   for (const Operation& operation : request.operations) out.uint(operation.number - first);
 }
@@ -355,15 +356,15 @@ std::string encode(const Request& request) {
   bytes.reserve(most);
   Packer out(bytes);
   const bool has_session = request.session != nullptr && may_have_session(request.type);
-  const bool are_numbered = !request.atomic && first_number(request.operations) != 0;
+  const std::uint64_t first = request.atomic ? 0 : first_number(request.operations);
   out.array(kEnvelopeFields + (has_session ? 1 : 0))
       .uint(kVersion)
       .uint(static_cast<std::uint64_t>(request.type))
       .uint(request.request_id);
-  out.uint(request.client_id).uint(are_numbered ? first_number(request.operations) : request.number);
+  out.uint(request.client_id).uint(first != 0 ? first : request.number);
   switch (request.type) {
     case Type::operations:
-      pack_operations(out, request, are_numbered);
+      pack_operations(out, request, first);
       break;
     case Type::control:
       pack_control(out, request);

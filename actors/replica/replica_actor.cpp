@@ -94,7 +94,7 @@ Inheritance ReplicaActor::hand_over(Effects& out) {
   DKV_ASSERT(can_lead());
   for (Parked& parked : parked_) {
     const Error refusal{Errc::unavailable, "the shard is changing hands: try again in a moment"};
-    reply(std::move(parked.asker), {parked.request.request_id, refusal}, out);
+    send_reply(self_.node, std::move(parked.asker), {parked.request.request_id, refusal}, out);
   }
   parked_.clear();
   Inheritance all{std::move(copy_), head_, durable_, commit_, {}, topology_};
@@ -541,8 +541,10 @@ void ReplicaActor::handle(PartRequest message, const Address&, TimePoint now, Ef
 void ReplicaActor::answer_or_park(Asker asker, rpc::Request request, TimePoint now, Effects& out) {
   const Seen seen =
       request.session ? Seen{request.session->topology_version, request.session->of(self_.shard)} : Seen{};
-  if (!answers_reads() || !is_ahead(seen)) return reply(std::move(asker), answer(request, now), out);
-  if (parked_.size() >= kMaxParked) return reply(std::move(asker), send_to_primary(request), out);
+  if (!answers_reads() || !is_ahead(seen))
+    return send_reply(self_.node, std::move(asker), answer(request, now), out);
+  if (parked_.size() >= kMaxParked)
+    return send_reply(self_.node, std::move(asker), send_to_primary(request), out);
   parked_.push_back({std::move(asker), std::move(request), seen, now + kSessionPatience});
 }
 
@@ -555,34 +557,18 @@ bool ReplicaActor::is_ahead(const Seen& seen) const {
 void ReplicaActor::answer_parked(TimePoint now, Effects& out) {
   for (Parked& parked : std::exchange(parked_, {})) {
     if (!answers_reads() || !is_ahead(parked.seen)) {
-      reply(std::move(parked.asker), answer(parked.request, now), out);
+      send_reply(self_.node, std::move(parked.asker), answer(parked.request, now), out);
     } else if (now >= parked.until) {
-      reply(std::move(parked.asker), send_to_primary(parked.request), out);
+      send_reply(self_.node, std::move(parked.asker), send_to_primary(parked.request), out);
     } else {
       parked_.push_back(std::move(parked));
     }
   }
 }
 
-void ReplicaActor::reply(Asker asker, rpc::Reply reply, Effects& out) {
-  if (auto* origin = std::get_if<Origin>(&asker)) {
-    out.send({self_.node, Role::client, {}}, ClientReply{std::move(*origin), std::move(reply)});
-  } else {
-    out.send({self_.node, Role::router, {}}, PartReply{std::get<std::uint64_t>(asker), std::move(reply)});
-  }
-}
-
 rpc::Reply ReplicaActor::send_to_primary(const rpc::Request& request) const {
-  auto moved = std::make_shared<const Moved>(to_primary(*topology_, *topology_->find_shard(self_.shard)));
-  if (request.type == rpc::Type::scan) {
-    rpc::ScanReply page;
-    page.moved = std::move(moved);
-    return {request.request_id, std::move(page)};
-  }
-  OperationResult result;
-  result.code = Errc::moved;
-  result.moved = std::move(moved);
-  return {request.request_id, std::vector<OperationResult>(request.operations.size(), result)};
+  const ShardInfo& shard = *topology_->find_shard(self_.shard);
+  return moved_reply(request, std::make_shared<const Moved>(to_primary(*topology_, shard)));
 }
 
 rpc::Reply ReplicaActor::answer(const rpc::Request& request, TimePoint now) {

@@ -14,9 +14,9 @@
 #include <deque>
 #include <map>
 #include <string>
-#include <variant>
 
 #include "actors/replica/recovery_progress.hpp"
+#include "actors/reply.hpp"
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/shard_actor.hpp"
 #include "actors/shard/shard_copy.hpp"
@@ -94,8 +94,6 @@ class ReplicaActor : public Actor {
   void handle(Other, const Address&, TimePoint, Effects&) {}
 
   void follow(NodeId primary, Epoch epoch, TimePoint now, Effects& out);
-  /// Whom a reply goes to: a client, or the router that put a request together from parts.
-  using Asker = std::variant<Origin, std::uint64_t>;
   /// By a session, of this shard.
   struct Seen {
     std::uint64_t topology_version = 0;
@@ -111,7 +109,6 @@ class ReplicaActor : public Actor {
   void answer_or_park(Asker asker, rpc::Request request, TimePoint now, Effects& out);
   bool is_ahead(const Seen& seen) const;
   void answer_parked(TimePoint now, Effects& out);
-  void reply(Asker asker, rpc::Reply reply, Effects& out);
   rpc::Reply answer(const rpc::Request& request, TimePoint now);
   rpc::Reply send_to_primary(const rpc::Request& request) const;
   void take_live(FrameBytes bytes, const FrameView& frame, Effects& out);

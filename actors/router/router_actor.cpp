@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/reply.hpp"
 #include "messages/once.hpp"
 #include "topology/atomic_batch.hpp"
 #include "topology/codec.hpp"
@@ -101,10 +102,7 @@ void RouterActor::route_atomic(ClientRequest message, Effects& out) {
   if (results.empty() && !request.operations.empty()) {
     const Place& place = place_of(request.operations.front());
     if (place.local == Place::Local::primary) return out.send(member(place.moved->shard), std::move(message));
-    OperationResult moved;
-    moved.code = Errc::moved;
-    moved.moved = place.moved;
-    results.resize(request.operations.size(), moved);
+    return reply(std::move(message.origin), moved_reply(request, place.moved), out);
   }
   reply(std::move(message.origin), {request.request_id, std::move(results)}, out);
 }
@@ -120,9 +118,7 @@ void RouterActor::route_scan(ClientRequest message, Effects& out) {
   const bool is_here = place.local == Place::Local::primary ||
                        (place.local == Place::Local::replica && request.read == ReadMode::replica);
   if (is_here) return out.send(member(found->first), std::move(message));
-  rpc::ScanReply moved;
-  moved.moved = place.moved;
-  reply(std::move(message.origin), {request.request_id, std::move(moved)}, out);
+  reply(std::move(message.origin), moved_reply(request, place.moved), out);
 }
 
 void RouterActor::split(ClientRequest message, Effects& out) {

@@ -138,12 +138,7 @@ void ShardActor::wait_for(Seq depends_on, AckMode ack, Waiting waiting) {
 
 void ShardActor::reply(Waiting waiting, Effects& out) {
   owed_bytes_ -= waiting.bytes;
-  if (auto* origin = std::get_if<Origin>(&waiting.asker)) {
-    out.send({self_.node, Role::client, {}}, ClientReply{std::move(*origin), std::move(waiting.reply)});
-  } else {
-    out.send({self_.node, Role::router, {}},
-             PartReply{std::get<std::uint64_t>(waiting.asker), std::move(waiting.reply)});
-  }
+  send_reply(self_.node, std::move(waiting.asker), std::move(waiting.reply), out);
 }
 
 // ---- commit

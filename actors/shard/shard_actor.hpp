@@ -14,9 +14,9 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "actors/reply.hpp"
 #include "actors/runtime/actor.hpp"
 #include "actors/shard/change_feed.hpp"
 #include "actors/shard/plan.hpp"
@@ -100,8 +100,6 @@ class ShardActor : public Actor {
  private:
   enum class State { beginning, serving, failed, deposed };
 
-  /// Whom a reply goes to: a client, or the router that put a request together from parts.
-  using Asker = std::variant<Origin, std::uint64_t>;
   struct Waiting {
     Asker asker;
     bool writes = false;

@@ -157,13 +157,11 @@ std::vector<OperationResult> ShardActor::execute_atomically(std::span<const Oper
   const std::uint64_t question = id ? fingerprint(operations) : 0;
   std::vector<Operation> named;
   if (id) {
+    if (auto first = recall(outcome, question, operations.size(), depends_on))
+      return as_asked(std::move(*first), operations);
     // Whoever asks again may want to be told more.
     named.assign(operations.begin(), operations.end());
     for (Operation& operation : named) operation.report_created = operation.code == OpCode::put;
-  }
-  if (id) {
-    if (auto first = recall(outcome, question, operations.size(), depends_on))
-      return as_asked(std::move(*first), operations);
   }
   // What is over is removed first, also when the batch comes to nothing.
   if (now_ >= copy_.next_expiry() && !no_room()) {

@@ -99,18 +99,26 @@ void add_conditions(CLI::App& command, Condition& condition, bool may_be_missing
       "--if-missing", [&condition] { condition.kind = Kind::missing; }, "the key does not exist");
 }
 
-void add_ack(CLI::App& command, Arguments& arguments) {
+/// An option that takes one of two words: `usual` is what it is without.
+template <class Value>
+void add_choice(CLI::App& command, const char* name, Value& chosen, std::pair<const char*, Value> usual,
+                std::pair<const char*, Value> other, const char* text) {
   command
       .add_option_function<std::string>(
-          "--ack",
-          [&arguments](const std::string& text) {
-            arguments.options.ack = text == "local" ? AckMode::local : AckMode::committed;
+          name,
+          [&chosen, usual, other](const std::string& word) {
+            chosen = word == other.first ? other.second : usual.second;
           },
-          "committed (on every copy in sync before this returns: the default), or local: on the primary's "
-          "disk "
-          "alone, where a failover may lose it")
-      ->check(CLI::IsMember({"committed", "local"}))
+          text)
+      ->check(CLI::IsMember({usual.first, other.first}))
       ->type_name("");
+}
+
+void add_ack(CLI::App& command, Arguments& arguments) {
+  add_choice<AckMode>(
+      command, "--ack", arguments.options.ack, {"committed", AckMode::committed}, {"local", AckMode::local},
+      "committed (on every copy in sync before this returns: the default), or local: on the primary's disk "
+      "alone, where a failover may lose it");
 }
 
 void add_once(CLI::App& command, Arguments& arguments) {
@@ -136,15 +144,9 @@ void add_session(CLI::App& command, Arguments& arguments) {
 }
 
 void add_format(CLI::App& command, Arguments& arguments) {
-  command
-      .add_option_function<std::string>(
-          "--format",
-          [&arguments](const std::string& text) {
-            arguments.format = text == "msgpack" ? Format::msgpack : Format::json;
-          },
-          "json (lines: the default) or msgpack (smaller, and faster)")
-      ->check(CLI::IsMember({"json", "msgpack"}))
-      ->type_name("");
+  add_choice<Format>(command, "--format", arguments.format, {"json", Format::json},
+                     {"msgpack", Format::msgpack},
+                     "json (lines: the default) or msgpack (smaller, and faster)");
 }
 
 void add_ttl(CLI::Option& option, Ttl& ttl) {
